@@ -1,0 +1,3 @@
+from spacy_falconer.cli.app import main
+
+main()

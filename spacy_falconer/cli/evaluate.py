@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import typer
+
+from spacy_falconer.cli.app import app
+from spacy_falconer.cli.screen import plain_errors
+
+
+@app.command("evaluate")
+def evaluate_cli(
+    # fmt: off
+    pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),
+    answers: Path = typer.Argument(..., help="Answers it was not trained on, .spacy or .jsonl", exists=True, dir_okay=False),
+    json_file: Optional[Path] = typer.Option(None, "--json", help="Write the scores to this file, too"),  # noqa: UP045
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Print no table"),
+    # fmt: on
+):
+    """Agreement with the language model, and with people where they answered.
+
+    Example: falconer evaluate pipeline answers-test.jsonl --json scores.json
+    """
+    import spacy
+    import srsly
+
+    from spacy_falconer.corpus.docbin import read_answers
+    from spacy_falconer.workflow.evaluate import evaluate
+    from spacy_falconer.workflow.mine import find_plan
+    from spacy_falconer.workflow.report import format_scores
+
+    with plain_errors():
+        nlp = spacy.load(pipeline)
+        docs, _ = read_answers(answers, find_plan(nlp), nlp)
+        scores = evaluate(nlp, docs)
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        srsly.write_json(json_file, scores)
+    if not quiet:
+        print(format_scores(scores))

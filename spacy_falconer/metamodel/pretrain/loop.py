@@ -1,0 +1,205 @@
+"""Pre-training: a plain torch loop with a time budget, a log, checkpoints, and going on after a stop."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import spacy
+import torch
+
+from spacy_falconer.metamodel.pretrain import checkpoint as files
+from spacy_falconer.metamodel.pretrain import data as sets
+from spacy_falconer.metamodel.pretrain.collate import Batch, TextReader, batch_examples
+from spacy_falconer.metamodel.pretrain.mix import Example, Mix, draw_examples, read_mix
+from spacy_falconer.metamodel.pretrain.model import Metamodel, compute_losses
+from spacy_falconer.metamodel.pretrain.score import HeldOut, read_held_out, score_model
+from spacy_falconer.metamodel.pretrain.settings import PretrainSettings, check_same
+
+LAST, BEST, LOG = "last", "best", "log.jsonl"
+STEPS_PER_LOG = 25
+
+
+@dataclass
+class Progress:
+    """How far a run is: steps, draws and seconds of training so far, and the best held-out mean."""
+
+    step: int = 0
+    pool: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+
+    def share(self, settings: PretrainSettings) -> float:
+        """Of the budget, how much is used: 0 to 1."""
+        done = self.step / settings.max_steps if settings.max_steps else self.seconds / (60 * settings.minutes)
+        return min(1.0, done)
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What a run needs from its start to its end."""
+
+    settings: PretrainSettings
+    model: Metamodel
+    reader: TextReader
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+    held_out: list[HeldOut]
+    log: Callable[[dict[str, Any]], None]
+
+
+def pretrain(settings: PretrainSettings, *, clock: Callable[[], float] = time.monotonic) -> Path:
+    """Train an encoder and both heads on the data sets, or go on with the run in `settings.output`.
+
+    RETURNS (Path): The folder of the last checkpoint; the best by held-out mean lies beside it, in `best`.
+    """
+    torch.set_num_threads(settings.n_threads)
+    torch.manual_seed(settings.seed)
+    settings.output.mkdir(parents=True, exist_ok=True)
+    trainer = start_trainer(settings)
+    mix = read_mix(settings.data, settings.corpora, cap=settings.cap, seed=settings.seed)
+    run(trainer, mix, clock)
+    return settings.output / LAST
+
+
+def start_trainer(settings: PretrainSettings) -> Trainer:
+    """A fresh run, or the one that was stopped."""
+    last = settings.output / LAST
+    resumed = files.find_checkpoint(last)
+    if resumed:
+        model, tokenizer, recorded = files.read_checkpoint(last)
+        check_same(settings, recorded, settings.output)
+    else:
+        sizes = {key: getattr(settings, key) for key in ("hidden_width", "dropout", "encoder_dropout")}
+        model, tokenizer = files.read_model(settings.encoder, **sizes)
+    model.to(settings.device).train()
+    optimizer, progress = make_optimizer(model, settings), Progress()
+    if resumed:
+        state = files.read_trainer(last)
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        progress = Progress(**state["progress"])
+    names = (*sets.HELD_OUT_SPANS, *sets.HELD_OUT_LABELS) if settings.n_score_texts else ()
+    held_out = read_held_out(settings.data, names, split="dev", n_texts=settings.n_score_texts, seed=0)
+    reader = TextReader(spacy.blank("en"), tokenizer)
+    return Trainer(settings, model, reader, optimizer, progress, held_out, make_log(settings.output / LOG))
+
+
+def make_optimizer(model: Metamodel, settings: PretrainSettings) -> torch.optim.Optimizer:
+    heads = [*model.label.parameters(), *model.span.parameters()]
+    groups = [
+        {"params": list(model.encoder.parameters()), "base": settings.encoder_rate},
+        {"params": heads, "base": settings.head_rate},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay, fused=True)
+
+
+def run(trainer: Trainer, mix: Mix, clock: Callable[[], float]) -> None:
+    """Train pool after pool until the budget is used. A run is written, and goes on, between two pools."""
+    settings, progress = trainer.settings, trainer.progress
+    written = scored = progress.seconds
+    while progress.share(settings) < 1:
+        examples = draw_examples(mix, seed=settings.seed, start=progress.pool * settings.pool, count=settings.pool)
+        train_pool(trainer, examples, clock)
+        progress.pool += 1
+        if progress.seconds - scored >= 60 * settings.minutes_per_score or progress.share(settings) >= 1:
+            score_and_keep(trainer)
+            scored = progress.seconds
+        if progress.seconds - written >= 60 * settings.minutes_per_checkpoint or progress.share(settings) >= 1:
+            write_last(trainer)
+            written = progress.seconds
+
+
+def train_pool(trainer: Trainer, examples: list[Example], clock: Callable[[], float]) -> None:
+    settings, progress = trainer.settings, trainer.progress
+    started, totals = clock(), []
+    for batch in shuffle_batches(trainer, examples):
+        if progress.share(settings) >= 1:
+            return
+        totals.append(train_step(trainer, batch))
+        progress.step += 1
+        progress.seconds, started = progress.seconds + clock() - started, clock()
+        if progress.step % STEPS_PER_LOG == 0 and totals:
+            spans, labels = (sum(column) / len(totals) for column in zip(*totals, strict=True))
+            log_loss(trainer, spans, labels)
+            totals = []
+
+
+def shuffle_batches(trainer: Trainer, examples: list[Example]) -> Iterator[Batch]:
+    """Batches of like lengths, in an order that the pool's number decides."""
+    settings = trainer.settings
+    sizes = {"max_texts": settings.max_texts, "max_pieces": settings.max_pieces}
+    batches = list(batch_examples(examples, trainer.reader, **sizes))
+    generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + trainer.progress.pool)
+    for index in torch.randperm(len(batches), generator=generator).tolist():
+        yield trainer.reader.collate(batches[index])
+
+
+def train_step(trainer: Trainer, batch: Batch) -> tuple[float, float]:
+    """One step of the optimizer. RETURNS: The losses of spans and labels."""
+    set_rates(trainer.optimizer, trainer.progress.share(trainer.settings), trainer.settings.warmup)
+    spans, labels = compute_losses(trainer.model, batch.to(torch.device(trainer.settings.device)))
+    (spans + trainer.settings.label_weight * labels).backward()
+    torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
+    trainer.optimizer.step()
+    trainer.optimizer.zero_grad(set_to_none=True)
+    return spans.item(), labels.item()
+
+
+def set_rates(optimizer: torch.optim.Optimizer, share: float, warmup: float) -> None:
+    """Linear up to the full rate at `warmup`, then half a cosine down to a hundredth."""
+    factor = compute_factor(share, warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = group["base"] * factor
+
+
+def compute_factor(share: float, warmup: float) -> float:
+    if share < warmup:
+        return max(0.02, share / warmup)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))
+
+
+def score_and_keep(trainer: Trainer) -> None:
+    """Score on the held-out sets, and keep a copy of the model where none before was better."""
+    if not trainer.held_out:
+        return
+    scores = score_model(trainer.model, trainer.reader, trainer.held_out)
+    log_scores(trainer, scores)
+    if scores["mean"] > trainer.progress.best:
+        trainer.progress.best = scores["mean"]
+        record = {**trainer.settings.to_record(), "step": trainer.progress.step, "scores": scores}
+        files.write_checkpoint(trainer.settings.output / BEST, trainer.model, trainer.reader.tokenizer, record, None)
+
+
+def write_last(trainer: Trainer) -> None:
+    progress = trainer.progress
+    state = {"optimizer": trainer.optimizer.state_dict(), "rng": torch.get_rng_state(), "progress": vars(progress)}
+    record = {**trainer.settings.to_record(), "step": progress.step}
+    files.write_checkpoint(trainer.settings.output / LAST, trainer.model, trainer.reader.tokenizer, record, state)
+
+
+def make_log(path: Path) -> Callable[[dict[str, Any]], None]:
+    def log(line: dict[str, Any]) -> None:
+        with path.open("a", encoding="utf8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    return log
+
+
+def log_loss(trainer: Trainer, spans: float, labels: float) -> None:
+    trainer.log({**_where(trainer), "span_loss": round(spans, 4), "label_loss": round(labels, 4)})
+
+
+def log_scores(trainer: Trainer, scores: dict[str, float]) -> None:
+    trainer.log({**_where(trainer), **{key: round(value, 4) for key, value in scores.items()}})
+
+
+def _where(trainer: Trainer) -> dict[str, Any]:
+    progress = trainer.progress
+    n_texts = progress.pool * trainer.settings.pool
+    return {"step": progress.step, "minutes": round(progress.seconds / 60, 2), "n_texts": n_texts}

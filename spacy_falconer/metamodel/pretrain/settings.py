@@ -1,0 +1,71 @@
+"""What a pre-training run is told. Everything that shapes the weights is written beside them; where files lie is not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from spacy_falconer.errors import ModelError
+
+PLACES = ("data", "corpora", "output", "encoder", "device", "n_threads")  # Differ between machines.
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """A run ends after `minutes` of training, evaluation not counted, or after `max_steps` where these are given.
+
+    Only with `max_steps` are the weights the same each time, for minutes hold more or fewer steps.
+
+    data (Path): The folder of data sets. corpora (Path | None): Texts that must not be trained on.
+    encoder (str): A Hugging Face folder or name. cap (int): Most texts of one set.
+    pool (int): Texts that are sorted by length together before they become batches.
+    """
+
+    data: Path
+    corpora: Path | None
+    output: Path
+    encoder: str
+    minutes: float = 100.0
+    max_steps: int | None = None
+    seed: int = 0
+    n_threads: int = 2
+    device: str = "cpu"
+    encoder_rate: float = 1e-4
+    head_rate: float = 1e-3
+    warmup: float = 0.04
+    weight_decay: float = 0.01
+    label_weight: float = 1.0
+    hidden_width: int = 192
+    dropout: float = 0.1
+    encoder_dropout: float = 0.0
+    cap: int = 5000
+    pool: int = 256
+    max_texts: int = 16
+    max_pieces: int = 1536
+    minutes_per_checkpoint: float = 10.0
+    minutes_per_score: float = 15.0
+    n_score_texts: int = 300
+
+    def __post_init__(self):
+        if self.minutes <= 0 or (self.max_steps is not None and self.max_steps < 1):
+            raise ModelError(
+                f"A run of {self.minutes} minutes or {self.max_steps} steps trains nothing. Set minutes above 0, "
+                "or max_steps to 1 or more."
+            )
+
+    def to_record(self) -> dict[str, Any]:
+        """The settings without what differs between machines."""
+        return {key: value for key, value in asdict(self).items() if key not in PLACES}
+
+
+def check_same(settings: PretrainSettings, recorded: dict[str, Any], folder: Path) -> None:
+    """Refuse to go on with a run under other settings: its schedule and its draws would not be its own."""
+    free = {"minutes", "max_steps", "minutes_per_checkpoint", "minutes_per_score", "n_score_texts"}
+    known = {field.name for field in fields(settings)} - free - set(PLACES)
+    for key in sorted(known):
+        if recorded.get(key) != getattr(settings, key):
+            raise ModelError(
+                f"The run in {folder} was started with {key} = {recorded.get(key)!r}, now it is {getattr(settings, key)!r}. "
+                "Go on with the same settings, or choose an empty output folder."
+            )

@@ -1,0 +1,37 @@
+"""What a training config calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from spacy.language import Language
+
+from spacy_falconer.pipeline.instructed import InstructedPipe
+from spacy_falconer.plan import Plan, read_plan
+
+
+def make_add_instructions(plan: Path) -> Callable[[Language], None]:
+    """For `[initialize.after_init]`: add a plan's instructions to the components, sourced ones included."""
+
+    def add_plan_instructions(nlp: Language) -> None:
+        add_instructions(nlp, read_plan(plan))
+
+    return add_plan_instructions
+
+
+def add_instructions(nlp: Language, plan: Plan) -> None:
+    """Let the pipeline read those of the plan's instructions that it does not hold. A step's id is its key.
+
+    A step that runs for each passage is read when it runs, with the passage filled in.
+    """
+    for factory, steps in (("falconer_label", plan.label_steps), ("falconer_span", plan.span_steps)):
+        for pipe in find_components(nlp, factory)[:1]:
+            for step in steps:
+                if step.for_each is None and pipe.cfg["instructions"].get(step.id) != step.instruction:
+                    pipe.add_instruction(step.id, step.instruction, nlp=nlp)
+
+
+def find_components(nlp: Language, factory: str) -> list[InstructedPipe]:
+    """The pipeline's components of one factory, whatever their names."""
+    return [nlp.get_pipe(name) for name in nlp.component_names if nlp.get_pipe_meta(name).factory == factory]

@@ -1,0 +1,72 @@
+"""`falconer_label`: is a statement true of the text? Writes `doc.cats`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from thinc.api import Model
+from thinc.types import Floats2d
+
+from spacy_falconer.metamodel.decode import sigmoid
+from spacy_falconer.metamodel.loss import label_loss
+from spacy_falconer.pipeline.instructed import METAMODEL, InstructedPipe, check_encoded
+
+
+@Language.factory(
+    "falconer_label",
+    assigns=["doc.cats"],
+    default_config={
+        "instructions": {},
+        "threshold": 0.5,
+        "model": {**METAMODEL, "op": "get_label"},
+        "scorer": {"@scorers": "spacy-falconer.label_scorer.v1"},
+    },
+    default_score_weights={"cats_macro_f": 1.0},
+)
+def make_falconer_label(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], Floats2d],
+    instructions: dict[str, str],
+    threshold: float,
+    scorer: Callable | None,
+) -> FalconerLabel:
+    """Make a component that answers label instructions.
+
+    instructions (dict[str, str]): Statements by their key in `doc.cats`, read when the pipeline is initialized.
+    threshold (float): Least score, 0 to 1, that counts as true, where an instruction has no threshold of its own.
+    """
+    cfg = {"instructions": dict(instructions), "threshold": threshold}
+    return FalconerLabel(nlp, model, name, cfg=cfg, scorer=scorer)
+
+
+class FalconerLabel(InstructedPipe):
+    """Scores statements, 0 to 1, in `doc.cats`."""
+
+    def predict(self, docs: Iterable[Doc]) -> Floats2d:
+        """Scores of all instructions, shape (n_texts, K)."""
+        docs = list(docs)
+        check_encoded(docs, self)
+        if not self.labels or not any(len(doc) for doc in docs):
+            return numpy.zeros((len(docs), len(self.labels)))
+        return self.to_scores(docs, self.model.predict(docs))
+
+    def to_scores(self, docs: Sequence[Doc], logits: Floats2d) -> Floats2d:
+        """Nothing is true of a text without tokens."""
+        has_tokens = numpy.array([[len(doc) > 0] for doc in docs])
+        return sigmoid(self.model.ops.to_numpy(logits)) * has_tokens
+
+    def set_annotations(self, docs: Iterable[Doc], scores: Floats2d) -> None:
+        for doc, row in zip(docs, scores.tolist(), strict=True):
+            doc.cats.update(zip(self.labels, row, strict=True))
+
+    def get_loss(self, examples: Iterable[Example], scores: Floats2d) -> tuple[float, Floats2d]:
+        """Binary cross-entropy over the keys that the reference's cats hold; the others were not asked."""
+        rows = [[eg.reference.cats.get(key, numpy.nan) for key in self.labels] for eg in examples]
+        logits = self.model.ops.to_numpy(scores)
+        loss, gradient = label_loss(logits, numpy.array(rows, dtype="float64").reshape(logits.shape))
+        return loss, self.model.ops.asarray2f(gradient)

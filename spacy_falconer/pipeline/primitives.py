@@ -1,0 +1,82 @@
+"""The paper's two functions, over the same components. Source: Falconer, arXiv 2510.01427."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.decode import decode_spans
+from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.instructed import InstructedPipe, encode
+from spacy_falconer.pipeline.plan import scored_spans
+from spacy_falconer.types import ScoredSpan
+
+BATCH_SIZE = 64
+
+
+def get_label(texts: Iterable[str], instruction: str, nlp: Language | None = None) -> Iterator[bool]:
+    """Is a statement true of each text? One answer a text, in order, lazily.
+
+    instruction (str): A statement, or the key of one that the pipeline was trained on.
+    nlp (Language): A pipeline with `falconer_label`; by default the installed `en_falconer_sm`.
+    """
+    pipe, nlp = _find(nlp, "falconer_label")
+    key, vectors = _read(pipe, instruction, nlp)
+    for docs in _encoded(texts, pipe, nlp):
+        for score in pipe.predict_vectors(docs, vectors)[:, 0]:
+            yield bool(score >= pipe.threshold_of(key))
+
+
+def get_span(texts: Iterable[str], instruction: str, nlp: Language | None = None) -> Iterator[list[ScoredSpan]]:
+    """Which passages of each text answer the instruction? One list a text, in order, lazily.
+
+    instruction (str): A request, or the key of one that the pipeline was trained on.
+    nlp (Language): A pipeline with `falconer_span`; by default the installed `en_falconer_sm`.
+    """
+    pipe, nlp = _find(nlp, "falconer_span")
+    key, vectors = _read(pipe, instruction, nlp)
+    threshold = numpy.array([pipe.threshold_of(key)])
+    for docs in _encoded(texts, pipe, nlp):
+        for doc in docs:
+            scores = pipe.predict_vectors([doc], vectors)
+            yield scored_spans(doc, decode_spans(scores, [len(doc)]).at_least(threshold))
+
+
+def _find(nlp: Language | None, factory: str) -> tuple[InstructedPipe, Language]:
+    nlp = nlp if nlp is not None else _load_default()
+    found = find_components(nlp, factory)
+    if not found:
+        raise ModelError(f"The pipeline has no {factory!r}: {', '.join(nlp.component_names) or 'empty'}. Add it first.")
+    return found[0], nlp
+
+
+def _load_default() -> Language:
+    try:
+        return spacy.load("en_falconer_sm")
+    except OSError:
+        raise ModelError(
+            "No pipeline was given and 'en_falconer_sm' is not installed. Pass one that `falconer train` wrote: "
+            "nlp=spacy.load(FOLDER)."
+        ) from None
+
+
+def _read(pipe: InstructedPipe, instruction: str, nlp: Language) -> tuple[str, numpy.ndarray]:
+    """The key and the vector of an instruction; one that the component holds keeps what it learned."""
+    known = pipe.cfg["instructions"]
+    key = next((key for key, text in known.items() if instruction in (key, text)), None)
+    if key is not None:
+        return key, pipe.model.attrs["get_vector"](pipe.model, list(known).index(key)).reshape(1, -1)
+    return instruction, pipe.read_instruction(instruction, nlp=nlp).reshape(1, -1)
+
+
+def _encoded(texts: Iterable[str], pipe: InstructedPipe, nlp: Language) -> Iterator[list[Doc]]:
+    """Batches of texts that the component's transformer has read."""
+    for batch in spacy.util.minibatch(texts, BATCH_SIZE):
+        docs = [nlp.make_doc(text) for text in batch]
+        encode(docs, pipe, nlp)
+        yield docs

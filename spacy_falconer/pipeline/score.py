@@ -1,0 +1,85 @@
+"""Scorers that count only what was asked, each instruction by its own threshold, under spaCy's usual keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from spacy.scorer import PRFScore
+from spacy.tokens import SpanGroup
+from spacy.training import Example
+
+from spacy_falconer.pipeline.instructed import threshold_of
+
+Counts = Mapping[str, PRFScore]
+
+
+def make_label_scorer() -> Callable:
+    return score_labels
+
+
+def make_span_scorer() -> Callable:
+    return score_spans
+
+
+def score_labels(examples: Iterable[Example], *, labels: Sequence[str], **cfg: Any) -> dict[str, Any]:
+    """Precision, recall and F of `doc.cats`; a key that is not in the reference's cats was not asked."""
+    counts = {key: PRFScore() for key in labels}
+    for eg in examples:
+        for key in [key for key in labels if key in eg.reference.cats]:
+            found = eg.predicted.cats.get(key, 0.0) >= threshold_of(cfg, key)
+            _count(counts[key], {key} if found else set(), {key} if eg.reference.cats[key] == 1.0 else set())
+    return _report("cats", counts) | {"cats_f_per_type": {key: prf.to_dict() for key, prf in counts.items()}}
+
+
+def score_spans(examples: Iterable[Example], *, labels: Sequence[str], spans_key: str, **cfg: Any) -> dict[str, Any]:
+    """Precision, recall and F of exact spans; an answer that could not be placed, or fits no token, is a miss."""
+    counts = {key: PRFScore() for key in labels}
+    for eg in examples:
+        gold = eg.reference.spans.get(spans_key)
+        found = places(eg.predicted.spans.get(spans_key))
+        wanted = places(gold)
+        for key in [key for key in labels if key in asked_keys(gold)]:
+            _count(counts[key], found.get(key, set()), wanted.get(key, set()))
+            counts[key].fn += n_missed(gold, key)
+    per_type = {key: prf.to_dict() for key, prf in counts.items()}
+    return _report(f"spans_{spans_key}", counts) | {f"spans_{spans_key}_per_type": per_type}
+
+
+def asked_keys(group: SpanGroup | None) -> set[str]:
+    """What was asked of a text; where nothing says so, what was found in it."""
+    if group is None:
+        return set()
+    return set(group.attrs["asked"]) if "asked" in group.attrs else {span.label_ for span in group}
+
+
+def places(group: SpanGroup | None) -> dict[str, set[tuple[int, int]]]:
+    """Start and end characters of a group's spans, by label."""
+    found: dict[str, set[tuple[int, int]]] = {}
+    for span in group or ():
+        found.setdefault(span.label_, set()).add((span.start_char, span.end_char))
+    return found
+
+
+def n_missed(group: SpanGroup, key: str) -> int:
+    """Answers that no prediction can match: not found in the text, or not on its tokens' boundaries."""
+    return len(group.attrs.get("missed", {}).get(key, ())) + group.attrs.get("unplaced", {}).get(key, 0)
+
+
+def _count(prf: PRFScore, found: set, wanted: set) -> None:
+    prf.tp += len(found & wanted)
+    prf.fp += len(found - wanted)
+    prf.fn += len(wanted - found)
+
+
+def _report(prefix: str, counts: Counts) -> dict[str, float | None]:
+    """Micro over all pairs, macro over the instructions that had something to find or found something."""
+    micro = sum(counts.values(), PRFScore())
+    seen = [prf for prf in counts.values() if len(prf)]
+    macro = sum(prf.fscore for prf in seen) / len(seen) if seen else None
+    return {
+        f"{prefix}_p": micro.precision if seen else None,
+        f"{prefix}_r": micro.recall if seen else None,
+        f"{prefix}_f": micro.fscore if seen else None,
+        f"{prefix}_macro_f": macro,
+    }

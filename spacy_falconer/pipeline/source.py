@@ -1,0 +1,50 @@
+"""The metamodel beside a user's own components."""
+
+from __future__ import annotations
+
+from spacy.language import Language
+
+from spacy_falconer.errors import ModelError
+from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.instructed import LISTENER
+
+OWN_ENCODER = "falconer_transformer"
+
+
+def add_falconer(nlp: Language, source: Language) -> None:
+    """Add a falconer pipeline's transformer and components to the end of another pipeline.
+
+    Beside a transformer of the user's own, ours is called `falconer_transformer`, and ours alone is listened to.
+
+    RAISES (ModelError): `source` has no falconer component with a transformer to listen to.
+    """
+    encoder = _find_encoder(source)
+    own_name = OWN_ENCODER if encoder in nlp.component_names else encoder
+    nlp.add_pipe(encoder, name=own_name, source=source)
+    for factory in ("falconer_label", "falconer_span", "falconer_plan"):
+        for pipe in find_components(source, factory):
+            nlp.add_pipe(pipe.name, source=source)
+            _listen_to(nlp, pipe.name, own_name)
+    nlp._link_components()
+    for pipe in find_components(nlp, "falconer_plan"):
+        pipe.attach(nlp)
+
+
+def _find_encoder(source: Language) -> str:
+    names = [pipe.name for factory in ("falconer_label", "falconer_span") for pipe in find_components(source, factory)]
+    for encoder, proc in source.components:
+        if set(names) & set(getattr(proc, "listening_components", ())):
+            return encoder
+    raise ModelError(
+        f"The source pipeline ({', '.join(source.component_names) or 'empty'}) has no falconer component that listens "
+        "to a transformer. Load one that `falconer train` wrote."
+    )
+
+
+def _listen_to(nlp: Language, name: str, encoder: str) -> None:
+    """Point a component's listener, in the model and in the config, to one transformer."""
+    pipe = nlp.get_pipe(name)
+    for node in pipe.model.walk() if hasattr(pipe, "model") else ():
+        if node.name == LISTENER:
+            node.upstream_name = encoder
+            nlp.get_pipe_config(name)["model"]["tok2vec"]["upstream"] = encoder

@@ -1,0 +1,119 @@
+"""`falconer_span`: which passages answer the instruction? Writes `doc.spans[spans_key]` with scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy
+from spacy.language import Language
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example
+from thinc.api import Model
+from thinc.types import Floats3d, Ints1d, Ints2d
+
+from spacy_falconer.metamodel.decode import FoundSpans, decode_spans, softmax
+from spacy_falconer.metamodel.loss import UNKNOWN, pair_weights, span_loss, span_targets
+from spacy_falconer.pipeline.instructed import METAMODEL, InstructedPipe, check_encoded
+from spacy_falconer.pipeline.score import asked_keys
+
+
+@Language.factory(
+    "falconer_span",
+    assigns=["doc.spans"],
+    default_config={
+        "instructions": {},
+        "threshold": 0.5,
+        "spans_key": "sc",
+        "model": {**METAMODEL, "op": "get_span"},
+        "scorer": {"@scorers": "spacy-falconer.span_scorer.v1"},
+    },
+    default_score_weights={"spans_sc_f": 1.0},
+)
+def make_falconer_span(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], Floats3d],
+    instructions: dict[str, str],
+    threshold: float,
+    spans_key: str,
+    scorer: Callable | None,
+) -> FalconerSpan:
+    """Make a component that answers span instructions.
+
+    instructions (dict[str, str]): Requests by their key, the spans' label, read when the pipeline is initialized.
+    threshold (float): Least score, 0 to 1, of a span, where an instruction has no threshold of its own.
+    spans_key (str): Where in `doc.spans` they are written. With another key than "sc" set `[training.score_weights]`.
+    """
+    cfg = {"instructions": dict(instructions), "threshold": threshold, "spans_key": spans_key}
+    return FalconerSpan(nlp, model, name, cfg=cfg, scorer=scorer)
+
+
+class FalconerSpan(InstructedPipe):
+    """Finds passages. Their scores, 0 to 1, are in `doc.spans[spans_key].attrs["scores"]`, in the spans' order."""
+
+    def predict(self, docs: Iterable[Doc]) -> Floats3d:
+        """B, I and O scores of all instructions, shape (n_tokens, K, 3), text after text."""
+        docs = list(docs)
+        check_encoded(docs, self)
+        n_tokens = sum(len(doc) for doc in docs)
+        if not self.labels or not n_tokens:
+            return numpy.zeros((n_tokens, len(self.labels), 3))
+        return self.to_scores(docs, self.model.predict(docs))
+
+    def to_scores(self, docs: Sequence[Doc], logits: Floats3d) -> Floats3d:
+        return softmax(self.model.ops.to_numpy(logits))
+
+    def set_annotations(self, docs: Iterable[Doc], scores: Floats3d) -> None:
+        docs = list(docs)
+        found = decode_spans(scores, [len(doc) for doc in docs])
+        kept = found.at_least(numpy.array([self.threshold_of(key) for key in self.labels]))
+        for doc, spans in zip(docs, split_by_text(kept, docs), strict=True):
+            doc.spans[self.cfg["spans_key"]] = make_group(doc, spans, keys=self.labels, name=self.cfg["spans_key"])
+
+    def get_loss(self, examples: Iterable[Example], scores: Floats3d) -> tuple[float, Floats3d]:
+        """Cross-entropy over what was asked: the group's attrs["asked"], else the labels that it holds."""
+        examples, logits = list(examples), self.model.ops.to_numpy(scores)
+        rows = [example_targets(eg, self.labels, self.cfg["spans_key"]) for eg in examples]
+        targets = numpy.concatenate(rows).reshape(logits.shape[:2])
+        loss, gradient = span_loss(logits, targets, pair_weights(targets, [len(eg.predicted) for eg in examples]))
+        return loss, self.model.ops.asarray3f(gradient)
+
+
+def split_by_text(found: FoundSpans, docs: Sequence[Doc]) -> Iterator[FoundSpans]:
+    """The spans of each text, in the tokens of that text, by place."""
+    firsts = numpy.cumsum([0, *(len(doc) for doc in docs)])
+    order = numpy.lexsort((found.instruction, found.end, found.start))
+    found = found.take(order)
+    bounds = numpy.searchsorted(found.start, firsts)
+    for first, low, high in zip(firsts, bounds, bounds[1:], strict=False):
+        yield found.take(slice(low, high)).shift(-first)
+
+
+def make_group(doc: Doc, found: FoundSpans, *, keys: Sequence[str], name: str) -> SpanGroup:
+    """The spans with their labels, and their scores beside them."""
+    rows = zip(found.instruction.tolist(), found.start.tolist(), found.end.tolist(), strict=True)
+    group = SpanGroup(doc, name=name, spans=[Span(doc, start, end, label=keys[k]) for k, start, end in rows])
+    group.attrs["scores"] = found.score.astype("float32")
+    return group
+
+
+def example_targets(eg: Example, keys: Sequence[str], spans_key: str) -> Ints2d:
+    """What a text's answers say of its tokens: shape (n_tokens, K) of B, I, O and UNKNOWN."""
+    group = eg.reference.spans.get(spans_key)
+    asked = asked_keys(group)
+    unasked = numpy.full(len(eg.predicted), UNKNOWN)
+    columns = [_column(eg.predicted, group, key) if key in asked else unasked for key in keys]
+    return numpy.stack(columns, axis=1) if columns else numpy.zeros((len(eg.predicted), 0), dtype="int64")
+
+
+def _column(doc: Doc, group: SpanGroup, key: str) -> Ints1d:
+    """One instruction's targets. Answers that fit no token boundary leave the tokens that they touch UNKNOWN."""
+    places = [(span.start_char, span.end_char) for span in group if span.label_ == key]
+    places += [(start, end) for start, end in group.attrs.get("missed", {}).get(key, ())]
+    spans, unknown = [], []
+    for start, end in places:
+        fitting = doc.char_span(start, end)
+        touched = fitting or doc.char_span(start, end, alignment_mode="expand")
+        if touched is not None:
+            (spans if fitting else unknown).append((touched.start, touched.end))
+    return span_targets(len(doc), spans, unknown)

@@ -1,0 +1,56 @@
+"""The values that travel between the rooms. All positions are characters of the text, end exclusive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, order=True)
+class CharSpan:
+    """A stretch of a text: `text[start:end]`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class ScoredSpan:
+    """A found passage: `text` is the document's `text[start:end]`, `score` is 0 to 1."""
+
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A passage as the language model wrote it down. `start` is None where only its words are known."""
+
+    quote: str
+    start: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said of one text: by a language model, or by people (`gold`).
+
+    `labels` and `spans` are keyed by instruction. An instruction that is no key was not asked.
+    """
+
+    text: str
+    model: str
+    labels: Mapping[str, bool] = field(default_factory=dict)
+    spans: Mapping[str, tuple[Quote, ...]] = field(default_factory=dict)
+    gold: Answer | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row of a corpus: its text, its id and the columns that are carried through."""
+
+    id: str
+    text: str
+    fields: Mapping[str, Any] = field(default_factory=dict)

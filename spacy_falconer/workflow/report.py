@@ -1,0 +1,81 @@
+"""What a run came to, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import srsly
+from wasabi import table
+
+from spacy_falconer.plan import Plan, format_tree, read_plan
+
+TEXT_WIDTH, CELL_WIDTH, N_ROWS = 44, 34, 10
+
+
+def format_rows(rows: Sequence[Mapping[str, Any]], plan: Plan, texts: Mapping[str, str]) -> str:
+    """Mined rows as a table: the text's id and start, then the plan's output columns."""
+    header = ["id", "text", *plan.output]
+    body = [
+        [row["id"], shorten(texts.get(row["id"], ""), TEXT_WIDTH), *(cell(row, name) for name in plan.output)]
+        for row in rows
+    ]
+    return table(body, header=header, divider=True)
+
+
+def cell(row: Mapping[str, Any], name: str) -> str:
+    """One column of a row: the passages, or a label's score."""
+    if name in row["spans"]:
+        return shorten(" | ".join(span["text"] for span in row["spans"][name]), CELL_WIDTH)
+    score = row["labels"].get(name)
+    if isinstance(score, list):
+        return shorten(" | ".join(one["for"]["text"] for one in score if one["value"]), CELL_WIDTH)
+    return "" if score is None else f"{score:.2f}"
+
+
+def shorten(text: str, width: int) -> str:
+    """One line of at most `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def format_scores(scores: Mapping[str, Any]) -> str:
+    """Agreement per instruction, beside the number of texts that it was measured on."""
+    blocks = [("with the language model", scores)]
+    if "people" in scores:
+        blocks.append(("with people", scores["people"]))
+    return "\n".join(f"Agreement {name}, {block['n_texts']} held-out texts\n{score_table(block)}" for name, block in blocks)
+
+
+def score_table(scores: Mapping[str, Any]) -> str:
+    header = ["instruction", "primitive", "precision", "recall", "F1", "texts"]
+    body = []
+    for kind, primitive in (("labels", "get_label"), ("spans", "get_span")):
+        for key, row in scores[kind]["per_instruction"].items():
+            body.append([key, primitive, *(f"{row[name]:.2f}" for name in ("p", "r", "f")), row["n"]])
+        if scores[kind]["macro_f"] is not None:
+            body.append(["macro", primitive, "", "", f"{scores[kind]['macro_f']:.2f}", ""])
+    return table(body, header=header, divider=True, aligns=["l", "l", "r", "r", "r", "r"])
+
+
+def read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
+    """The first rows of a file."""
+    return [row for row, _ in zip(srsly.read_jsonl(path), range(limit), strict=False)]
+
+
+def format_grounding(report: Any) -> str:
+    """How many quotes of the answers were placed in their texts, per instruction."""
+    header = ["instruction", "texts asked", "quotes", "placed", "not in the text", "between tokens"]
+    return table(report.rows(), header=header, divider=True, aligns=["l", "r", "r", "r", "r", "r"])
+
+
+def format_folder(folder: Path) -> str:
+    """The plan, the agreement and the first rows of an output folder."""
+    plan = read_plan(folder / "plan.json")
+    blocks = [format_tree(plan)]
+    if (folder / "scores.json").exists():
+        blocks.append(format_scores(srsly.read_json(folder / "scores.json")))
+    if (folder / "rows.jsonl").exists():
+        blocks.append(format_rows(read_rows(folder / "rows.jsonl", N_ROWS), plan, {}))
+    return "\n".join(blocks)

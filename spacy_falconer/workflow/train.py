@@ -1,0 +1,139 @@
+"""Answers in, a composed pipeline out. The training itself is spaCy's, driven by a config that a user may change."""
+
+from __future__ import annotations
+
+import importlib.resources
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import devnull
+from pathlib import Path
+from typing import Any
+
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import train as run_training_loop
+from spacy.util import load_config, registry
+from thinc.api import Config
+
+from spacy_falconer.corpus.docbin import split_docs, write_docbin
+from spacy_falconer.errors import AnswerError
+from spacy_falconer.pipeline.score import places
+from spacy_falconer.plan import Plan, write_plan
+from spacy_falconer.workflow.thresholds import fit_thresholds
+
+DEV_SHARE = 0.2
+LEAST_ANSWERS = 8
+N_EPOCHS, LEAST_STEPS, MOST_STEPS = 8, 150, 3000
+N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What the training went by.
+
+    unsure: Keys with too few positive answers to fit a threshold; they keep the default.
+    silent: Keys without one positive answer to learn from.
+    """
+
+    n_train: int
+    n_dev: int
+    unsure: list[str]
+    silent: list[str]
+
+
+def train(
+    plan: Plan,
+    docs: Sequence[Doc],
+    *,
+    config: Path | None = None,
+    overrides: dict[str, Any] | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+) -> tuple[Language, TrainReport]:
+    """Train a pipeline on answers and compose it with the plan.
+
+    docs: Answers, as `corpus.docbin` makes them. A fifth is held out to choose the model and its thresholds.
+    config (Path): A training config in place of the package's own, `configs/cpu.cfg`.
+    overrides (dict): Config values by their dotted names, as `spacy train` takes them.
+    RAISES (AnswerError): There are too few answers to learn from.
+    """
+    check_enough(docs)
+    train_docs, dev_docs = split_docs(docs, dev_share=DEV_SHARE, seed=seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = write_inputs(plan, train_docs, dev_docs, folder)
+        settings = fill_config(config, train_docs, {**paths, "system.seed": seed, **(overrides or {})})
+        nlp = run_training(settings, folder, quiet=quiet)
+    unsure = fit_thresholds(nlp, dev_docs)
+    compose(nlp, plan)
+    return nlp, TrainReport(len(train_docs), len(dev_docs), unsure, find_silent(plan, train_docs))
+
+
+def check_enough(docs: Sequence[Doc]) -> None:
+    if len(docs) < LEAST_ANSWERS:
+        raise AnswerError(
+            f"There are {len(docs)} answered texts; expected at least {LEAST_ANSWERS} to learn from. "
+            "Annotate more, or import recorded answers whose instructions are the plan's, word for word."
+        )
+
+
+def write_inputs(plan: Plan, train_docs: Sequence[Doc], dev_docs: Sequence[Doc], folder: Path) -> dict[str, str]:
+    """Put on disk what the config reads; its paths by their names in the config."""
+    paths = {name: folder / f"{name}.spacy" for name in ("train", "dev")} | {"plan": folder / "plan.json"}
+    write_docbin(train_docs, paths["train"])
+    write_docbin(dev_docs, paths["dev"])
+    write_plan(plan, paths["plan"])
+    return {f"paths.{name}": str(path) for name, path in paths.items()}
+
+
+def fill_config(path: Path | None, docs: Sequence[Doc], overrides: dict[str, Any]) -> Config:
+    """The training config, with a schedule that fits the number of answers."""
+    default = importlib.resources.files("spacy_falconer.configs") / "cpu.cfg"
+    with importlib.resources.as_file(default) as default_path:
+        plain = load_config(path or default_path)
+        batch = registry.resolve({"batcher": plain["training"]["batcher"]})["batcher"]
+        n_steps = count_steps(sum(1 for _ in batch(docs)))
+        return load_config(path or default_path, overrides={**schedule(n_steps), **overrides})
+
+
+def count_steps(n_batches: int) -> int:
+    """Few answers are read more often than many."""
+    return min(MOST_STEPS, max(LEAST_STEPS, N_EPOCHS * n_batches))
+
+
+def schedule(n_steps: int) -> dict[str, Any]:
+    return {
+        "training.max_steps": n_steps,
+        "training.eval_frequency": max(1, n_steps // N_EVALUATIONS),
+        "training.optimizer.learn_rate.total_steps": n_steps,
+        "training.optimizer.learn_rate.warmup_steps": int(WARMUP_SHARE * n_steps),
+    }
+
+
+def run_training(config: Config, folder: Path, *, quiet: bool) -> Language:
+    """spaCy's own training; the pipeline of the best evaluation."""
+    nlp = init_nlp(config)
+    with open(devnull, "w") as nowhere:
+        stream = nowhere if quiet else sys.stdout
+        run_training_loop(nlp, folder, stdout=stream, stderr=nowhere if quiet else sys.stderr)
+    return spacy.load(folder / "model-best")
+
+
+def compose(nlp: Language, plan: Plan) -> None:
+    """Make the trained components run the plan, on a machine that has none of the training's files."""
+    if plan.unit == "sentence":
+        nlp.add_pipe("sentencizer", first=True)
+    nlp.add_pipe("falconer_plan").set_plan(plan)
+    nlp.config["paths"] = {name: None for name in nlp.config["paths"]}
+    nlp.meta.update(name="falconer", description=plan.instruction)
+
+
+def find_silent(plan: Plan, docs: Sequence[Doc]) -> list[str]:
+    """The steps of which no answer is positive."""
+    said = {key for doc in docs for key, value in doc.cats.items() if value}
+    said |= {key for doc in docs for key in places(doc.spans.get("sc"))}
+    return [step.id for step in plan.steps if step.for_each is None and step.id not in said]
