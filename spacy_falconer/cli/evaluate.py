@@ -25,7 +25,7 @@ def evaluate_cli(
     import spacy
     import srsly
 
-    from spacy_falconer.corpus.docbin import read_answers
+    from spacy_falconer.workflow.answers import read_answers
     from spacy_falconer.workflow.evaluate import evaluate
     from spacy_falconer.workflow.mine import find_plan
     from spacy_falconer.workflow.report import format_scores

@@ -26,7 +26,7 @@ def train_cli(
     """
     import spacy
 
-    from spacy_falconer.corpus.docbin import read_answers
+    from spacy_falconer.workflow.answers import read_answers
     from spacy_falconer.plan import read_plan
     from spacy_falconer.workflow.train import train
 

@@ -1,4 +1,4 @@
-"""The plan: what it is, how it is checked, shown and run. A plan is data; nothing that a language model wrote is executed."""
+"""The plan: what it is, how it is checked, shown and run. A plan is data, never code."""
 
 from .check import check_plan
 from .conditions import Condition, parse_condition

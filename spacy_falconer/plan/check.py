@@ -94,8 +94,7 @@ def _check_when(place: int, steps: Sequence[Step], known_after: Mapping[str, int
         if (last := known_after[read]) >= place:
             raise PlanError(
                 f"{name} reads {show(read)} in its 'when' {show(step.when)}, but that is known only after step "
-                f"{last + 1} {show(steps[last].id)}. Steps run in order: move {show(step.id)} further down, "
-                "or correct its 'when'."
+                f"{last + 1} {show(steps[last].id)}. Steps run in order: reorder them, or correct its 'when'."
             )
 
 

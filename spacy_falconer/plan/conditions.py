@@ -45,8 +45,8 @@ def parse_condition(expression: str) -> Condition:
     _check_text(expression)
     try:
         tree = ast.parse(" ".join(expression.split()), mode="eval").body
-    except SyntaxError as error:
-        raise _refuse(expression, f"it breaks off or joins words wrongly ({error.msg})") from None
+    except SyntaxError:
+        raise _refuse(expression, "it breaks off, or its parts do not fit together") from None
     _check_nodes(expression, tree)
     names = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     return Condition(expression, names - set(_CONSTANTS), tree)
@@ -56,11 +56,11 @@ def _check_text(expression: str) -> None:
     """What must be known before Python's parser, which can overflow, sees the expression."""
     if not expression.strip():
         raise _refuse(expression, "it is empty")
-    if len(expression) > MAX_LENGTH:
-        raise _refuse(expression, f"it has {len(expression):,} characters, more than {MAX_LENGTH:,}")
     depth = max(accumulate({"(": 1, ")": -1}.get(char, 0) for char in expression))
     if depth > MAX_DEPTH:
         raise _refuse(expression, f"its parentheses are nested {depth:,} deep, more than {MAX_DEPTH}")
+    if len(expression) > MAX_LENGTH:
+        raise _refuse(expression, f"it has {len(expression):,} characters, more than {MAX_LENGTH:,}")
     if foreign := _FOREIGN.search(expression):
         raise _refuse(expression, f"it holds {show(foreign[0])}")
 

@@ -40,7 +40,7 @@ class SpanReading:
     span: ScoredSpan
 
 
-@dataclass(frozen=True)
+@dataclass
 class Readings:
     """What the steps that ran have answered so far. A step that was not run is no key."""
 
@@ -144,24 +144,28 @@ def _settle(rivals: dict[str, list[LabelReading]]) -> dict[str, list[LabelReadin
 
 
 def _make_row(plan: Plan, readings: Readings) -> Row:
-    labels = {key: _make_label_cell(plan.steps_by_id[key], answers) for key, answers in readings.labels.items()}
+    steps = plan.steps_by_id
     columns = [key for key in plan.output if key in readings.spans]
-    return {"labels": labels, "spans": {key: [_make_span_item(r) for r in readings.spans[key]] for key in columns}}
+    return {
+        "labels": {key: _make_label_cell(steps[key], answers) for key, answers in readings.labels.items()},
+        "spans": {key: [_make_span_item(reading) for reading in readings.spans[key]] for key in columns},
+    }
 
 
 def _make_label_cell(step: Step, answers: list[LabelReading]) -> float | list[dict[str, Any]]:
     if step.for_each is None:
         return float(answers[0].score)
     return [
-        {"for": _make_characters(answer.source), "score": float(answer.score), "value": bool(answer.is_true)}
-        for answer in answers
-        if answer.source is not None
+        {**_make_for(answer.source), "score": float(answer.score), "value": bool(answer.is_true)} for answer in answers
     ]
 
 
 def _make_span_item(reading: SpanReading) -> dict[str, Any]:
-    item = {**_make_characters(reading.span), "score": float(reading.span.score)}
-    return item if reading.source is None else {**item, "for": _make_characters(reading.source)}
+    return {**_make_characters(reading.span), "score": float(reading.span.score), **_make_for(reading.source)}
+
+
+def _make_for(source: ScoredSpan | None) -> dict[str, Any]:
+    return {} if source is None else {"for": _make_characters(source)}
 
 
 def _make_characters(span: ScoredSpan) -> dict[str, Any]:

@@ -13,13 +13,15 @@ from ..errors import PlanError, UnsupportedPlanError
 from .check import SPAN_SLOT, check_plan, name_step
 from .show import show, show_ids
 
-ONE_LINE = r"\S"  # something must stand there
-Name = Annotated[str, Field(pattern=ONE_LINE, max_length=64)]
-Instruction = Annotated[str, Field(pattern=ONE_LINE, max_length=4_000)]
+NOT_BLANK = r"\S"
+Name = Annotated[str, Field(pattern=NOT_BLANK, max_length=64)]
+Instruction = Annotated[str, Field(pattern=NOT_BLANK, max_length=4_000)]
+
+# The classes' docstrings and the fields' descriptions go to the planner; after "Expected", they go into our errors too.
 
 
 class Step(BaseModel):
-    """One call of a primitive. The descriptions are what error messages say was expected."""
+    """One call of a primitive."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +58,7 @@ class Step(BaseModel):
 
 
 class Plan(BaseModel):
-    """A whole program over a text. Any plan that exists can be run: building one checks it."""
+    """The steps that answer the user's sentence, and what of their answers is the result."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,7 +76,7 @@ class Plan(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _check(self) -> Plan:
+    def _check(self) -> Plan:  # so that any plan that exists can be run
         check_plan(self)
         return self
 
@@ -92,7 +94,7 @@ class Plan(BaseModel):
 
 
 class Unsupported(BaseModel):
-    """The planner's reply where the two primitives cannot answer: counting over the corpus, summaries."""
+    """The reply where the two primitives cannot answer, as for counts over the corpus and for summaries."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -170,9 +172,9 @@ def _explain(error: ValidationError, data: Any) -> PlanError:
     if isinstance(cause := first.get("ctx", {}).get("error"), PlanError):
         return cause
     match first["loc"]:
-        case ("steps", place):
+        case ("steps", int(place)):
             return PlanError(f"Step {place + 1} is {show(first['input'])}. Expected {_list_fields(Step)}. Correct it.")
-        case ("steps", place, field, *_):
+        case ("steps", int(place), field, *_):
             return _explain_field(name_step(place, data["steps"][place].get("id")), Step, field, first)
         case (field, *_):
             return _explain_field("The plan", Plan, field, first)

@@ -10,12 +10,13 @@ import spacy
 from spacy.tokens import Doc
 
 from spacy_falconer.corpus.choose import choose_random
-from spacy_falconer.corpus.docbin import GroundingReport, make_docs, read_answers, split_docs
+from spacy_falconer.corpus.docbin import GroundingReport, make_docs, split_docs
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.annotate import recorded_answers, require_answers
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer, Record
+from spacy_falconer.workflow.answers import read_answers
 
 LANGUAGE = "en"
 TEST_SHARE = 0.2

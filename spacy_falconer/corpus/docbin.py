@@ -1,0 +1,136 @@
+"""Answers as spaCy docs, and docs on disk. What was not asked of a text stays unknown there, never "false"."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin, Span, SpanGroup
+
+from spacy_falconer.errors import AnswerError
+from spacy_falconer.grounding import align, find_quotes
+from spacy_falconer.plan import Plan, Step
+from spacy_falconer.types import Answer
+
+SPANS_KEY = "sc"
+GOLD = "gold"
+
+
+@dataclass
+class Placement:
+    """What became of one instruction's quotes."""
+
+    n_texts: int = 0
+    n_quotes: int = 0
+    n_unplaced: int = 0  # not in the text, or not unambiguously
+    n_misaligned: int = 0  # in the text, but on no token boundary
+
+    @property
+    def n_placed(self) -> int:
+        return self.n_quotes - self.n_unplaced - self.n_misaligned
+
+
+@dataclass
+class GroundingReport:
+    """What became of all quotes, by the step's id."""
+
+    placements: dict[str, Placement] = field(default_factory=dict)
+
+    def count(self, group: SpanGroup) -> None:
+        """Add one text's answers."""
+        for key in group.attrs["asked"]:
+            placement = self.placements.setdefault(key, Placement())
+            n_missed, n_unplaced = len(group.attrs["missed"].get(key, ())), group.attrs["unplaced"].get(key, 0)
+            placement.n_texts += 1
+            placement.n_quotes += sum(span.label_ == key for span in group) + n_missed + n_unplaced
+            placement.n_misaligned += n_missed
+            placement.n_unplaced += n_unplaced
+
+    def rows(self) -> list[tuple[str, int, int, int, int, int]]:
+        """Instruction, texts asked, quotes, placed, not in the text, between tokens."""
+        return [
+            (key, one.n_texts, one.n_quotes, one.n_placed, one.n_unplaced, one.n_misaligned)
+            for key, one in self.placements.items()
+        ]
+
+
+def make_docs(answers: Iterable[Answer], plan: Plan, nlp: Language) -> tuple[list[Doc], GroundingReport]:
+    """Docs of all answers, and how their quotes were placed."""
+    report = GroundingReport()
+    docs = [answer_to_doc(answer, plan, nlp) for answer in answers]
+    for doc in docs:
+        report.count(doc.spans[SPANS_KEY])
+    return docs, report
+
+
+def answer_to_doc(answer: Answer, plan: Plan, nlp: Language, *, spans_key: str = SPANS_KEY) -> Doc:
+    """A doc that holds what was said of its text, by the plan's step ids.
+
+    `doc.cats` has the label steps that were asked. The span group has the grounded spans; its attrs say which steps
+    were asked ("asked"), which characters fit no token ("missed") and how many quotes have no place ("unplaced").
+    What people said is beside it: `doc.spans["gold"]` and `doc.user_data["gold_cats"]`.
+    Steps with `for_each` ask about passages, not about the text, and are left out.
+    """
+    doc = nlp.make_doc(answer.text)
+    doc.user_data["model"] = answer.model
+    doc.cats = read_labels(answer, plan)
+    doc.spans[spans_key] = ground(doc, answer, plan, name=spans_key)
+    if answer.gold is not None:
+        doc.spans[GOLD] = ground(doc, answer.gold, plan, name=GOLD)
+        doc.user_data["gold_cats"] = read_labels(answer.gold, plan)
+    return doc
+
+
+def read_labels(answer: Answer, plan: Plan) -> dict[str, float]:
+    steps = own_steps(plan.label_steps)
+    return {step.id: float(answer.labels[step.instruction]) for step in steps if step.instruction in answer.labels}
+
+
+def ground(doc: Doc, answer: Answer, plan: Plan, *, name: str) -> SpanGroup:
+    """The answer's quotes as spans of the doc, and what became of the others."""
+    steps = [step for step in own_steps(plan.span_steps) if step.instruction in answer.spans]
+    spans, missed, unplaced = [], {}, {}
+    for step in steps:
+        places = find_quotes(doc.text, answer.spans[step.instruction])
+        found = [place for place in places if place is not None]
+        fitting = align(doc, found)
+        spans += [Span(doc, span.start, span.end, label=step.id) for span in fitting if span is not None]
+        missed[step.id] = [[place.start, place.end] for place, span in zip(found, fitting, strict=True) if span is None]
+        unplaced[step.id] = len(places) - len(found)
+    group = SpanGroup(doc, name=name, spans=spans)
+    group.attrs.update(
+        asked=[step.id for step in steps],
+        missed={key: places for key, places in missed.items() if places},
+        unplaced={key: n for key, n in unplaced.items() if n},
+    )
+    return group
+
+
+def own_steps(steps: Sequence[Step]) -> list[Step]:
+    """The steps that ask about the whole text."""
+    return [step for step in steps if step.for_each is None]
+
+
+def write_docbin(docs: Iterable[Doc], path: str | Path) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+
+
+def read_docbin(path: str | Path, nlp: Language) -> list[Doc]:
+    """RAISES (AnswerError): The file is no DocBin."""
+    try:
+        return list(DocBin(store_user_data=True).from_disk(path).get_docs(nlp.vocab))
+    except Exception as error:  # spaCy raises whatever zlib and msgpack raise.
+        raise AnswerError(
+            f"{str(path)!r} cannot be read as a DocBin ({error}). Expected the .spacy file that annotate wrote."
+        ) from error
+
+
+def split_docs(docs: Sequence[Doc], *, dev_share: float, seed: int) -> tuple[list[Doc], list[Doc]]:
+    """Split into a larger and a smaller part. The same text with the same seed ranks the same, whatever else there is."""
+    ranked = sorted(range(len(docs)), key=lambda i: hashlib.sha256(f"{seed}\0{docs[i].text}".encode()).digest())
+    held_out = set(ranked[: max(1, round(dev_share * len(docs)))])
+    return [doc for i, doc in enumerate(docs) if i not in held_out], [docs[i] for i in sorted(held_out)]

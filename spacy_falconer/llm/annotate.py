@@ -1,0 +1,49 @@
+"""Answers to a plan's instructions about texts. So far from the store alone; no server is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from spacy_falconer.errors import ServerError
+from spacy_falconer.llm.store import AnswerStore
+from spacy_falconer.plan import Plan, Step
+from spacy_falconer.types import Answer
+
+
+def recorded_answers(
+    texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None
+) -> Iterator[Answer]:
+    """The answers to those texts that the store answers in full. Each text once."""
+    for text in dict.fromkeys(texts):
+        answer = read_answer(text, plan, store, model=model)
+        if answer is not None:
+            yield answer
+
+
+def require_answers(
+    texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None
+) -> Iterator[Answer]:
+    """The answers to all of the texts.
+
+    RAISES (ServerError): The store does not answer one of them.
+    """
+    for text in texts:
+        answer = read_answer(text, plan, store, model=model)
+        if answer is None:
+            raise ServerError(
+                f"The store {str(store.path)!r} holds no answers to the plan's instructions about {text[:60]!r}, "
+                "and there is no language model to ask. Set OPENAI_BASE_URL and OPENAI_API_KEY to an OpenAI-compatible "
+                "endpoint; or import recorded answers (`answers import`) and use --recorded-only."
+            )
+        yield answer
+
+
+def read_answer(text: str, plan: Plan, store: AnswerStore, *, model: str | None) -> Answer | None:
+    """What the store holds about a text, where that is all that the plan asks of it."""
+    labels, spans = ([step.instruction for step in own_steps(steps)] for steps in (plan.label_steps, plan.span_steps))
+    return store.read(text, labels=labels, spans=spans, model=model)
+
+
+def own_steps(steps: Iterable[Step]) -> list[Step]:
+    """The steps that ask about the whole text, not about its passages."""
+    return [step for step in steps if step.for_each is None]

@@ -1,0 +1,83 @@
+"""Recorded answers: the format in and out of the store, one JSON a text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from spacy_falconer.errors import AnswerError
+from spacy_falconer.llm.store import GOLD
+from spacy_falconer.types import Answer, Quote
+
+
+def read_exchange(path: str | Path) -> Iterator[Answer]:
+    """Read a file of recorded answers.
+
+    Each line: `{"text", "model", "labels": {instruction: bool}, "spans": {instruction: [{"quote", "start"}]}}`, and
+    `"gold"` with the same two maps where people answered, too.
+    RAISES (AnswerError): With the line and what is wrong with it.
+    """
+    with Path(path).open(encoding="utf8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield parse_answer(line, where=f"{path}, line {number}")
+
+
+def write_exchange(answers: Iterable[Answer], path: str | Path) -> None:
+    with Path(path).open("w", encoding="utf8") as lines:
+        for answer in answers:
+            lines.write(json.dumps(answer_to_json(answer), ensure_ascii=False) + "\n")
+
+
+def parse_answer(line: str, *, where: str) -> Answer:
+    """One line of a file."""
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise AnswerError(f"{where}: no JSON ({error}): {line[:60]!r}. Correct or remove the line.") from None
+    text, model = (_expect(row, name, str, where) for name in ("text", "model"))
+    gold = row.get("gold")
+    people = Answer(text, GOLD, *_parse_maps(gold, f"{where}, gold")) if gold is not None else None
+    return Answer(text, model, *_parse_maps(row, where), people)
+
+
+def answer_to_json(answer: Answer) -> dict[str, Any]:
+    row = {"text": answer.text, "model": answer.model, **_maps_to_json(answer)}
+    return row if answer.gold is None else {**row, "gold": _maps_to_json(answer.gold)}
+
+
+def _maps_to_json(answer: Answer) -> dict[str, Any]:
+    spans = {key: [{"quote": quote.quote, "start": quote.start} for quote in said] for key, said in answer.spans.items()}
+    return {"labels": dict(answer.labels), "spans": spans}
+
+
+def _parse_maps(row: Any, where: str) -> tuple[dict[str, bool], dict[str, tuple[Quote, ...]]]:
+    labels = {
+        instruction: _check(value, bool, where, f"label {instruction!r}")
+        for instruction, value in _expect(row, "labels", Mapping, where, default={}).items()
+    }
+    spans = {
+        instruction: tuple(_parse_quote(one, where) for one in _check(said, list, where, f"spans {instruction!r}"))
+        for instruction, said in _expect(row, "spans", Mapping, where, default={}).items()
+    }
+    return labels, spans
+
+
+def _parse_quote(value: Any, where: str) -> Quote:
+    start = value.get("start") if isinstance(value, dict) else None
+    return Quote(_expect(value, "quote", str, where), None if start is None else _check(start, int, where, "start"))
+
+
+def _expect(row: Any, name: str, kind: type, where: str, default: Any = None) -> Any:
+    return _check(_check(row, dict, where, "row").get(name, default), kind, where, repr(name))
+
+
+def _check(value: Any, kind: type, where: str, what: str) -> Any:
+    if not isinstance(value, kind):
+        names = {str: "text", bool: "true or false", list: "a list", int: "a number"}
+        raise AnswerError(
+            f"{where}: {what} is {str(value)[:60]!r}; expected {names.get(kind, 'an object')}. Correct the line."
+        )
+    return value

@@ -1,0 +1,91 @@
+"""Tiny models with random weights, made here: no test needs a network or a download."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+import spacy
+import torch
+from spacy.tokens import Span, SpanGroup
+
+WORDS = "the a i paid for it and love loved this is good bad broke nice great price cost works dollars buy".split()
+LABELS = {"positive": "The reviewer is satisfied.", "defect": "It broke."}
+SPANS = {"price": "Amounts of money.", "praised": "Features that are praised."}
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory):
+    """A BERT of width 32 and 2 layers that reads 64 pieces at once, as Hugging Face saves it."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoder")
+    marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    characters = list(string.ascii_lowercase + string.digits + string.punctuation)
+    pieces = marks + WORDS + characters + [f"##{character}" for character in characters]
+    (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(pieces)))
+    tokenizer = BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=64)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=64,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def transformer_config(encoder_folder, **settings):
+    model = {"@architectures": "spacy-falconer.TransformerModel.v1", "name": encoder_folder}
+    setter = {"@annotation_setters": "spacy-falconer.count_unread_tokens.v1"}
+    return {"model": {**model, "max_pieces": 64, "overlap": 16, **settings}, "set_extra_annotations": setter}
+
+
+@pytest.fixture
+def make_nlp(encoder_folder):
+    """Make an initialized pipeline with the transformer and both components."""
+
+    def make(labels=LABELS, spans=SPANS, **settings):
+        torch.manual_seed(0)
+        nlp = spacy.blank("en")
+        nlp.add_pipe("transformer", config=transformer_config(encoder_folder))
+        nlp.add_pipe("falconer_label", config={"instructions": labels, **settings})
+        nlp.add_pipe("falconer_span", config={"instructions": spans, **settings})
+        nlp.initialize()
+        return nlp
+
+    return make
+
+
+@pytest.fixture
+def nlp(make_nlp):
+    return make_nlp()
+
+
+@pytest.fixture
+def answered():
+    """Make a reference doc: its cats, its spans as (key, quote), and which span instructions were asked."""
+
+    def make(nlp, text, cats, spans, asked=("price", "praised"), **attrs):
+        doc = nlp.make_doc(text)
+        doc.cats = cats
+        places = [(key, text.index(quote), text.index(quote) + len(quote)) for key, quote in spans]
+        group = SpanGroup(doc, name="sc", spans=[doc.char_span(start, end, label=key) for key, start, end in places])
+        group.attrs.update(asked=list(asked), **attrs)
+        doc.spans["sc"] = group
+        return doc
+
+    return make
+
+
+@pytest.fixture
+def group_of():
+    """Write predicted spans with scores on a doc: (key, first token, last token, score)."""
+
+    def write(doc, rows, name="sc"):
+        group = SpanGroup(doc, name=name, spans=[Span(doc, start, end, label=key) for key, start, end, _ in rows])
+        group.attrs["scores"] = [score for *_, score in rows]
+        doc.spans[name] = group
+        return doc
+
+    return write

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy
+import pytest
+import torch
+from torch.nn import functional
+
+from spacy_falconer.metamodel.loss import UNKNOWN, label_loss, pair_weights, span_loss, span_targets
+
+B, I, O = 0, 1, 2  # noqa: E741
+
+
+def test_label_gradient_is_torchs_over_what_was_asked():
+    logits = numpy.array([[0.3, -2.0], [1.5, 0.1]])
+    targets = numpy.array([[1.0, numpy.nan], [0.0, 1.0]])
+    loss, gradient = label_loss(logits, targets)
+    known = torch.tensor(logits, requires_grad=True)
+    asked = torch.tensor(~numpy.isnan(targets))
+    expected = functional.binary_cross_entropy_with_logits(known[asked], torch.tensor(targets)[asked])
+    expected.backward()
+    assert loss == pytest.approx(expected.item())
+    assert gradient == pytest.approx(known.grad.numpy(), abs=1e-6)
+
+
+def test_what_was_not_asked_moves_nothing():
+    _, gradient = label_loss(numpy.array([[5.0, -5.0]]), numpy.full((1, 2), numpy.nan))
+    assert not gradient.any()
+    targets = numpy.full((4, 1), UNKNOWN)
+    loss, gradient = span_loss(numpy.ones((4, 1, 3)), targets, pair_weights(targets, [4]))
+    assert loss == 0 and not gradient.any()
+
+
+def test_span_gradient_is_torchs():
+    logits = numpy.random.default_rng(0).normal(size=(4, 1, 3))
+    targets = numpy.array([[B], [I], [UNKNOWN], [O]])
+    weights = pair_weights(targets, [4])
+    loss, gradient = span_loss(logits, targets, weights)
+    known = torch.tensor(logits, requires_grad=True)
+    rows = functional.cross_entropy(known[:, 0], torch.tensor(targets[:, 0]), ignore_index=UNKNOWN, reduction="none")
+    expected = (rows * torch.tensor(weights[:, 0])).sum()
+    expected.backward()
+    assert loss == pytest.approx(expected.item())
+    assert gradient == pytest.approx(known.grad.numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("spans", "unknown", "expected"),
+    [
+        ([(1, 3)], [], [O, B, I, O]),
+        ([(0, 1), (1, 2)], [], [B, B, O, O]),
+        ([], [(2, 4)], [O, O, UNKNOWN, UNKNOWN]),  # an answer that fits no token boundary is not "false"
+        ([(0, 4), (1, 2)], [], [B, B, I, I]),
+    ],
+)
+def test_targets(spans, unknown, expected):
+    assert span_targets(4, spans, unknown).tolist() == expected
+
+
+def test_a_long_text_counts_by_the_root_of_its_length():
+    weights = pair_weights(numpy.array([[O]] * 20), [4, 16])
+    assert (weights[:4].sum(), weights[4:].sum()) == pytest.approx((1.0, 2.0))
