@@ -11,7 +11,7 @@ from wasabi import Printer
 
 from spacy_falconer.errors import FalconerError
 
-msg = Printer()
+msg = Printer(pretty=sys.stdout.isatty())
 
 
 @contextmanager

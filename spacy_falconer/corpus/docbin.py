@@ -12,7 +12,7 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.grounding import align, find_quotes
-from spacy_falconer.plan import Plan, Step
+from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 
 SPANS_KEY = "sc"
@@ -85,13 +85,13 @@ def answer_to_doc(answer: Answer, plan: Plan, nlp: Language, *, spans_key: str =
 
 
 def read_labels(answer: Answer, plan: Plan) -> dict[str, float]:
-    steps = own_steps(plan.label_steps)
-    return {step.id: float(answer.labels[step.instruction]) for step in steps if step.instruction in answer.labels}
+    steps = [step for step in plan.text_steps("get_label") if step.instruction in answer.labels]
+    return {step.id: float(answer.labels[step.instruction]) for step in steps}
 
 
 def ground(doc: Doc, answer: Answer, plan: Plan, *, name: str) -> SpanGroup:
     """The answer's quotes as spans of the doc, and what became of the others."""
-    steps = [step for step in own_steps(plan.span_steps) if step.instruction in answer.spans]
+    steps = [step for step in plan.text_steps("get_span") if step.instruction in answer.spans]
     spans, missed, unplaced = [], {}, {}
     for step in steps:
         places = find_quotes(doc.text, answer.spans[step.instruction])
@@ -107,11 +107,6 @@ def ground(doc: Doc, answer: Answer, plan: Plan, *, name: str) -> SpanGroup:
         unplaced={key: n for key, n in unplaced.items() if n},
     )
     return group
-
-
-def own_steps(steps: Sequence[Step]) -> list[Step]:
-    """The steps that ask about the whole text."""
-    return [step for step in steps if step.for_each is None]
 
 
 def write_docbin(docs: Iterable[Doc], path: str | Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from spacy_falconer.errors import ServerError
 from spacy_falconer.llm.store import AnswerStore
-from spacy_falconer.plan import Plan, Step
+from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 
 
@@ -40,10 +40,5 @@ def require_answers(
 
 def read_answer(text: str, plan: Plan, store: AnswerStore, *, model: str | None) -> Answer | None:
     """What the store holds about a text, where that is all that the plan asks of it."""
-    labels, spans = ([step.instruction for step in own_steps(steps)] for steps in (plan.label_steps, plan.span_steps))
+    labels, spans = ([step.instruction for step in plan.text_steps(op)] for op in ("get_label", "get_span"))
     return store.read(text, labels=labels, spans=spans, model=model)
-
-
-def own_steps(steps: Iterable[Step]) -> list[Step]:
-    """The steps that ask about the whole text, not about its passages."""
-    return [step for step in steps if step.for_each is None]

@@ -25,10 +25,10 @@ def add_instructions(nlp: Language, plan: Plan) -> None:
 
     A step that runs for each passage is read when it runs, with the passage filled in.
     """
-    for factory, steps in (("falconer_label", plan.label_steps), ("falconer_span", plan.span_steps)):
+    for factory, op in (("falconer_label", "get_label"), ("falconer_span", "get_span")):
         for pipe in find_components(nlp, factory)[:1]:
-            for step in steps:
-                if step.for_each is None and pipe.cfg["instructions"].get(step.id) != step.instruction:
+            for step in plan.text_steps(op):
+                if pipe.cfg["instructions"].get(step.id) != step.instruction:
                     pipe.add_instruction(step.id, step.instruction, nlp=nlp)
 
 

@@ -92,7 +92,7 @@ def write_inputs(plan: Plan, train_docs: Sequence[Doc], dev_docs: Sequence[Doc],
 
 def fill_config(path: Path | None, docs: Sequence[Doc], overrides: dict[str, Any]) -> Config:
     """The training config, with a schedule that fits the number of answers."""
-    default = importlib.resources.files("spacy_falconer.configs") / "cpu.cfg"
+    default = importlib.resources.files("spacy_falconer") / "configs" / "cpu.cfg"
     with importlib.resources.as_file(default) as default_path:
         plain = load_config(path or default_path)
         batch = registry.resolve({"batcher": plain["training"]["batcher"]})["batcher"]

@@ -41,7 +41,7 @@ SHAPES = [
     ("plan field", make_plan(model="gpt"), "The plan", "unknown field 'model': 'gpt'", "Remove it"),
     ("not quite unsupported", make_plan(unsupported="no"), "The plan", "'unsupported': 'no'", "Remove it"),
     ("step field", make_plan(make_label(If="x")), "Step 1 'positive'", "unknown field 'If': 'x'", "Remove it"),
-    ("field no string", make_plan(make_label() | {5: 6}), "Step 1 'positive'", "unknown field 5: 6", "Remove it"),
+    ("field no string", make_plan(make_label() | {5: 6}), "Step 1 'positive'", "unknown field 5", "Remove it"),
     ("no id", make_plan(make_without("id", make_label())), "Step 1", "no 'id'", "Add it"),
     ("no op", make_plan(make_without("op", make_label())), "Step 1 'positive'", "no 'op'", "Add it"),
     ("id a number", make_plan(make_label(7)), "Step 1", "7 in its 'id'", "Correct it"),

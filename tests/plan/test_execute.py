@@ -160,7 +160,9 @@ CASES = [
     ),
     (
         "one_of: a later when reads the choice",
-        make_plan([*TONE, ("why*: Why", {"when": "bad"}), ("price*: Prices", {"when": "good"})], output=["why", "price"]),
+        make_plan(
+            [*TONE, ("why*: Why", {"when": "bad"}), ("price*: Prices", {"when": "good"})], output=["why", "price"]
+        ),
         {"Good": 0.8, "Fair": 0.1, "Bad": 0.7, "Prices": [BULB_PRICE]},
         ["Good", "Fair", "Bad", "Prices"],
         {"labels": {"good": 0.8, "fair": 0.1, "bad": 0.7}, "spans": {"price": [BULB_PRICE_CELL]}},

@@ -4,6 +4,7 @@ from spacy_falconer.plan import format_tree, parse_plan
 
 
 def test_steps_stand_under_what_they_depend_on():
+    choice = {"for_each": "product", "one_of": "verdict"}
     plan = parse_plan(
         {
             "instruction": "What is praised\nin positive reviews?",
@@ -11,8 +12,8 @@ def test_steps_stand_under_what_they_depend_on():
                 {"id": "positive", "op": "get_label", "instruction": "The reviewer is satisfied."},
                 {"id": "product", "op": "get_span", "instruction": "The product.", "when": "positive"},
                 {"id": "price", "op": "get_span", "instruction": "Amounts of money.", "when": "positive"},
-                {"id": "good", "op": "get_label", "instruction": "{span} is good.", "for_each": "product", "one_of": "t"},
-                {"id": "bad", "op": "get_label", "instruction": "{span} is bad.", "for_each": "product", "one_of": "t"},
+                {"id": "good", "op": "get_label", "instruction": "{span} is good.", **choice},
+                {"id": "bad", "op": "get_label", "instruction": "{span} is bad.", **choice},
             ],
             "keep": "good or bad",
             "output": ["product", "price"],
@@ -25,7 +26,7 @@ def test_steps_stand_under_what_they_depend_on():
         "│   ├── product = get_span: The product.\n"
         "│   └── price = get_span: Amounts of money.\n"
         "├── for each product\n"
-        "│   └── one of t\n"
+        "│   └── one of verdict\n"
         "│       ├── good = get_label: {span} is good.\n"
         "│       └── bad = get_label: {span} is bad.\n"
         "├── unit: document\n"
