@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import torch
 from spacy.tokens import Doc
 from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
 from spacy_transformers.layers import TransformerModel, split_trf_batch, trfs2arrays
-from spacy_transformers.layers.transformer_model import huggingface_from_pretrained
-from thinc.api import Model, chain, torch2xp
+from spacy_transformers.layers.transformer_model import _convert_transformer_outputs, huggingface_from_pretrained
+from thinc.api import Model, chain, get_torch_default_device, torch2xp
 from thinc.types import Floats2d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
 
@@ -38,6 +39,7 @@ def build_transformer_model_v1(
     """Read texts with a Hugging Face encoder, in one window where the text fits, else in overlapping ones.
 
     name (str): A Hugging Face name or a folder.
+    mixed_precision (bool): Train in half precision: on a GPU, and on a CPU that multiplies bfloat16 itself.
     max_pieces (int): Window length in pieces, special pieces included; at most what the encoder can read.
     overlap (int): Pieces that neighbouring windows share; a token in both gets the mean of its vectors.
     """
@@ -68,16 +70,20 @@ class PieceTransformer(TransformerModel):
     """spacy-transformers' model with windows cut by pieces in place of spans of tokens."""
 
     def __init__(self, name: str, *, windows: dict[str, int], **settings: Any):
-        super().__init__(name, _no_span_getter, **settings)
+        on_gpu = get_torch_default_device().type != "cpu"
+        wanted = settings.pop("mixed_precision", False)
+        super().__init__(name, _no_span_getter, mixed_precision=wanted and on_gpu, **settings)
         self._func = forward
         self.init = init
-        self.attrs.update(windows, replace_listener_cfg=_replace_listener_cfg)
+        self.layers[0].attrs["convert_outputs"] = _convert_outputs
+        bf16 = wanted and not on_gpu and has_bf16()
+        self.attrs.update(windows, train_in_bf16=bf16, replace_listener_cfg=_replace_listener_cfg)
 
     def copy(self) -> PieceTransformer:
         windows = {key: self.attrs[key] for key in ("max_pieces", "overlap")}
         copied = PieceTransformer(self.attrs["name"], windows=windows)
         copied.layers[0] = copy.deepcopy(self.layers[0])
-        copied.attrs["has_transformer"] = self.attrs["has_transformer"]
+        copied.attrs.update({key: self.attrs[key] for key in ("has_transformer", "train_in_bf16")})
         copied._dims = dict(self._dims)
         return copied
 
@@ -119,7 +125,8 @@ def forward(
     settings = {key: model.attrs[key] for key in ("max_pieces", "overlap")}
     windows = cut_windows(model.tokenizer, [doc.text for doc in read], **settings)
     wordpieces = pad_windows(windows, model.tokenizer)
-    output, backprop_encoder = model.layers[0](wordpieces, is_train)
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_train and model.attrs["train_in_bf16"]):
+        output, backprop_encoder = model.layers[0](wordpieces, is_train)
     batch = make_batch(docs, windows, wordpieces, output)
 
     def backprop(d_batch: FullTransformerBatch) -> Sequence[Doc]:
@@ -175,6 +182,19 @@ def set_unread_tokens(docs: Sequence[Doc], batch: FullTransformerBatch) -> None:
         n_unread = sum(not doc[int(i)].is_space for i in unread)
         if n_unread:
             doc.user_data["n_unread_tokens"] = n_unread
+
+
+def has_bf16() -> bool:
+    """Whether this CPU has instructions for bfloat16; where it has not, torch's are slower than float32."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # Torch says it in these alone.
+    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+
+
+def _convert_outputs(model: Model, inputs_outputs: tuple, is_train: bool) -> tuple[BaseModelOutput, Callable]:
+    """Keep the token vectors alone, as float32 (thinc has no bfloat16)."""
+    inputs, output = inputs_outputs
+    vectors = BaseModelOutput(last_hidden_state=output.last_hidden_state.float())
+    return _convert_transformer_outputs(model, (inputs, vectors), is_train)
 
 
 def _no_span_getter(docs: Sequence[Doc]) -> list:

@@ -16,6 +16,10 @@ import torch
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.pretrain.model import Metamodel
 
+# What encoders call their dropouts: those of BERT and RoBERTa, then ModernBERT's.
+DROPOUTS = (
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "embedding_dropout", "mlp_dropout",
+)  # fmt: skip
 ENCODER, HEADS, TRAINER, SETTINGS = "encoder", "heads.pt", "trainer.pt", "settings.json"
 
 
@@ -54,7 +58,7 @@ def read_model(
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     config = AutoConfig.from_pretrained(encoder)
-    saved = {key: getattr(config, key) for key in _DROPOUTS if hasattr(config, key)}
+    saved = {key: getattr(config, key) for key in DROPOUTS if hasattr(config, key)}
     config.update(dict.fromkeys(saved, encoder_dropout))
     options = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta") else {}
     network = AutoModel.from_pretrained(encoder, config=config, torch_dtype=torch.float32, **options)
@@ -69,7 +73,7 @@ def read_checkpoint(folder: Path) -> tuple[Metamodel, Any, dict[str, Any]]:
     """The model, its tokenizer and its settings."""
     found = find_checkpoint(folder)
     if found is None:
-        raise ModelError(f"No complete checkpoint in {folder}: it has no {SETTINGS}. Give a folder that pretrain wrote.")
+        raise ModelError(f"No complete checkpoint in {folder}: no {SETTINGS}. Give a folder that pretrain wrote.")
     settings = json.loads((found / SETTINGS).read_text(encoding="utf8"))
     sizes = {key: settings[key] for key in ("hidden_width", "dropout", "encoder_dropout")}
     model, tokenizer = read_model(found / ENCODER, **sizes)
@@ -82,8 +86,5 @@ def read_checkpoint(folder: Path) -> tuple[Metamodel, Any, dict[str, Any]]:
 def read_trainer(folder: Path) -> dict[str, Any]:
     path = (find_checkpoint(folder) or folder) / TRAINER
     if not path.exists():
-        raise ModelError(f"The checkpoint {folder} cannot be trained further: it has no {TRAINER}. Use the run's `last`.")
+        raise ModelError(f"The checkpoint {folder} cannot be trained further: no {TRAINER}. Use the run's `last`.")
     return torch.load(path, weights_only=True)
-
-
-_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "embedding_dropout", "mlp_dropout")

@@ -14,14 +14,13 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from torch import Tensor
 
+from spacy_falconer.metamodel.decode import B, I, O
 from spacy_falconer.metamodel.pretrain.data import Characters
 from spacy_falconer.metamodel.pretrain.mix import Example
 from spacy_falconer.metamodel.windows import align_tokens, cut_windows
 
-B, I, O = 0, 1, 2  # noqa: E741 (the field's own names)
 UNKNOWN = -100  # What torch's cross-entropy ignores.
-MAX_PIECES = 512
-OVERLAP = 128
+MAX_PIECES = 512  # Or what the encoder reads at once, where that is less.
 
 
 @dataclass(frozen=True)
@@ -90,11 +89,12 @@ class TextReader:
         return Batch(texts, self.read(list(asked))[0], tasks)
 
     def count_pieces(self, text: str) -> int:
-        return len(self.tokenizer(text, add_special_tokens=True, verbose=False)["input_ids"])
+        return len(self.tokenizer(text, verbose=False)["input_ids"])
 
 
 def join_pieces(docs: Sequence[Doc], tokenizer: Any) -> Pieces:
-    windows = cut_windows(tokenizer, [doc.text for doc in docs], max_pieces=MAX_PIECES, overlap=OVERLAP)
+    max_pieces = min(MAX_PIECES, tokenizer.model_max_length)
+    windows = cut_windows(tokenizer, [doc.text for doc in docs], max_pieces=max_pieces, overlap=max_pieces // 4)
     width = max(len(window) for window in windows.input_ids)
     input_ids = numpy.full((len(windows.input_ids), width), tokenizer.pad_token_id, dtype="int64")
     for row, window in zip(input_ids, windows.input_ids, strict=True):
@@ -107,8 +107,13 @@ def join_pieces(docs: Sequence[Doc], tokenizer: Any) -> Pieces:
         piece_of.append(pieces.astype("int64") + n_windows * width)
         token_of.append(numpy.repeat(numpy.arange(len(doc)) + n_tokens, lengths))
         n_windows, n_tokens = n_windows + count, n_tokens + len(doc)
-    arrays = (input_ids, mask.astype("int64"), numpy.concatenate(piece_of), numpy.concatenate(token_of))
-    return Pieces(*map(torch.from_numpy, arrays), torch.tensor([len(doc) for doc in docs]))
+    return Pieces(
+        torch.from_numpy(input_ids),
+        torch.from_numpy(mask.astype("int64")),
+        torch.from_numpy(numpy.concatenate(piece_of)),
+        torch.from_numpy(numpy.concatenate(token_of)),
+        torch.tensor([len(doc) for doc in docs]),
+    )
 
 
 def find_characters(doc: Doc) -> NDArray[numpy.int64]:
@@ -132,8 +137,7 @@ def make_targets(doc: Doc, spans: Sequence[Characters]) -> NDArray[numpy.int64]:
     for start, end in sorted(spans, key=lambda span: span[0] - span[1]):
         span = doc.char_span(start, end)
         if span is None:
-            outer = doc.char_span(start, end, alignment_mode="expand")
-            targets[outer.start : outer.end] = UNKNOWN
+            targets[[token.i for token in doc if token.idx < end and start < token.idx + len(token)]] = UNKNOWN
         elif (targets[span.start : span.end] == O).all():
             targets[span.start : span.end] = I
             targets[span.start] = B

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import spacy
 import torch
@@ -22,7 +21,6 @@ from spacy_falconer.metamodel.pretrain.score import HeldOut, read_held_out, scor
 from spacy_falconer.metamodel.pretrain.settings import PretrainSettings, check_same
 
 LAST, BEST, LOG = "last", "best", "log.jsonl"
-STEPS_PER_LOG = 25
 
 
 @dataclass
@@ -50,7 +48,6 @@ class Trainer:
     optimizer: torch.optim.Optimizer
     progress: Progress
     held_out: list[HeldOut]
-    log: Callable[[dict[str, Any]], None]
 
 
 def pretrain(settings: PretrainSettings, *, clock: Callable[[], float] = time.monotonic) -> Path:
@@ -87,7 +84,7 @@ def start_trainer(settings: PretrainSettings) -> Trainer:
     names = (*sets.HELD_OUT_SPANS, *sets.HELD_OUT_LABELS) if settings.n_score_texts else ()
     held_out = read_held_out(settings.data, names, split="dev", n_texts=settings.n_score_texts, seed=0)
     reader = TextReader(spacy.blank("en"), tokenizer)
-    return Trainer(settings, model, reader, optimizer, progress, held_out, make_log(settings.output / LOG))
+    return Trainer(settings, model, reader, optimizer, progress, held_out)
 
 
 def make_optimizer(model: Metamodel, settings: PretrainSettings) -> torch.optim.Optimizer:
@@ -106,7 +103,6 @@ def run(trainer: Trainer, mix: Mix, clock: Callable[[], float]) -> None:
     while progress.share(settings) < 1:
         examples = draw_examples(mix, seed=settings.seed, start=progress.pool * settings.pool, count=settings.pool)
         train_pool(trainer, examples, clock)
-        progress.pool += 1
         if progress.seconds - scored >= 60 * settings.minutes_per_score or progress.share(settings) >= 1:
             score_and_keep(trainer)
             scored = progress.seconds
@@ -116,18 +112,18 @@ def run(trainer: Trainer, mix: Mix, clock: Callable[[], float]) -> None:
 
 
 def train_pool(trainer: Trainer, examples: list[Example], clock: Callable[[], float]) -> None:
+    """One step for each batch of the pool, or for as many as the budget holds."""
     settings, progress = trainer.settings, trainer.progress
-    started, totals = clock(), []
+    losses, started = [], clock()
     for batch in shuffle_batches(trainer, examples):
         if progress.share(settings) >= 1:
-            return
-        totals.append(train_step(trainer, batch))
-        progress.step += 1
-        progress.seconds, started = progress.seconds + clock() - started, clock()
-        if progress.step % STEPS_PER_LOG == 0 and totals:
-            spans, labels = (sum(column) / len(totals) for column in zip(*totals, strict=True))
-            log_loss(trainer, spans, labels)
-            totals = []
+            break
+        losses.append(train_step(trainer, batch))
+        now = clock()
+        progress.step, progress.seconds, started = progress.step + 1, progress.seconds + now - started, now
+    progress.pool += 1
+    spans, labels = (sum(column) / len(losses) for column in zip(*losses, strict=True))
+    log(trainer, {"span_loss": spans, "label_loss": labels})
 
 
 def shuffle_batches(trainer: Trainer, examples: list[Example]) -> Iterator[Batch]:
@@ -169,7 +165,7 @@ def score_and_keep(trainer: Trainer) -> None:
     if not trainer.held_out:
         return
     scores = score_model(trainer.model, trainer.reader, trainer.held_out)
-    log_scores(trainer, scores)
+    log(trainer, scores)
     if scores["mean"] > trainer.progress.best:
         trainer.progress.best = scores["mean"]
         record = {**trainer.settings.to_record(), "step": trainer.progress.step, "scores": scores}
@@ -183,23 +179,10 @@ def write_last(trainer: Trainer) -> None:
     files.write_checkpoint(trainer.settings.output / LAST, trainer.model, trainer.reader.tokenizer, record, state)
 
 
-def make_log(path: Path) -> Callable[[dict[str, Any]], None]:
-    def log(line: dict[str, Any]) -> None:
-        with path.open("a", encoding="utf8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    return log
-
-
-def log_loss(trainer: Trainer, spans: float, labels: float) -> None:
-    trainer.log({**_where(trainer), "span_loss": round(spans, 4), "label_loss": round(labels, 4)})
-
-
-def log_scores(trainer: Trainer, scores: dict[str, float]) -> None:
-    trainer.log({**_where(trainer), **{key: round(value, 4) for key, value in scores.items()}})
-
-
-def _where(trainer: Trainer) -> dict[str, Any]:
+def log(trainer: Trainer, values: dict[str, float]) -> None:
+    """Append a line to the run's log: how far it is, and the values."""
     progress = trainer.progress
-    n_texts = progress.pool * trainer.settings.pool
-    return {"step": progress.step, "minutes": round(progress.seconds / 60, 2), "n_texts": n_texts}
+    where = {"step": progress.step, "minutes": round(progress.seconds / 60, 2)}
+    line = {**where, "n_texts": progress.pool * trainer.settings.pool, **{k: round(v, 4) for k, v in values.items()}}
+    with (trainer.settings.output / LOG).open("a", encoding="utf8") as file:
+        file.write(json.dumps(line) + "\n")

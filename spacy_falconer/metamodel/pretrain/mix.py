@@ -11,6 +11,7 @@ from spacy_falconer.errors import CorpusError
 from spacy_falconer.metamodel.pretrain import data as sets
 from spacy_falconer.metamodel.pretrain import instructions as wording
 from spacy_falconer.metamodel.pretrain.data import Characters, Row
+from spacy_falconer.metamodel.pretrain.wordings import GENRE_OF
 
 OPEN = "open_instructions"
 NOT_SHIPPED = ("dmaste", "policyqa")  # Sources of open instructions whose texts may not be shipped.
@@ -78,8 +79,9 @@ def choose_rows(rows: Sequence[Row], cap: int, rng: Random) -> list[Row]:
 
 
 def draw_examples(mix: Mix, *, seed: int, start: int, count: int) -> list[Example]:
-    """The draws number `start` to `start + count`: the same, whichever draws came before."""
-    return [draw_example(mix, Random(f"{seed} {number}")) for number in range(start, start + count)]
+    """The draws number `start` to `start + count`, whichever came before, less those of which nothing is asked."""
+    drawn = (draw_example(mix, Random(f"{seed} {number}")) for number in range(start, start + count))
+    return [example for example in drawn if example.spans or example.labels]
 
 
 def draw_example(mix: Mix, rng: Random) -> Example:
@@ -110,8 +112,8 @@ def _ask_spans(mix: Mix, name: str, row: Row, rng: Random) -> Example:
     for label in present + absent:
         meaning = wording.find_meaning(mix.meanings, name, label)
         spans.setdefault(wording.word_spans(meaning, rng), row.spans.get(label, ()))
-    if rng.random() < 0.5 and (meaning := _draw_foreign(mix, name, rng)):
-        spans.setdefault(wording.word_spans(meaning, rng), ())
+    if rng.random() < 0.5 and (foreign := _draw_foreign(mix, name, rng)):
+        spans.setdefault(wording.word_spans(foreign, rng), ())
     return Example(row.text, row.source, spans, _state(mix, name, present[:1], absent[:1], rng))
 
 
@@ -143,21 +145,20 @@ def _ask_labels(mix: Mix, name: str, row: Row, rng: Random) -> Example:
 
 def _draw_foreign(mix: Mix, name: str, rng: Random) -> str | None:
     """The meaning of a label that cannot hold here, for it belongs to another narrow field."""
-    own = wording.GENRE_OF.get(name)
-    if own is None:
-        return None
-    fields = [genre for genre in NARROW_GENRES if genre != own and own != "encyclopedia"]
+    own = GENRE_OF.get(name, "encyclopedia")
     other = rng.choice(sorted(mix.inventory))
-    genre = wording.GENRE_OF.get(other, "")
-    related = wording.RELATED_GENRES & {(own, genre), (genre, own)}
-    if genre not in fields or related or not mix.inventory[other]:
+    genre = GENRE_OF.get(other)
+    is_foreign = genre in NARROW_GENRES and own != "encyclopedia" and not wording.are_related(own, genre)
+    if not is_foreign or not mix.inventory[other]:
         return None
     return wording.find_meaning(mix.meanings, other, rng.choice(mix.inventory[other]))
 
 
 def _is_wanted(row: Row, max_characters: int, is_forbidden: Callable[[str], bool]) -> bool:
-    source = row.source in sets.HELD_OUT or row.source in NOT_SHIPPED
-    return 0 < len(row.text.strip()) and len(row.text) <= max_characters and not source and not is_forbidden(row.text)
+    """Whether a row's text is neither blank nor too long, of no source that is left out, and in none of the corpora."""
+    if not row.text.strip() or len(row.text) > max_characters:
+        return False
+    return row.source not in (*sets.HELD_OUT, *NOT_SHIPPED) and not is_forbidden(row.text)
 
 
 def _weigh_sets(rows: Mapping[str, Sequence[Row]]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 from spacy_falconer.metamodel.heads import LabelHead, SpanHead
 from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch, Pieces, Task
@@ -18,7 +19,7 @@ WINDOWS_AT_ONCE = 32
 class Metamodel(nn.Module):
     """Reads texts and instructions with one encoder; each text meets only the instructions asked of it."""
 
-    def __init__(self, encoder: nn.Module, *, hidden_width: int, dropout: float):
+    def __init__(self, encoder: PreTrainedModel, *, hidden_width: int, dropout: float):
         super().__init__()
         sizes: dict[str, Any] = {"width": encoder.config.hidden_size, "hidden_width": hidden_width, "dropout": dropout}
         self.encoder = encoder
@@ -49,8 +50,9 @@ class Metamodel(nn.Module):
 
     def read_instructions(self, pieces: Pieces) -> Tensor:
         """*Shape:* -> (K, D)"""
-        text_of = torch.repeat_interleave(torch.arange(len(pieces.lengths), device=pieces.lengths.device), pieces.lengths)
-        return average(self.encode(pieces), text_of, len(pieces.lengths))
+        n_texts = len(pieces.lengths)
+        text_of = torch.arange(n_texts, device=pieces.lengths.device).repeat_interleave(pieces.lengths)
+        return average(self.encode(pieces), text_of, n_texts)
 
     def forward(self, batch: Batch) -> Iterator[tuple[Task, Tensor, Tensor]]:
         """Each text's task with its span logits (n_tokens, K, 3) and its label logits (K,)."""
@@ -88,7 +90,8 @@ def compute_losses(model: Metamodel, batch: Batch) -> tuple[Tensor, Tensor]:
             )
             spans.append(losses.view(task.span_targets.shape).sum(dim=0) / known.sqrt())
         if task.label_targets.numel():
-            labels.append(functional.binary_cross_entropy_with_logits(label_logits, task.label_targets, reduction="none"))
+            losses = functional.binary_cross_entropy_with_logits(label_logits, task.label_targets, reduction="none")
+            labels.append(losses)
     return _mean(spans, batch), _mean(labels, batch)
 
 

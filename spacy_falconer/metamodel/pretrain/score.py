@@ -15,8 +15,9 @@ import torch
 from spacy.tokens import Doc
 from torch import Tensor
 
+from spacy_falconer.metamodel.decode import B, I
 from spacy_falconer.metamodel.pretrain import data as sets
-from spacy_falconer.metamodel.pretrain.collate import B, I, Pieces, TextReader
+from spacy_falconer.metamodel.pretrain.collate import Pieces, TextReader
 from spacy_falconer.metamodel.pretrain.data import Row
 from spacy_falconer.metamodel.pretrain.instructions import Meanings, find_meaning, read_meanings
 from spacy_falconer.metamodel.pretrain.model import Metamodel
@@ -30,7 +31,6 @@ FRAMES = {
     "snips_intent": "The user wants to {}.",
     "mams_categories": "The text speaks {1}ly about the {0}.",
 }
-POLARITY = {"neutral": "neutral", "positive": "positive", "negative": "negative"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def score_model(model: Metamodel, reader: TextReader, held_out: Iterable[HeldOut
             is_spans = any(row.spans for row in held.rows)
             scores.update((score_spans if is_spans else score_labels)(model, reader, held))
     model.train(training)
-    return {**scores, **_average(scores, held_out)}
+    return {**scores, **average_scores(scores)}
 
 
 def score_spans(model: Metamodel, reader: TextReader, held: HeldOut) -> dict[str, float]:
@@ -131,15 +131,12 @@ def compute_f(n_right: int, n_found: int, n_wanted: int) -> float:
 
 def word_held_out(meanings: Meanings, name: str, label: str) -> str:
     """The instruction of a held-out label."""
-    if label in meanings.get(name, {}) and name != "mams_categories":
-        return meanings[name][label]
-    parts = label.split(":") if name == "mams_categories" else [find_meaning(meanings, name, label)]
-    return FRAMES.get(name, "{}").format(*parts)
+    if name == "mams_categories":
+        return FRAMES[name].format(*label.split(":"))
+    return FRAMES.get(name, "{}").format(find_meaning(meanings, name, label))
 
 
-def _read_sample(
-    data: Path, name: str, meanings: Meanings, split: str, n_texts: int, rng: Random
-) -> HeldOut:
+def _read_sample(data: Path, name: str, meanings: Meanings, split: str, n_texts: int, rng: Random) -> HeldOut:
     rows = sets.read_rows(data, name, split)
     labels = sorted({label for row in rows for label in (*row.spans, *row.labels)})
     sample = rng.sample(rows, min(n_texts, len(rows)))
@@ -156,7 +153,8 @@ def _split(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
     return (by_length[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE))
 
 
-def _average(scores: Mapping[str, float], held_out: Iterable[HeldOut]) -> dict[str, float]:
+def average_scores(scores: Mapping[str, float]) -> dict[str, float]:
+    """Each kind of set counts alike in the mean, however many sets there are of it."""
     spans = [value for key, value in scores.items() if key[:-2] in sets.HELD_OUT_SPANS]
     labels = [value for key, value in scores.items() if key.endswith("_acc")]
     means = {"spans": sum(spans) / max(1, len(spans)), "labels": sum(labels) / max(1, len(labels))}

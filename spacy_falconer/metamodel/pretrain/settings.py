@@ -1,4 +1,4 @@
-"""What a pre-training run is told. Everything that shapes the weights is written beside them; where files lie is not."""
+"""What a pre-training run is told. What shapes the weights is written beside them, where files lie is not."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def check_same(settings: PretrainSettings, recorded: dict[str, Any], folder: Pat
     for key in sorted(known):
         if recorded.get(key) != getattr(settings, key):
             raise ModelError(
-                f"The run in {folder} was started with {key} = {recorded.get(key)!r}, now it is {getattr(settings, key)!r}. "
-                "Go on with the same settings, or choose an empty output folder."
+                f"The run in {folder} was started with {key} = {recorded.get(key)!r}, "
+                f"now it is {getattr(settings, key)!r}. Go on with the same, or choose an empty output folder."
             )

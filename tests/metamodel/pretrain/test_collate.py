@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import spacy
+from transformers import AutoTokenizer
+
+from spacy_falconer.metamodel.decode import B, I, O
+from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, TextReader, batch_examples, make_targets
+from spacy_falconer.metamodel.pretrain.mix import Example
+
+
+@pytest.fixture(scope="module")
+def reader(encoder_folder):
+    return TextReader(spacy.blank("en"), AutoTokenizer.from_pretrained(encoder_folder))
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([], [O, O, O, O]),
+        ([(5, 13)], [O, B, I, O]),
+        ([(0, 4), (5, 9)], [B, B, O, O]),
+        ([(5, 9), (5, 13)], [O, B, I, O]),  # The longest of overlapping spans counts.
+        ([(6, 13)], [O, UNKNOWN, UNKNOWN, O]),  # It fits no tokens.
+    ],
+)
+def test_targets_are_b_i_o_of_tokens(spans, expected):
+    assert make_targets(spacy.blank("en")("paid nine big coins"), spans).tolist() == expected
+
+
+def test_an_instruction_of_several_texts_is_read_once(reader):
+    examples = [
+        Example("Kate paid.", "a", spans={"people": ((0, 4),)}, labels={"It is good.": False}),
+        Example("It is nice", "a", labels={"It is good.": True}),
+    ]
+    batch = reader.collate(examples)
+    assert len(batch.instructions.lengths) == 2
+    assert batch.texts.lengths.tolist() == [3, 3]
+    first, second = batch.tasks
+    assert first.span_targets.tolist() == [[B], [O], [O]]
+    assert first.label_instructions.tolist() == second.label_instructions.tolist() == [1]
+    assert (first.label_targets.tolist(), second.label_targets.tolist()) == ([0.0], [1.0])
+    assert second.span_targets.shape == (3, 0)
+
+
+def test_every_token_of_a_text_longer_than_the_encoder_reads_has_pieces(reader):
+    pieces, (doc,) = reader.read(["the price is good and " * 30])
+    assert len(pieces.input_ids) > 1
+    read = [token for token in doc if not token.is_space]
+    assert sorted(set(pieces.token_of.tolist())) == [token.i for token in read]
+
+
+def test_batches_hold_as_many_as_fit(reader):
+    examples = [Example("good " * length, "a") for length in (1, 30, 2, 3, 29, 4)]
+    batches = list(batch_examples(examples, reader, max_texts=3, max_pieces=40))
+    assert [[len(example.text) // 5 for example in batch] for batch in batches] == [[1, 2, 3], [4], [29], [30]]

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+import torch
+
+from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.pretrain.checkpoint import find_checkpoint, read_checkpoint
+from spacy_falconer.metamodel.pretrain.loop import compute_factor, pretrain
+
+
+def stop_after(n_calls):
+    """A clock that stops the run: it raises at its next call."""
+    yield from range(n_calls)
+    raise KeyboardInterrupt
+
+
+def same_weights(folder, other):
+    first, second = (read_checkpoint(path)[0].state_dict() for path in (folder, other))
+    return all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def read_log(settings):
+    return [json.loads(line) for line in (settings.output / "log.jsonl").read_text().splitlines()]
+
+
+def test_one_seed_gives_one_model(make_settings):
+    first, second, third = (pretrain(make_settings(name, seed=seed)) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    assert same_weights(first, second)
+    assert not same_weights(first, third)
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(make_settings):
+    whole = pretrain(make_settings("whole", max_steps=9))
+    stopped = make_settings("stopped", max_steps=9, minutes_per_checkpoint=1e-6)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(stopped, clock=stop_after(8).__next__)
+    assert find_checkpoint(stopped.output / "last")
+    assert same_weights(whole, pretrain(stopped))
+    assert read_log(stopped)[-1]["step"] == 9
+
+
+def test_a_budget_of_minutes_ends_the_run(make_settings):
+    settings = make_settings(max_steps=None, minutes=0.1)
+    pretrain(settings, clock=itertools.count().__next__)  # Each step takes one second of six.
+    assert read_log(settings)[-1]["step"] == 6
+
+
+def test_a_run_scores_zero_shot_and_keeps_the_best(make_settings):
+    settings = make_settings(n_score_texts=2)
+    pretrain(settings)
+    scores = read_log(settings)[-1]
+    assert {"crossner_politics_f", "banking77_acc", "spans", "labels", "mean"} <= scores.keys()
+    record = json.loads((settings.output / "best" / "settings.json").read_text())
+    assert round(record["scores"]["mean"], 4) == scores["mean"]
+    assert not {"data", "output", "encoder"} & record.keys()
+
+
+def test_a_run_goes_on_only_under_its_own_settings(make_settings):
+    pretrain(make_settings(max_steps=1))
+    with pytest.raises(ModelError, match="seed = 0, now it is 1"):
+        pretrain(make_settings(max_steps=1, seed=1))
+
+
+@pytest.mark.parametrize("budget", [{"minutes": 0}, {"max_steps": 0}])
+def test_a_budget_of_nothing_is_refused(make_settings, budget):
+    with pytest.raises(ModelError, match="trains nothing"):
+        make_settings(**budget)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 0.02), (0.05, 0.5), (0.1, 1.0), (0.55, 0.505), (1.0, 0.01)])
+def test_the_rate_rises_and_falls(share, expected):
+    assert compute_factor(share, 0.1) == pytest.approx(expected)
