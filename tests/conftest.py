@@ -41,6 +41,12 @@ def transformer_config(encoder_folder, **settings):
     return {"model": {**model, "max_pieces": 64, "overlap": 16, **settings}, "set_extra_annotations": setter}
 
 
+@pytest.fixture(scope="session")
+def transformer_settings(encoder_folder):
+    """The transformer component's config, for the tiny encoder."""
+    return transformer_config(encoder_folder)
+
+
 @pytest.fixture
 def make_nlp(encoder_folder):
     """Make an initialized pipeline with the transformer and both components."""

@@ -1,0 +1,93 @@
+"""The components beside a user's own."""
+
+from __future__ import annotations
+
+import pytest
+import spacy
+
+from spacy_falconer.errors import ModelError
+from spacy_falconer.pipeline.source import add_falconer
+
+LISTENER = {"@architectures": "spacy-transformers.TransformerListener.v1", "grad_factor": 1.0, "upstream": "transformer"}
+
+
+@pytest.fixture
+def own(transformer_settings):
+    """A user's pipeline: a transformer, a tagger and an ner that listen to it."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("transformer", config=transformer_settings)
+    tok2vec = {**LISTENER, "pooling": {"@layers": "reduce_mean.v1"}}
+    nlp.add_pipe("tagger", config={"model": {"@architectures": "spacy.Tagger.v2", "tok2vec": tok2vec}}).add_label("X")
+    nlp.add_pipe(
+        "ner",
+        config={
+            "model": {
+                "@architectures": "spacy.TransitionBasedParser.v2", "state_type": "ner", "extra_state_tokens": False,
+                "hidden_width": 8, "maxout_pieces": 2, "use_upper": False, "tok2vec": tok2vec,
+            }
+        },
+    ).add_label("PRODUCT")  # fmt: skip
+    nlp.initialize()
+    return nlp
+
+
+def count_reads(nlp, monkeypatch):
+    """How many texts each transformer reads."""
+    counts = {}
+    for name, pipe in nlp.pipeline:
+        if hasattr(pipe, "listening_components"):
+            predict = pipe.predict
+
+            def counted(docs, name=name, predict=predict):
+                counts[name] = counts.get(name, 0) + len(docs)
+                return predict(docs)
+
+            monkeypatch.setattr(pipe, "predict", counted)
+    return counts
+
+
+def test_both_answer_beside_the_users_own(own, make_nlp, monkeypatch):
+    falconer, texts = make_nlp(threshold=0.06), ["I paid 25 dollars", "It broke.", "the price is nice"]
+    alone, tags = list(falconer.pipe(texts)), [[token.tag_ for token in doc] for doc in own.pipe(texts)]
+    ents = [[(ent.start, ent.end) for ent in doc.ents] for doc in own.pipe(texts)]
+    add_falconer(own, falconer)
+    counts = count_reads(own, monkeypatch)
+    both = list(own.pipe(texts))
+    assert own.pipe_names == ["transformer", "tagger", "ner", "falconer_transformer", "falconer_label", "falconer_span"]
+    assert counts == {"transformer": 3, "falconer_transformer": 3}
+    assert [doc.cats for doc in both] == [pytest.approx(doc.cats) for doc in alone]
+    assert [len(doc.spans["sc"]) for doc in both] == [len(doc.spans["sc"]) for doc in alone]
+    assert [[token.tag_ for token in doc] for doc in both] == tags
+    assert [[(ent.start, ent.end) for ent in doc.ents] for doc in both] == ents
+
+
+def test_the_encoders_weights_are_stored_once(own, make_nlp, tmp_path):
+    add_falconer(own, make_nlp())
+    own.to_disk(tmp_path)
+    sizes = {path.parent.name: path.stat().st_size for path in tmp_path.glob("*/model")}
+    assert max(sizes["falconer_label"], sizes["falconer_span"]) < sizes["falconer_transformer"]
+    loaded = spacy.load(tmp_path)
+    assert loaded("I paid 25 dollars").cats == pytest.approx(own("I paid 25 dollars").cats)
+    assert loaded.get_pipe("falconer_transformer").listening_components == ["falconer_label", "falconer_span"]
+    assert loaded.get_pipe("transformer").listening_components == ["tagger", "ner"]
+
+
+def test_an_instruction_added_after_sourcing_is_read_by_the_right_encoder(own, make_nlp):
+    falconer = make_nlp()
+    expected = falconer.get_pipe("falconer_label").read_instruction("It was a gift.")
+    add_falconer(own, falconer)
+    label = own.get_pipe("falconer_label")
+    assert label.read_instruction("It was a gift.", nlp=own) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_sourced_component_asks_for_its_pipeline(make_nlp):
+    falconer, nlp = make_nlp(), spacy.blank("en")
+    add_falconer(nlp, falconer)
+    del falconer
+    with pytest.raises(ModelError, match="Pass the pipeline that it stands in: nlp=nlp"):
+        nlp.get_pipe("falconer_label").add_instruction("gift", "It was a gift.")
+
+
+def test_nothing_to_source(own):
+    with pytest.raises(ModelError, match="no falconer component that listens"):
+        add_falconer(spacy.blank("en"), own)
