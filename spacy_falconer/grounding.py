@@ -16,8 +16,9 @@ def find_quotes(text: str, quotes: Sequence[Quote]) -> list[CharSpan | None]:
     """Find the characters of each quote, in the text as it stands.
 
     A quote with a `start` stands there. The others are placed in order of appearance: each at its first occurrence
-    after the one before, so that repeated mentions take successive occurrences. A quote out of order is placed where it
-    occurs only once. White space in a quote matches any white space, a line break too.
+    after the one before, so that repeated mentions take successive occurrences, and whole words before parts of words:
+    "pan" is not sought in "pancakes" where a "pan" follows. A quote out of order is placed where it occurs only once.
+    White space in a quote matches any white space, a line break too.
 
     RETURNS: One place a quote; None for one that is not in the text, or not unambiguously.
     """
@@ -32,12 +33,14 @@ def find_quotes(text: str, quotes: Sequence[Quote]) -> list[CharSpan | None]:
 
 def find_quote(text: str, quote: Quote, position: int, *, taken: set[CharSpan]) -> CharSpan | None:
     """One quote: where it says it stands, else its first free occurrence from `position`, else its only one."""
-    occurrences = [place for place in find_occurrences(text, quote.quote) if place not in taken]
-    stated = [place for place in occurrences if place.start == quote.start]
-    later = [place for place in occurrences if place.start >= position]
-    if stated or later:
-        return (stated or later)[0]
-    return occurrences[0] if len(occurrences) == 1 else None
+    free = [place for place in find_occurrences(text, quote.quote) if place not in taken]
+    if quote.start is not None:
+        start = quote.start + len(quote.quote) - len(quote.quote.lstrip())
+        if stated := [place for place in free if place.start == start]:
+            return stated[0]
+    later = [place for place in free if place.start >= position]
+    candidates = prefer_words(text, later or free)
+    return candidates[0] if later or len(candidates) == 1 else None
 
 
 def find_occurrences(text: str, words: str) -> list[CharSpan]:
@@ -47,6 +50,16 @@ def find_occurrences(text: str, words: str) -> list[CharSpan]:
         return []
     matches = re.finditer("(?=(" + r"\s+".join(parts) + "))", text)
     return [CharSpan(*match.span(1)) for match in matches]
+
+
+def prefer_words(text: str, places: list[CharSpan]) -> list[CharSpan]:
+    """The places that begin and end no word midway; all of them where there is none."""
+    return [place for place in places if not _cuts_word(text, place)] or places
+
+
+def _cuts_word(text: str, place: CharSpan) -> bool:
+    edges = text[max(place.start - 1, 0) : place.start + 1], text[place.end - 1 : place.end + 1]
+    return any(len(edge) == 2 and edge.isalnum() for edge in edges)
 
 
 def align(doc: Doc, places: Sequence[CharSpan]) -> list[Span | None]:

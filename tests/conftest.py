@@ -9,6 +9,9 @@ import spacy
 import torch
 from spacy.tokens import Span, SpanGroup
 
+from spacy_falconer.plan import parse_plan
+from spacy_falconer.types import Answer, Quote
+
 WORDS = "the a i paid for it and love loved this is good bad broke nice great price cost works dollars buy".split()
 LABELS = {"positive": "The reviewer is satisfied.", "defect": "It broke."}
 SPANS = {"price": "Amounts of money.", "praised": "Features that are praised."}
@@ -95,3 +98,45 @@ def group_of():
         return doc
 
     return write
+
+
+@pytest.fixture(scope="session")
+def review_plan():
+    steps = [
+        {"id": "positive", "op": "get_label", "instruction": "The reviewer is satisfied."},
+        {"id": "gift", "op": "get_label", "instruction": "It was a gift."},
+        {"id": "price", "op": "get_span", "instruction": "Amounts of money.", "when": "positive"},
+    ]
+    fields = {"keep": "positive and price", "output": ["price"]}
+    return parse_plan({"instruction": "Prices of loved things", "steps": steps, **fields})
+
+
+@pytest.fixture(scope="session")
+def review_answers():
+    def answer(i):
+        price = f"{i % 10} dollars"
+        text = f"i paid {price} and love it {i}" if i % 2 else f"the bad price broke {i}"
+        labels = {"The reviewer is satisfied.": bool(i % 2), "It was a gift.": False}
+        gold = Answer(text, "gold", {"The reviewer is satisfied.": False}) if i == 1 else None
+        return Answer(text, "a model", labels, {"Amounts of money.": (Quote(price),) if i % 2 else ()}, gold)
+
+    return [answer(i) for i in range(40)]
+
+
+@pytest.fixture(scope="session")
+def training_overrides(encoder_folder):
+    model = {"name": encoder_folder, "max_pieces": 64, "overlap": 16}
+    steps = {"max_steps": 120, "eval_frequency": 60, "optimizer.learn_rate.initial_rate": 0.001}
+    overrides = {f"components.transformer.model.{key}": value for key, value in model.items()}
+    return {**overrides, **{f"training.{key}": value for key, value in steps.items()}}
+
+
+@pytest.fixture(scope="session")
+def trained(review_plan, review_answers, training_overrides):
+    import spacy
+
+    from spacy_falconer.corpus.docbin import make_docs
+    from spacy_falconer.workflow.train import train
+
+    docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
+    return train(review_plan, docs, overrides=training_overrides, quiet=True)

@@ -125,7 +125,11 @@ def read_docbin(path: str | Path, nlp: Language) -> list[Doc]:
 
 
 def split_docs(docs: Sequence[Doc], *, dev_share: float, seed: int) -> tuple[list[Doc], list[Doc]]:
-    """Split into a larger and a smaller part. The same text with the same seed ranks the same, whatever else there is."""
-    ranked = sorted(range(len(docs)), key=lambda i: hashlib.sha256(f"{seed}\0{docs[i].text}".encode()).digest())
-    held_out = set(ranked[: max(1, round(dev_share * len(docs)))])
-    return [doc for i, doc in enumerate(docs) if i not in held_out], [docs[i] for i in sorted(held_out)]
+    """Split into a larger and a smaller part; docs of one text stay together.
+
+    The same text with the same seed ranks the same, whatever else there is.
+    """
+    texts = {doc.text for doc in docs}
+    ranked = sorted(texts, key=lambda text: hashlib.sha256(f"{seed}\0{text}".encode()).digest())
+    held_out = set(ranked[: max(1, round(dev_share * len(ranked)))])
+    return [doc for doc in docs if doc.text not in held_out], [doc for doc in docs if doc.text in held_out]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.store import GOLD
 from spacy_falconer.types import Answer, Quote
+
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 def read_exchange(path: str | Path) -> Iterator[Answer]:
@@ -19,10 +22,9 @@ def read_exchange(path: str | Path) -> Iterator[Answer]:
     `"gold"` with the same two maps where people answered, too.
     RAISES (AnswerError): With the line and what is wrong with it.
     """
-    with Path(path).open(encoding="utf8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield parse_answer(line, where=f"{path}, line {number}")
+    for number, line in _read_lines(Path(path)):
+        if line.strip():
+            yield parse_answer(line, where=f"{path}, line {number}")
 
 
 def write_exchange(answers: Iterable[Answer], path: str | Path) -> None:
@@ -31,13 +33,26 @@ def write_exchange(answers: Iterable[Answer], path: str | Path) -> None:
             lines.write(json.dumps(answer_to_json(answer), ensure_ascii=False) + "\n")
 
 
+def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    number = 0
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                yield number, line
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnswerError(
+            f"{path}, after line {number}: cannot be read ({error}). Expected recorded answers, one JSON a line, in "
+            "UTF-8. Check the path and the file."
+        ) from None
+
+
 def parse_answer(line: str, *, where: str) -> Answer:
     """One line of a file."""
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AnswerError(f"{where}: no JSON ({error}): {line[:60]!r}. Correct or remove the line.") from None
-    text, model = (_expect(row, name, str, where) for name in ("text", "model"))
+    text, model = (_check_characters(_expect(row, name, str, where), where) for name in ("text", "model"))
     gold = row.get("gold")
     people = Answer(text, GOLD, *_parse_maps(gold, f"{where}, gold")) if gold is not None else None
     return Answer(text, model, *_parse_maps(row, where), people)
@@ -49,7 +64,7 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
 
 
 def _maps_to_json(answer: Answer) -> dict[str, Any]:
-    spans = {key: [{"quote": quote.quote, "start": quote.start} for quote in said] for key, said in answer.spans.items()}
+    spans = {key: [{"quote": one.quote, "start": one.start} for one in said] for key, said in answer.spans.items()}
     return {"labels": dict(answer.labels), "spans": spans}
 
 
@@ -59,23 +74,34 @@ def _parse_maps(row: Any, where: str) -> tuple[dict[str, bool], dict[str, tuple[
         for instruction, value in _expect(row, "labels", Mapping, where, default={}).items()
     }
     spans = {
-        instruction: tuple(_parse_quote(one, where) for one in _check(said, list, where, f"spans {instruction!r}"))
+        instruction: tuple(
+            _parse_quote(one, f"{where}, spans {instruction!r}")
+            for one in _check(said, list, where, f"spans {instruction!r}")
+        )
         for instruction, said in _expect(row, "spans", Mapping, where, default={}).items()
     }
     return labels, spans
 
 
 def _parse_quote(value: Any, where: str) -> Quote:
-    start = value.get("start") if isinstance(value, dict) else None
-    return Quote(_expect(value, "quote", str, where), None if start is None else _check(start, int, where, "start"))
+    words = _expect(value, "quote", str, where)
+    start = value.get("start")
+    return Quote(words, None if start is None else _check(start, int, where, "'start'"))
 
 
 def _expect(row: Any, name: str, kind: type, where: str, default: Any = None) -> Any:
-    return _check(_check(row, dict, where, "row").get(name, default), kind, where, repr(name))
+    return _check(_check(row, dict, where, "this").get(name, default), kind, where, repr(name))
+
+
+def _check_characters(value: str, where: str) -> str:
+    """JSON can write half a character, which no file or store can hold."""
+    if HALF_CHARACTER.search(value):
+        raise AnswerError(f"{where}: {value[:60]!r} holds half a character (a lone surrogate). Remove it.")
+    return value
 
 
 def _check(value: Any, kind: type, where: str, what: str) -> Any:
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         names = {str: "text", bool: "true or false", list: "a list", int: "a number"}
         raise AnswerError(
             f"{where}: {what} is {str(value)[:60]!r}; expected {names.get(kind, 'an object')}. Correct the line."

@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from spacy_falconer.types import Answer, Quote
 
 APPLICATION_ID = 0x46414C43  # "FALC": how SQLite files of ours are told from others.
 VERSION = 1
+TIMEOUT_S = 60  # How long to wait while another process writes.
 HUMAN = "human"  # Corrections by people; they win over a model's answers.
 GOLD = "gold"  # Answers of people to compare with; never given out as answers.
 
@@ -32,6 +33,8 @@ CREATE TABLE answers (
 CREATE INDEX answers_by_text ON answers (text);
 """
 
+INSERT = "INSERT OR IGNORE INTO answers (key, text, model, op, instruction, value) VALUES (?, ?, ?, ?, ?, ?)"
+
 Value = bool | tuple[Quote, ...]
 
 
@@ -44,12 +47,12 @@ class AnswerStore:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        is_new = check_file(self.path)
+        check_file(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        if is_new:
-            create_tables(self._connection)
+        self._connection = sqlite3.connect(self.path, timeout=TIMEOUT_S, isolation_level=None)
+        create_tables(self._connection)
+        with suppress(sqlite3.OperationalError):  # Locked: another process is about to set it, for all of us.
+            self._connection.execute("PRAGMA journal_mode = WAL")
 
     def __enter__(self) -> AnswerStore:
         return self
@@ -118,13 +121,16 @@ class AnswerStore:
         return [model for (model,) in self._connection.execute(query, (GOLD,))]
 
     def _insert(self, answer: Answer) -> None:
+        if answer.model == GOLD:
+            raise AnswerError(
+                f"The answer about {answer.text[:60]!r} names {GOLD!r} as its model, the word for answers to compare "
+                f"with. Put those in its 'gold'; name {HUMAN!r} as the model of corrections."
+            )
         text_hash = _hash(answer.text)
         self._connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (text_hash, answer.text))
         for model, op, instruction, value in _questions(answer):
             row = (_hash(model, op, instruction, answer.text), text_hash, model, op, instruction, json.dumps(value))
-            self._connection.execute(
-                "INSERT OR IGNORE INTO answers (key, text, model, op, instruction, value) VALUES (?, ?, ?, ?, ?, ?)", row
-            )
+            self._connection.execute(INSERT, row)
 
     def _rows(self, text: str) -> list[tuple[str, str, str, str]]:
         """Model, op, instruction and value of all answers about a text, in the order in which they came."""
@@ -132,27 +138,28 @@ class AnswerStore:
         return self._connection.execute(query, (_hash(text),)).fetchall()
 
 
-def check_file(path: Path) -> bool:
-    """Whether the store is yet to be made; refuses a file that is no store of ours, without touching it."""
+def check_file(path: Path) -> None:
+    """Refuse a file that is no store of ours, without touching it. One with nothing in it may become a store."""
     if not path.exists() or path.stat().st_size == 0:
-        return True
+        return
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=TIMEOUT_S)) as connection:
+            # In this order: another process may make the tables, and with them the id, between the two.
+            n_tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             found = connection.execute("PRAGMA application_id").fetchone()[0]
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if found == APPLICATION_ID:
+            if n_tables and found == APPLICATION_ID:
                 connection.execute("SELECT number FROM answers LIMIT 1").fetchone()
-                return False
     except sqlite3.DatabaseError as error:
         raise AnswerError(f"{str(path)!r} is no answer store, or damaged ({error}). {_ELSEWHERE}") from None
-    raise AnswerError(f"{str(path)!r} is a database of something else. {_ELSEWHERE}")
+    if found != APPLICATION_ID and (found or n_tables):
+        raise AnswerError(f"{str(path)!r} is a database of something else. {_ELSEWHERE}")
 
 
 _ELSEWHERE = "It was left as it is. Name another file by --store."
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables, unless another process was quicker."""
+    """Make the tables where there are none yet; of several processes, the first one does."""
     connection.execute("BEGIN IMMEDIATE")
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         for statement in SCHEMA.strip().split(";\n"):
@@ -193,6 +200,6 @@ def _prefer_people(rows: list[tuple[str, str, str, str]]) -> list[tuple[str, str
 
 
 def _hash(*parts: str) -> bytes:
-    """A key for content: no two lists of parts share it. Lone surrogates, which a corpus may hold, are kept apart."""
+    """A key for content: no two lists of parts share it."""
     lengths = [str(len(part)) for part in parts]
     return hashlib.sha256("\0".join([*lengths, *parts]).encode("utf8", "surrogatepass")).digest()

@@ -11,11 +11,15 @@ from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.plan import Plan, read_plan
 
 
-def make_add_instructions(plan: Path) -> Callable[[Language], None]:
-    """For `[initialize.after_init]`: add a plan's instructions to the components, sourced ones included."""
+def make_add_instructions(plan: Path | None) -> Callable[[Language], None]:
+    """For `[initialize.after_init]`: add a plan's instructions to the components, sourced ones included.
+
+    plan (Path): The plan's file. A trained pipeline's config names none any more.
+    """
 
     def add_plan_instructions(nlp: Language) -> None:
-        add_instructions(nlp, read_plan(plan))
+        if plan is not None:
+            add_instructions(nlp, read_plan(plan))
 
     return add_plan_instructions
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.pretrain.model import Metamodel
@@ -55,8 +56,6 @@ def read_model(
     encoder: str | Path, *, hidden_width: int, dropout: float, encoder_dropout: float = 0.0
 ) -> tuple[Metamodel, Any]:
     """An encoder with fresh heads, and its tokenizer."""
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
-
     config = AutoConfig.from_pretrained(encoder)
     saved = {key: getattr(config, key) for key in DROPOUTS if hasattr(config, key)}
     config.update(dict.fromkeys(saved, encoder_dropout))

@@ -19,6 +19,8 @@ WINDOWS_AT_ONCE = 32
 class Metamodel(nn.Module):
     """Reads texts and instructions with one encoder; each text meets only the instructions asked of it."""
 
+    encoder: PreTrainedModel
+
     def __init__(self, encoder: PreTrainedModel, *, hidden_width: int, dropout: float):
         super().__init__()
         sizes: dict[str, Any] = {"width": encoder.config.hidden_size, "hidden_width": hidden_width, "dropout": dropout}

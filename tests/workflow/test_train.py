@@ -1,0 +1,73 @@
+"""From answers to a pipeline on disk, with the tiny encoder."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import spacy
+
+from spacy_falconer.corpus.docbin import make_docs
+from spacy_falconer.errors import AnswerError
+from spacy_falconer.pipeline.score import places
+from spacy_falconer.workflow.evaluate import evaluate
+from spacy_falconer.workflow.train import count_steps, train
+
+
+def test_a_pipeline_is_trained_composed_and_saved(trained, review_plan, tmp_path):
+    nlp, report = trained
+    assert nlp.pipe_names == ["transformer", "falconer_label", "falconer_span", "falconer_plan"]
+    assert (report.n_train, report.n_dev) == (32, 8)
+    assert nlp.get_pipe("falconer_plan").plan == review_plan
+    nlp.to_disk(tmp_path)
+    text = "i paid 7 dollars and love it"
+    assert spacy.load(tmp_path)(text)._.mined == nlp(text)._.mined is not None
+
+
+def test_it_learned_the_answers(trained, review_answers, review_plan):
+    nlp, _ = trained
+    scores = evaluate(nlp, make_docs(review_answers, review_plan, spacy.blank("en"))[0])
+    assert scores["labels"]["macro_f"] > 0.9 and scores["spans"]["macro_f"] > 0.9
+
+
+def test_no_path_of_the_training_stays(trained, tmp_path):
+    nlp, _ = trained
+    nlp.to_disk(tmp_path)
+    assert "/tmp" not in (tmp_path / "config.cfg").read_text().replace(nlp.config["components"]["transformer"]["model"]["name"], "")
+
+
+def test_what_could_not_be_learned_is_named(trained):
+    assert trained[1].silent == ["gift"]
+    assert "gift" in trained[1].unsure
+
+
+def test_too_few_answers(review_plan):
+    with pytest.raises(AnswerError, match="There are 3 answered texts; expected at least 8.*Annotate more"):
+        train(review_plan, [spacy.blank("en")("a")] * 3)
+
+
+def test_few_answers_are_read_more_often():
+    assert [count_steps(n) for n in (1, 40, 10_000)] == [150, 320, 3000]
+
+
+def test_evaluating_changes_nothing_and_is_repeatable(trained, review_answers, review_plan):
+    nlp, _ = trained
+    docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
+    before = copy.deepcopy([(doc.cats, places(doc.spans["sc"]), dict(doc.spans["sc"].attrs)) for doc in docs])
+    assert evaluate(nlp, docs) == evaluate(nlp, docs)
+    assert [(doc.cats, places(doc.spans["sc"]), dict(doc.spans["sc"].attrs)) for doc in docs] == before
+
+
+def test_people_are_kept_apart_from_the_model(trained, review_answers, review_plan):
+    nlp, _ = trained
+    scores = evaluate(nlp, make_docs(review_answers, review_plan, spacy.blank("en"))[0])
+    assert scores["people"]["n_texts"] == 1
+    assert scores["people"]["labels"]["per_instruction"]["positive"] == {"p": 0.0, "r": 0.0, "f": 0.0, "n": 1}
+
+
+def test_every_instruction_has_its_number_of_texts(trained, review_answers, review_plan):
+    nlp, _ = trained
+    scores = evaluate(nlp, make_docs(review_answers, review_plan, spacy.blank("en"))[0])
+    assert scores["n_texts"] == 40
+    assert {key: row["n"] for key, row in scores["labels"]["per_instruction"].items()} == {"positive": 40, "gift": 40}
+    assert set(scores["spans"]["per_instruction"]["price"]) == {"p", "r", "f", "n"}
