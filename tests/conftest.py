@@ -12,7 +12,29 @@ from spacy.tokens import Span, SpanGroup
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer, Quote
 
-WORDS = "the a i paid for it and love loved this is good bad broke nice great price cost works dollars buy".split()
+WORDS = [
+    "the",
+    "a",
+    "i",
+    "paid",
+    "for",
+    "it",
+    "and",
+    "love",
+    "loved",
+    "this",
+    "is",
+    "good",
+    "bad",
+    "broke",
+    "nice",
+    "great",
+    "price",
+    "cost",
+    "works",
+    "dollars",
+    "buy",
+]
 LABELS = {"positive": "The reviewer is satisfied.", "defect": "It broke."}
 SPANS = {"price": "Amounts of money.", "praised": "Features that are praised."}
 

@@ -52,7 +52,11 @@ def run(project):
 
 
 def times(project):
-    outputs = [*project.glob("output/*.json*"), *project.glob("output/*.spacy"), *project.glob("output/pipeline/meta.json")]
+    outputs = [
+        *project.glob("output/*.json*"),
+        *project.glob("output/*.spacy"),
+        *project.glob("output/pipeline/meta.json"),
+    ]
     return {path.name: path.stat().st_mtime_ns for path in outputs}
 
 
@@ -69,7 +73,9 @@ def test_from_a_sentence_to_rows(first_run, project):
     texts = {str(row["id"]): row["text"] for row in srsly.read_jsonl(project / "my corpus.jsonl")}
     rows = list(srsly.read_jsonl(project / "output" / "rows.jsonl"))
     assert 0 < len(rows) < len(texts)
-    assert all(texts[row["id"]][span["start"] : span["end"]] == span["text"] for row in rows for span in row["spans"]["price"])
+    assert all(
+        texts[row["id"]][span["start"] : span["end"]] == span["text"] for row in rows for span in row["spans"]["price"]
+    )
 
 
 def test_the_pipeline_loads_in_the_ordinary_way(first_run, project):

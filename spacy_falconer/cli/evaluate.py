@@ -13,7 +13,9 @@ from spacy_falconer.cli.screen import plain_errors
 def evaluate_cli(
     # fmt: off
     pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),
-    answers: Path = typer.Argument(..., help="Answers it was not trained on, .spacy or .jsonl", exists=True, dir_okay=False),
+    answers: Path = typer.Argument(
+        ..., help="Answers it was not trained on, .spacy or .jsonl", exists=True, dir_okay=False
+    ),
     json_file: Optional[Path] = typer.Option(None, "--json", help="Write the scores to this file, too"),  # noqa: UP045
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Print no table"),
     # fmt: on

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional  # noqa: UP035 (typer reads these)
+from typing import List  # noqa: UP035 (typer reads these)
 
 import typer
 

@@ -14,7 +14,9 @@ def plan_cli(
     # fmt: off
     sentence: str = typer.Argument(..., help="What to mine, in one sentence, or a text file that holds it"),
     corpus: Optional[Path] = typer.Option(None, "--corpus", help="The texts it is about", exists=True),  # noqa: UP045
-    known: Optional[str] = typer.Option(None, "--plan", help="A plan of your own, or a recorded one; else a language model is asked"),  # noqa: UP045
+    known: Optional[str] = typer.Option(
+        None, "--plan", help="A plan of your own, or a recorded one; else a language model is asked"
+    ),  # noqa: UP045
     output: Path = typer.Option(..., "--output", "-o", help="The checked plan, as a .json file"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Do not print the plan"),
     # fmt: on

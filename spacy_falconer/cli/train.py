@@ -13,9 +13,13 @@ from spacy_falconer.cli.screen import msg, plain_errors
 def train_cli(
     # fmt: off
     plan: Path = typer.Argument(..., help="The plan, as a .json file", exists=True, dir_okay=False),
-    answers: Path = typer.Argument(..., help="Answers: the .spacy file of annotate, or recorded answers as .jsonl", exists=True, dir_okay=False),
+    answers: Path = typer.Argument(
+        ..., help="Answers: the .spacy file of annotate, or recorded answers as .jsonl", exists=True, dir_okay=False
+    ),
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the trained pipeline"),
-    config: Optional[Path] = typer.Option(None, "--config", "-c", help="Training config, such as configs/cpu.cfg", exists=True, dir_okay=False),  # noqa: UP045
+    config: Optional[Path] = typer.Option(
+        None, "--config", "-c", help="Training config, such as configs/cpu.cfg", exists=True, dir_okay=False
+    ),  # noqa: UP045
     seed: int = typer.Option(0, "--seed", help="Seed of everything random"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, errors only"),
     # fmt: on
@@ -26,8 +30,8 @@ def train_cli(
     """
     import spacy
 
-    from spacy_falconer.workflow.answers import read_answers
     from spacy_falconer.plan import read_plan
+    from spacy_falconer.workflow.answers import read_answers
     from spacy_falconer.workflow.train import train
 
     with plain_errors():

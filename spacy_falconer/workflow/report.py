@@ -45,7 +45,9 @@ def format_scores(scores: Mapping[str, Any]) -> str:
     blocks = [("with the language model", scores)]
     if "people" in scores:
         blocks.append(("with people", scores["people"]))
-    return "\n".join(f"Agreement {name}, {block['n_texts']} held-out texts\n{score_table(block)}" for name, block in blocks)
+    return "\n".join(
+        f"Agreement {name}, {block['n_texts']} held-out texts\n{score_table(block)}" for name, block in blocks
+    )
 
 
 def score_table(scores: Mapping[str, Any]) -> str:

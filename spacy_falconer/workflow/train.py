@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -92,12 +91,15 @@ def write_inputs(plan: Plan, train_docs: Sequence[Doc], dev_docs: Sequence[Doc],
 
 def fill_config(path: Path | None, docs: Sequence[Doc], overrides: dict[str, Any]) -> Config:
     """The training config, with a schedule that fits the number of answers."""
-    default = importlib.resources.files("spacy_falconer") / "configs" / "cpu.cfg"
-    with importlib.resources.as_file(default) as default_path:
-        plain = load_config(path or default_path)
-        batch = registry.resolve({"batcher": plain["training"]["batcher"]})["batcher"]
-        n_steps = count_steps(sum(1 for _ in batch(docs)))
-        return load_config(path or default_path, overrides={**schedule(n_steps), **overrides})
+    path = path or find_default_config()
+    batch = registry.resolve({"batcher": load_config(path)["training"]["batcher"]})["batcher"]
+    n_steps = count_steps(sum(1 for _ in batch(docs)))
+    return load_config(path, overrides={**schedule(n_steps), **overrides})
+
+
+def find_default_config() -> Path:
+    """The config that comes with the package."""
+    return Path(__file__).parents[1] / "configs" / "cpu.cfg"
 
 
 def count_steps(n_batches: int) -> int:

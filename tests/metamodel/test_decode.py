@@ -55,4 +55,6 @@ def test_batches_decode_like_single_texts():
         found = decode_spans(scores[first : first + length], [length]).shift(first)
         alone += zip(found.instruction.tolist(), found.start.tolist(), found.end.tolist(), strict=True)
         first += length
-    assert sorted(alone) == sorted(zip(whole.instruction.tolist(), whole.start.tolist(), whole.end.tolist(), strict=True))
+    assert sorted(alone) == sorted(
+        zip(whole.instruction.tolist(), whole.start.tolist(), whole.end.tolist(), strict=True)
+    )

@@ -21,7 +21,10 @@ def example(nlp, answered, group_of):
 
 
 def test_labels_that_were_not_asked_do_not_count(example):
-    examples = [example({"positive": 0.9, "defect": 0.8}, {"positive": 1.0}), example({"positive": 0.2}, {"positive": 1.0})]
+    examples = [
+        example({"positive": 0.9, "defect": 0.8}, {"positive": 1.0}),
+        example({"positive": 0.2}, {"positive": 1.0}),
+    ]
     found = score_labels(examples, labels=["positive", "defect"], **CFG)
     assert found["cats_f_per_type"]["positive"] == pytest.approx({"p": 1.0, "r": 0.5, "f": 2 / 3})
     assert found["cats_macro_f"] == pytest.approx(2 / 3)

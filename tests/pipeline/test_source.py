@@ -8,7 +8,11 @@ import spacy
 from spacy_falconer.errors import ModelError
 from spacy_falconer.pipeline.source import add_falconer
 
-LISTENER = {"@architectures": "spacy-transformers.TransformerListener.v1", "grad_factor": 1.0, "upstream": "transformer"}
+LISTENER = {
+    "@architectures": "spacy-transformers.TransformerListener.v1",
+    "grad_factor": 1.0,
+    "upstream": "transformer",
+}
 
 
 @pytest.fixture

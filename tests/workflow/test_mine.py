@@ -63,7 +63,11 @@ def test_sentences_are_mined_in_their_documents_characters(make_nlp, tmp_path):
     assert [row["id"] for row in rows] == ["r"] * 3
     spans = [span for row in rows for span in row["spans"]["price"]]
     assert spans and all(text[span["start"] : span["end"]] == span["text"] for span in spans)
-    assert all(row["sentence"]["start"] <= s["start"] and s["end"] <= row["sentence"]["end"] for row in rows for s in row["spans"]["price"])
+    assert all(
+        row["sentence"]["start"] <= s["start"] and s["end"] <= row["sentence"]["end"]
+        for row in rows
+        for s in row["spans"]["price"]
+    )
 
 
 def test_a_pipeline_without_a_plan(tmp_path):

@@ -33,7 +33,9 @@ def test_it_learned_the_answers(trained, review_answers, review_plan):
 def test_no_path_of_the_training_stays(trained, tmp_path):
     nlp, _ = trained
     nlp.to_disk(tmp_path)
-    assert "/tmp" not in (tmp_path / "config.cfg").read_text().replace(nlp.config["components"]["transformer"]["model"]["name"], "")
+    assert "/tmp" not in (tmp_path / "config.cfg").read_text().replace(
+        nlp.config["components"]["transformer"]["model"]["name"], ""
+    )
 
 
 def test_what_could_not_be_learned_is_named(trained):
