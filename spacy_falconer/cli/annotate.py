@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional  # noqa: UP035 (typer reads these)
 
 import typer
 
@@ -17,15 +16,13 @@ def annotate_cli(
     sample: int = typer.Option(500, "--sample", "-n", help="How many texts to answer at most", min=1),
     store: Path = typer.Option(..., "--store", help="Where every answer is kept; made if it is not there"),
     output: Path = typer.Option(..., "--output", "-o", help="Answers to learn from, as a .spacy file"),
-    test_output: Optional[Path] = typer.Option(None, "--test-output", help="Answers to test on, as a .spacy file"),  # noqa: UP045
-    test_answers: Optional[str] = typer.Option(
+    test_output: Path | None = typer.Option(None, "--test-output", help="Answers to test on, as a .spacy file"),
+    test_answers: str | None = typer.Option(
         None, "--test-answers", help="Recorded answers to test on; else a fifth is held out"
-    ),  # noqa: UP045
+    ),
     recorded_only: bool = typer.Option(False, "--recorded-only", help="Only texts that the store answers; ask nobody"),
-    model: Optional[str] = typer.Option(
-        None, "--model", help="The language model; with --recorded-only, whose answers"
-    ),  # noqa: UP045
-    text_field: List[str] = typer.Option(["text"], "--text-field", help="Column of the text; several are joined"),  # noqa: UP006
+    model: str | None = typer.Option(None, "--model", help="The language model; with --recorded-only, whose answers"),
+    text_field: list[str] = typer.Option(["text"], "--text-field", help="Column of the text; several are joined"),
     id_field: str = typer.Option("id", "--id-field", help="Column of the text's id"),
     seed: int = typer.Option(0, "--seed", help="Seed of the choice of texts"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Print no table"),

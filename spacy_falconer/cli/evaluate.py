@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional
 
 import typer
 
@@ -16,7 +15,7 @@ def evaluate_cli(
     answers: Path = typer.Argument(
         ..., help="Answers it was not trained on, .spacy or .jsonl", exists=True, dir_okay=False
     ),
-    json_file: Optional[Path] = typer.Option(None, "--json", help="Write the scores to this file, too"),  # noqa: UP045
+    json_file: Path | None = typer.Option(None, "--json", help="Write the scores to this file, too"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Print no table"),
     # fmt: on
 ):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional  # noqa: UP035 (typer reads these)
 
 import typer
 
@@ -19,22 +18,20 @@ def induce_cli(
     output: Path = typer.Option(
         ..., "--output", "-o", help="Folder for the plan, the answers, the pipeline and the rows"
     ),
-    plan: Optional[Path] = typer.Option(
+    plan: Path | None = typer.Option(
         None, "--plan", help="A plan of your own, or a recorded one", exists=True, dir_okay=False
-    ),  # noqa: UP045
-    answers: List[Path] = typer.Option(
+    ),
+    answers: list[Path] = typer.Option(
         [], "--answers", help="Recorded answers to put into the store first", exists=True, dir_okay=False
-    ),  # noqa: UP006
+    ),
     sample: int = typer.Option(500, "--sample", "-n", help="How many texts to answer at most", min=1),
     recorded_only: bool = typer.Option(False, "--recorded-only", help="Only texts that the store answers; ask nobody"),
-    model: Optional[str] = typer.Option(
-        None, "--model", help="The language model; with --recorded-only, whose answers"
-    ),  # noqa: UP045
-    text_field: List[str] = typer.Option(["text"], "--text-field", help="Column of the text; several are joined"),  # noqa: UP006
+    model: str | None = typer.Option(None, "--model", help="The language model; with --recorded-only, whose answers"),
+    text_field: list[str] = typer.Option(["text"], "--text-field", help="Column of the text; several are joined"),
     id_field: str = typer.Option("id", "--id-field", help="Column of the text's id"),
-    config: Optional[Path] = typer.Option(
+    config: Path | None = typer.Option(
         None, "--config", "-c", help="Training config, such as configs/cpu.cfg", exists=True, dir_okay=False
-    ),  # noqa: UP045
+    ),
     seed: int = typer.Option(0, "--seed", help="Seed of everything random"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, no tables"),
     # fmt: on

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List  # noqa: UP035 (typer reads these)
 
 import typer
 
@@ -15,7 +14,7 @@ def mine_cli(
     pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),
     corpus: Path = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True),
     output: Path = typer.Option(..., "--output", "-o", help="The rows, as a .jsonl file"),
-    text_field: List[str] = typer.Option(["text"], "--text-field", help="Column of the text; several are joined"),  # noqa: UP006
+    text_field: list[str] = typer.Option(["text"], "--text-field", help="Column of the text; several are joined"),
     id_field: str = typer.Option("id", "--id-field", help="Column of the text's id"),
     show: int = typer.Option(10, "--show", help="Rows to print at the end"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, no table"),

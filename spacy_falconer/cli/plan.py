@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional
 
 import typer
 
@@ -13,10 +12,10 @@ from spacy_falconer.cli.screen import msg, plain_errors
 def plan_cli(
     # fmt: off
     sentence: str = typer.Argument(..., help="What to mine, in one sentence, or a text file that holds it"),
-    corpus: Optional[Path] = typer.Option(None, "--corpus", help="The texts it is about", exists=True),  # noqa: UP045
-    known: Optional[str] = typer.Option(
+    corpus: Path | None = typer.Option(None, "--corpus", help="The texts it is about", exists=True),
+    known: str | None = typer.Option(
         None, "--plan", help="A plan of your own, or a recorded one; else a language model is asked"
-    ),  # noqa: UP045
+    ),
     output: Path = typer.Option(..., "--output", "-o", help="The checked plan, as a .json file"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Do not print the plan"),
     # fmt: on

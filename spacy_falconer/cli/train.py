@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional
 
 import typer
 
@@ -17,9 +16,9 @@ def train_cli(
         ..., help="Answers: the .spacy file of annotate, or recorded answers as .jsonl", exists=True, dir_okay=False
     ),
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the trained pipeline"),
-    config: Optional[Path] = typer.Option(
+    config: Path | None = typer.Option(
         None, "--config", "-c", help="Training config, such as configs/cpu.cfg", exists=True, dir_okay=False
-    ),  # noqa: UP045
+    ),
     seed: int = typer.Option(0, "--seed", help="Seed of everything random"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, errors only"),
     # fmt: on
