@@ -1,0 +1,165 @@
+"""From a sentence to a plan, by asking a language model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from itertools import count
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter, ValidationError
+
+from spacy_falconer.errors import PlanError, UnsupportedPlanError
+from spacy_falconer.plan import Plan, parse_plan, plan_json_schema
+from spacy_falconer.plan.schema import Instruction
+from spacy_falconer.plan.show import show
+from spacy_falconer.prompts import read_prompt
+
+MAX_TEXTS = 5
+MAX_CHARACTERS = 500  # of each text: enough to see what the texts are like
+
+_SENTENCE = TypeAdapter(Instruction)
+# What strict structured output refuses, or does not need. The checks of the plan room hold all the same.
+_LOOSE_KEYWORDS = {"default", "maxLength", "minItems", "pattern", "title"}
+
+Message = dict[str, str]
+
+
+class HasContent(Protocol):
+    @property
+    def content(self) -> str: ...
+
+
+class Asks(Protocol):
+    """A language model: `llm.chat.Chat`, or a scripted one."""
+
+    async def ask(
+        self, messages: list[Message], *, schema: dict[str, Any] | None = None, step: str = ""
+    ) -> HasContent: ...
+
+
+async def make_plan(sentence: str, texts: Sequence[str], chat: Asks) -> Plan:
+    """Ask for the plan of a sentence: one request, and one more where the checker refuses the reply.
+
+    texts (Sequence[str]): Texts of the corpus. The beginnings of the first few are sent, as data.
+    RETURNS (Plan): Its `instruction` is the sentence, whatever the reply says.
+    RAISES (UnsupportedPlanError): Two primitives cannot answer the sentence. The message is the planner's reason.
+    RAISES (PlanError): The sentence is blank or too long, or the second reply is refused too.
+    """
+    _check_sentence(sentence)
+    schema = reply_schema()
+    messages = plan_messages(sentence, texts)
+    reply = await chat.ask(messages, schema=schema, step="plan")
+    try:
+        return parse_reply(reply.content, sentence)
+    except UnsupportedPlanError:
+        raise
+    except PlanError as error:
+        messages = [*messages, *repair_messages(reply.content, str(error))]
+    reply = await chat.ask(messages, schema=schema, step="plan")
+    return _parse_last_reply(reply.content, sentence)
+
+
+def plan_messages(sentence: str, texts: Sequence[str]) -> list[Message]:
+    """The request for a plan. The same sentence and texts give the same request."""
+    shown = [_shorten(text) for text in texts[:MAX_TEXTS]]
+    values = {"sentence": sentence, "texts": shown, "fence": choose_fence([sentence, *shown])}
+    return [{"role": role, "content": _render("plan", role, **values)} for role in ("system", "user")]
+
+
+def repair_messages(reply: str, message: str) -> list[Message]:
+    """What follows a refused reply: the reply itself, and what the checker says of it."""
+    repair = _render("plan_repair", "user", message=message)
+    return [{"role": "assistant", "content": reply}, {"role": "user", "content": repair}]
+
+
+def reply_schema() -> dict[str, Any]:
+    """The JSON schema of a reply, as strict structured output wants it: `{"plan": a plan or an unsupported reply}`.
+
+    The plan's `instruction` is left out: it is the user's sentence, and needs no copy by the model.
+    """
+    schema = _make_strict(plan_json_schema())
+    del schema["$defs"]["Plan"]["properties"]["instruction"]
+    schema["$defs"]["Plan"]["required"].remove("instruction")
+    return {
+        "type": "object",
+        "properties": {"plan": {"anyOf": schema["anyOf"]}},
+        "required": ["plan"],
+        "additionalProperties": False,
+        "$defs": schema["$defs"],
+    }
+
+
+def parse_reply(content: str, sentence: str) -> Plan:
+    """The plan in a reply, also where it stands bare or between words that were not asked for.
+
+    RAISES (UnsupportedPlanError, PlanError): As `parse_plan`.
+    """
+    data = _find_object(content)
+    plan = data.get("plan", data) if isinstance(data, Mapping) else data
+    return parse_plan({**plan, "instruction": sentence} if isinstance(plan, Mapping) else plan)
+
+
+def choose_fence(texts: Sequence[str]) -> str:
+    """A word that stands in none of the texts, so that none of them can end the place where it is shown."""
+    seed = "\0".join(texts).encode("utf8", "replace")
+    words = (sha256(b"%d %b" % (number, seed)).hexdigest()[:8] for number in count())
+    return next(word for word in words if not any(word in text for text in texts))
+
+
+def _check_sentence(sentence: str) -> None:
+    try:
+        _SENTENCE.validate_python(sentence)
+    except ValidationError:
+        raise PlanError(
+            f"The sentence {show(sentence)} cannot be planned. Expected what to find, in 4,000 characters at most. "
+            "Write it in words."
+        ) from None
+
+
+def _shorten(text: str) -> str:
+    """The beginning of a text, without the lone surrogates that no request can carry."""
+    shown = text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + " ..."
+    return shown.encode("utf8", "replace").decode("utf8")
+
+
+def _render(name: str, role: str, **values: object) -> str:
+    """One block of a prompt: what is said to the model in that role."""
+    from jinja2 import Environment, StrictUndefined
+
+    template = Environment(undefined=StrictUndefined, trim_blocks=True).from_string(read_prompt(name))
+    return "".join(template.blocks[role](template.new_context(values))).strip()
+
+
+def _make_strict(schema: Any) -> Any:
+    """The schema with every property required and none added, without keywords that some servers refuse."""
+    if isinstance(schema, list):
+        return [_make_strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    strict = {key: _make_strict(value) for key, value in schema.items() if key not in _LOOSE_KEYWORDS}
+    if isinstance(strict.get("properties"), dict):
+        strict["required"] = list(strict["properties"])
+    return strict
+
+
+def _find_object(content: str) -> Any:
+    """The JSON object in a reply; the reply itself where there is none, for the checker to refuse."""
+    start, end = content.find("{"), content.rfind("}") + 1
+    try:
+        return json.loads(content[start:end])
+    except (ValueError, RecursionError):
+        return content
+
+
+def _parse_last_reply(content: str, sentence: str) -> Plan:
+    try:
+        return parse_reply(content, sentence)
+    except UnsupportedPlanError:
+        raise
+    except PlanError as error:
+        raise PlanError(
+            f"The planner's second reply is refused too. {error} The sentence was {show(sentence)}. "
+            "Put it in other words, name another planner model, or write the plan file yourself."
+        ) from None
