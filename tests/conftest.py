@@ -93,8 +93,8 @@ def nlp(make_nlp):
     return make_nlp()
 
 
-@pytest.fixture
-def answered():
+@pytest.fixture(scope="session")
+def make_reference():
     """Make a reference doc: its cats, its spans as (key, quote), and which span instructions were asked."""
 
     def make(nlp, text, cats, spans, asked=("price", "praised"), **attrs):
@@ -107,6 +107,11 @@ def answered():
         return doc
 
     return make
+
+
+@pytest.fixture
+def answered(make_reference):
+    return make_reference
 
 
 @pytest.fixture

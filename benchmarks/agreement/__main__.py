@@ -50,10 +50,10 @@ def main(
         scores[name] = runs[name]()
         scores[name]["seconds"] = round(time.perf_counter() - start, 1)
         print(f"{name}: {scores[name]['seconds']} s", flush=True)
+        if json_file is not None:
+            srsly.write_json(json_file, scores)
     print(f"{len(docs)} answered texts to learn from, {len(tests)} to test on, seed {seed}")
     print(format_table(scores))
-    if json_file is not None:
-        srsly.write_json(json_file, scores)
 
 
 def format_table(scores: dict[str, dict]) -> str:

@@ -31,7 +31,8 @@ def score_regression(plan: Plan, docs: Sequence[Doc], tests: Sequence[Doc], *, s
 
 def fit_predict(vectors: numpy.ndarray, wanted: numpy.ndarray, tests: numpy.ndarray, *, seed: int) -> numpy.ndarray:
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    model = LogisticRegressionCV(cv=folds, class_weight="balanced", scoring="f1", max_iter=2000)
+    options = {"l1_ratios": (0,), "use_legacy_attributes": False}  # Both are to become scikit-learn's defaults.
+    model = LogisticRegressionCV(cv=folds, class_weight="balanced", scoring="f1", max_iter=2000, **options)
     chances = cross_val_predict(model, vectors, wanted, cv=folds, method="predict_proba")[:, 1]
     thresholds = numpy.unique(chances)
     best = max(thresholds, key=lambda threshold: prf(chances >= threshold, wanted)["f"])

@@ -19,6 +19,8 @@ from spacy_falconer.workflow.thresholds import label_candidates, span_candidates
 from spacy_falconer.workflow.train import DEV_SHARE, fill_config, run_training, write_inputs
 
 COMPONENTS = """
+[components]
+
 [components.textcat_multilabel]
 factory = "textcat_multilabel"
 
