@@ -27,7 +27,9 @@ def test_readme_names_every_command(command):
     assert re.search(rf"\| `{command} ", README)
 
 
-@pytest.mark.parametrize("path", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda path: path.name
+)
 def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf8")):
         assert target.startswith("http") or (path.parent / target).exists(), target

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import typer
 
-from spacy_falconer.cli.app import app
 from spacy_falconer.cli.screen import msg, plain_errors
 
 
-@app.command("annotate")
 def annotate_cli(
     # fmt: off
     plan: Path = typer.Argument(..., help="The plan, as a .json file", exists=True, dir_okay=False),

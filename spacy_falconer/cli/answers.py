@@ -4,11 +4,9 @@ from pathlib import Path
 
 import typer
 
-from spacy_falconer.cli.app import app
 from spacy_falconer.cli.screen import msg, plain_errors
 
 answers = typer.Typer(name="answers", help="Recorded answers, in and out of a store.", no_args_is_help=True)
-app.add_typer(answers)
 
 
 @answers.command("import")

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import typer
 
+from spacy_falconer.cli.annotate import annotate_cli
+from spacy_falconer.cli.answers import answers
+from spacy_falconer.cli.evaluate import evaluate_cli
+from spacy_falconer.cli.induce import induce_cli
+from spacy_falconer.cli.mine import mine_cli
+from spacy_falconer.cli.plan import plan_cli
+from spacy_falconer.cli.report import report_cli
+from spacy_falconer.cli.train import train_cli
+
 app = typer.Typer(
     name="falconer",
     help="Knowledge mining at scale: a sentence and a corpus in, a mined table and a fast spaCy pipeline out.",
@@ -11,13 +20,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # A traceback must not show texts or keys.
 )
 
-
-def register() -> None:
-    """Import the commands: each adds itself to `app`."""
-    from spacy_falconer.cli import annotate, answers, evaluate, induce, mine, plan, report, train  # noqa: F401
-
-
-register()
+for command in (induce_cli, plan_cli, annotate_cli, train_cli, evaluate_cli, mine_cli, report_cli):
+    app.command(command.__name__.removesuffix("_cli"))(command)
+app.add_typer(answers)
 
 
 def main() -> None:

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import typer
 
-from spacy_falconer.cli.app import app
 from spacy_falconer.cli.screen import plain_errors
 
 
-@app.command("evaluate")
 def evaluate_cli(
     # fmt: off
     pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),

@@ -4,13 +4,11 @@ from pathlib import Path
 
 import typer
 
-from spacy_falconer.cli.app import app
 from spacy_falconer.cli.mine import show_mined
 from spacy_falconer.cli.screen import msg, plain_errors, progress
 from spacy_falconer.cli.train import show_training
 
 
-@app.command("induce")
 def induce_cli(
     # fmt: off
     sentence: str = typer.Argument(..., help="What to mine, in one sentence, or a text file that holds it"),

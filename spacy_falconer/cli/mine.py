@@ -4,11 +4,9 @@ from pathlib import Path
 
 import typer
 
-from spacy_falconer.cli.app import app
 from spacy_falconer.cli.screen import msg, plain_errors, progress
 
 
-@app.command("mine")
 def mine_cli(
     # fmt: off
     pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),

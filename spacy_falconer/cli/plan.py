@@ -4,11 +4,9 @@ from pathlib import Path
 
 import typer
 
-from spacy_falconer.cli.app import app
 from spacy_falconer.cli.screen import msg, plain_errors
 
 
-@app.command("plan")
 def plan_cli(
     # fmt: off
     sentence: str = typer.Argument(..., help="What to mine, in one sentence, or a text file that holds it"),

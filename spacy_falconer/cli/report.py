@@ -4,11 +4,9 @@ from pathlib import Path
 
 import typer
 
-from spacy_falconer.cli.app import app
 from spacy_falconer.cli.screen import msg, plain_errors
 
 
-@app.command("report")
 def report_cli(
     # fmt: off
     folder: Path = typer.Argument(..., help="Output folder of induce or of the project", exists=True, file_okay=False),
