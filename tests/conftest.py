@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import string
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # Before torch: tiny models are slower on more threads.
 
 import pytest
 import spacy
