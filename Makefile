@@ -16,7 +16,7 @@ $(VENV)/installed: setup.cfg constraints.txt
 
 demo: $(VENV)/installed
 	$(BIN)/python -m spacy project run all .
-	$(BIN)/python -m spacy_falconer report output
+	$(BIN)/python -m spacy_falconer report output --corpus assets/reviews.jsonl
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest

@@ -15,29 +15,8 @@ from spacy.tokens import Span, SpanGroup
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer, Quote
 
-WORDS = [
-    "the",
-    "a",
-    "i",
-    "paid",
-    "for",
-    "it",
-    "and",
-    "love",
-    "loved",
-    "this",
-    "is",
-    "good",
-    "bad",
-    "broke",
-    "nice",
-    "great",
-    "price",
-    "cost",
-    "works",
-    "dollars",
-    "buy",
-]
+WORDS = ["the", "a", "i", "paid", "for", "it", "and", "love", "loved", "this", "is", "good", "bad", "broke", "nice"]
+WORDS += ["great", "price", "cost", "works", "dollars", "buy"]
 LABELS = {"positive": "The reviewer is satisfied.", "defect": "It broke."}
 SPANS = {"price": "Amounts of money.", "praised": "Features that are praised."}
 
@@ -79,10 +58,10 @@ def transformer_settings(encoder_folder):
 def make_nlp(encoder_folder):
     """Make an initialized pipeline with the transformer and both components."""
 
-    def make(labels=LABELS, spans=SPANS, **settings):
+    def make(labels=LABELS, spans=SPANS, encoder=encoder_folder, **settings):
         torch.manual_seed(0)
         nlp = spacy.blank("en")
-        nlp.add_pipe("transformer", config=transformer_config(encoder_folder))
+        nlp.add_pipe("transformer", config=transformer_config(encoder))
         nlp.add_pipe("falconer_label", config={"instructions": labels, **settings})
         nlp.add_pipe("falconer_span", config={"instructions": spans, **settings})
         nlp.initialize()

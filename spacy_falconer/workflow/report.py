@@ -12,10 +12,17 @@ from wasabi import table
 from spacy_falconer.plan import Plan, format_tree, read_plan
 
 TEXT_WIDTH, CELL_WIDTH, N_ROWS = 44, 34, 10
+FILES = {
+    "rows.jsonl": "the mined rows: id, columns, character offsets, scores",
+    "pipeline": "the pipeline, for spacy.load",
+    "scores.json": "the agreement, for programs",
+    "plan.json": "the plan",
+    "answers.db": "every answer, for the next run",
+}
 
 
 def format_rows(rows: Sequence[Mapping[str, Any]], plan: Plan, texts: Mapping[str, str]) -> str:
-    """Mined rows as a table: the text's id and start, then the plan's output columns."""
+    """Mined rows as a table: the text's id and start (where `texts` has it), then the plan's output columns."""
     header = ["id", "text", *plan.output]
     body = [
         [row["id"], shorten(texts.get(row["id"], ""), TEXT_WIDTH), *(cell(row, name) for name in plan.output)]
@@ -72,12 +79,17 @@ def format_grounding(report: Any) -> str:
     return table(report.rows(), header=header, divider=True, aligns=["l", "r", "r", "r", "r", "r"])
 
 
-def format_folder(folder: Path) -> str:
-    """The plan, the agreement and the first rows of an output folder."""
+def format_folder(folder: Path, texts: Mapping[str, str]) -> str:
+    """The plan, the agreement and the first rows of an output folder, and its files.
+
+    texts: The corpus's texts by id, for the rows.
+    """
     plan = read_plan(folder / "plan.json")
     blocks = [format_tree(plan)]
     if (folder / "scores.json").exists():
         blocks.append(format_scores(srsly.read_json(folder / "scores.json")))
     if (folder / "rows.jsonl").exists():
-        blocks.append(format_rows(read_rows(folder / "rows.jsonl", N_ROWS), plan, {}))
-    return "\n".join(blocks)
+        rows = list(srsly.read_jsonl(folder / "rows.jsonl"))
+        blocks.append(f"{len(rows)} mined rows, the first:\n{format_rows(rows[:N_ROWS], plan, texts)}")
+    files = [f"  {str(folder / name):<24} {what}" for name, what in FILES.items() if (folder / name).exists()]
+    return "\n".join([*blocks, *files])
