@@ -154,6 +154,11 @@ def open_text(path: Path) -> Any:
     return path.open(encoding="utf-8-sig", newline="")
 
 
+def read_units(records: Iterable[Record], unit: str, nlp: Language | None = None) -> Iterable[Record]:
+    """What a plan takes for a text: the records as they are, or with `unit` "sentence" their sentences."""
+    return split_sentences(records, nlp) if unit == "sentence" else records
+
+
 def split_sentences(records: Iterable[Record], nlp: Language | None = None) -> Iterator[Record]:
     """Every sentence as a record of its own, with its document's id and columns, and its characters in "sentence".
 

@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 
 from spacy_falconer.corpus.choose import choose_random
 from spacy_falconer.corpus.docbin import GroundingReport, make_docs, split_docs
+from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.annotate import recorded_answers, require_answers
 from spacy_falconer.llm.store import AnswerStore
@@ -48,6 +49,7 @@ def annotate(
     RAISES (AnswerError): `recorded_only`, and the store answers the plan for none of the texts.
     RAISES (ServerError): An answer is missing and no endpoint is set.
     """
+    records = read_units(records, plan.unit)
     if recorded_only:
         answers = list(recorded_answers((record.text for record in records), plan, store, model=model))
         answers = sample_answers(answers, n_sample, seed=seed)

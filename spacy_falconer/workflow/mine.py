@@ -14,7 +14,7 @@ import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_falconer.corpus.read import split_sentences
+from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import ModelError
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
@@ -63,7 +63,7 @@ def mine_rows(
     nlp: Language, records: Iterable[Record], report: MineReport, *, tick: Callable[[int], Any]
 ) -> Iterator[Row]:
     """The rows, lazily, counted in `report`. Memory stays flat however long the corpus is."""
-    texts = iter(split_sentences(records, nlp) if find_plan(nlp).unit == "sentence" else records)
+    texts = iter(read_units(records, find_plan(nlp).unit, nlp))
     while chunk := list(islice(texts, ZONE_SIZE)):
         with nlp.memory_zone():
             pairs = ((record.text, record) for record in chunk)

@@ -28,7 +28,7 @@ def format_rows(rows: Sequence[Mapping[str, Any]], plan: Plan, texts: Mapping[st
         [row["id"], shorten(texts.get(row["id"], ""), TEXT_WIDTH), *(cell(row, name) for name in plan.output)]
         for row in rows
     ]
-    return table(body, header=header, divider=True)
+    return table(body, header=header, divider=True, max_col=TEXT_WIDTH)
 
 
 def cell(row: Mapping[str, Any], name: str) -> str:
