@@ -26,7 +26,7 @@ from spacy_falconer.workflow.thresholds import fit_thresholds
 
 DEV_SHARE = 0.2
 LEAST_ANSWERS = 8
-N_EPOCHS, LEAST_STEPS, MOST_STEPS = 8, 150, 3000
+N_EPOCHS, LEAST_STEPS, MOST_STEPS = 6, 150, 3000
 N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 
 
