@@ -15,7 +15,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_falconer.corpus.read import read_units
-from spacy_falconer.errors import ModelError
+from spacy_falconer.errors import CorpusError, ModelError
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
 
@@ -47,7 +47,10 @@ def mine(
     output (Path): A `.jsonl` file. It appears when it is whole; a run that is cut off leaves an old one as it was.
     tick: Called with the number of texts read since the last call.
     RAISES (ModelError): The pipeline holds no plan.
+    RAISES (CorpusError): The output is no `.jsonl` file.
     """
+    if output.suffix != ".jsonl":
+        raise CorpusError(f"The rows' file is {str(output)!r}; expected a name that ends in .jsonl. Choose such a name.")
     report, start = MineReport(), time.perf_counter()
     part = output.with_name(output.name + ".part")
     output.parent.mkdir(parents=True, exist_ok=True)

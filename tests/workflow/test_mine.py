@@ -4,7 +4,7 @@ import pytest
 import spacy
 import srsly
 
-from spacy_falconer.errors import ModelError
+from spacy_falconer.errors import CorpusError, ModelError
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.mine import mine
@@ -73,3 +73,8 @@ def test_sentences_are_mined_in_their_documents_characters(make_nlp, tmp_path):
 def test_a_pipeline_without_a_plan(tmp_path):
     with pytest.raises(ModelError, match="holds no plan to mine by: empty.*falconer train"):
         mine(spacy.blank("en"), [Record("r", "t")], tmp_path / "rows.jsonl")
+
+
+def test_rows_in_a_format_that_is_not_written(trained, records, tmp_path):
+    with pytest.raises(CorpusError, match="ends in .jsonl"):
+        mine(trained[0], records, tmp_path / "rows.parquet")
