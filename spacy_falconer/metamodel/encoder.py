@@ -15,6 +15,7 @@ import torch
 from spacy.tokens import Doc
 from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
 from spacy_transformers.layers import TransformerModel, split_trf_batch, trfs2arrays
+from spacy_transformers.layers.hf_shim import HFShim
 from spacy_transformers.layers.transformer_model import _convert_transformer_outputs, huggingface_from_pretrained
 from thinc.api import Model, chain, get_torch_default_device, torch2xp
 from thinc.types import Floats2d, Ragged
@@ -74,6 +75,11 @@ class PieceTransformer(TransformerModel):
         on_gpu = get_torch_default_device().type != "cpu"
         wanted = settings.pop("mixed_precision", False)
         super().__init__(name, _no_span_getter, mixed_precision=wanted and on_gpu, **settings)
+        scaler = {"enabled": wanted and on_gpu, **settings.get("grad_scaler_config", {})}
+        shim = EncoderShim(
+            self.layers[0].shims[0]._hfmodel, mixed_precision=wanted and on_gpu, grad_scaler_config=scaler
+        )
+        self.layers[0]._shims = [shim]
         self._func = forward
         self.init = init
         self.layers[0].attrs["convert_outputs"] = _convert_outputs
@@ -89,6 +95,15 @@ class PieceTransformer(TransformerModel):
         return copied
 
 
+class EncoderShim(HFShim):
+    """Holds the encoder, and saves no path: transformers remembers the folder that it was loaded from."""
+
+    def to_bytes(self) -> bytes:
+        if self._hfmodel.transformer is not None:
+            self._hfmodel.transformer.config._name_or_path = ""
+        return super().to_bytes()
+
+
 def init(model: PieceTransformer, X: Any = None, Y: Any = None) -> None:
     """Load the encoder's weights, unless they are there already."""
     if model.attrs["has_transformer"] or model.transformer is not None:
@@ -97,7 +112,6 @@ def init(model: PieceTransformer, X: Any = None, Y: Any = None) -> None:
     found = huggingface_from_pretrained(
         find_encoder(name), model._init_tokenizer_config, model._init_transformer_config
     )
-    found.transformer.config._name_or_path = name
     found.tokenizer.name_or_path = found.tokenizer.init_kwargs["name_or_path"] = name
     check_window(model.attrs["max_pieces"], found.tokenizer.model_max_length, name=name)
     model.attrs["set_transformer"](model, found)
