@@ -51,8 +51,8 @@ def annotate(
     """
     records = read_units(records, plan.unit)
     if recorded_only:
-        answers = list(recorded_answers((record.text for record in records), plan, store, model=model))
-        answers = sample_answers(answers, n_sample, seed=seed)
+        recorded = recorded_answers((record.text for record in records), plan, store, model=model)
+        answers = choose_random(recorded, n_sample, seed=seed)
         check_any(answers, plan)
     else:
         chosen = choose_random(records, n_sample, seed=seed)
@@ -64,13 +64,6 @@ def ground(answers: Sequence[Answer], plan: Plan) -> Annotated:
     """Place the answers' quotes in their texts."""
     docs, report = make_docs(answers, plan, spacy.blank(LANGUAGE))
     return Annotated(docs, report, sorted({answer.model for answer in answers}))
-
-
-def sample_answers(answers: Sequence[Answer], n_sample: int, *, seed: int) -> list[Answer]:
-    """A random sample, in the order of the corpus."""
-    records = [Record(str(i), answer.text) for i, answer in enumerate(answers)]
-    chosen = sorted(int(record.id) for record in choose_random(records, n_sample, seed=seed))
-    return [answers[i] for i in chosen]
 
 
 def check_any(answers: Sequence[Answer], plan: Plan) -> None:
