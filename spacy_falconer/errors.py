@@ -6,6 +6,9 @@ FalconerError (a ValueError)
 ├── AnswerError       an answer that is missing, malformed or cannot be stored
 ├── CorpusError       a corpus that cannot be read
 ├── ServerError       the language model's endpoint failed or is not set
+│   ├── BudgetError    the most that may be spent or sent is reached
+│   └── RequestError   one request failed for good; another may not
+│       └── ReplyError    it was replied to, but not with an answer: cut off, refused, empty, no JSON
 └── ModelError        a pipeline or component that cannot do what was asked of it
 
 Every message says what is wrong, the value, what was expected and what to do.
@@ -34,6 +37,18 @@ class CorpusError(FalconerError):
 
 class ServerError(FalconerError):
     """The language model's endpoint is not set, or failed for good."""
+
+
+class BudgetError(ServerError):
+    """What may be spent is spent. Nothing more was sent; what was answered is kept."""
+
+
+class RequestError(ServerError):
+    """One request failed for good. Other requests may not."""
+
+
+class ReplyError(RequestError):
+    """A request was replied to, but not with an answer."""
 
 
 class ModelError(FalconerError):

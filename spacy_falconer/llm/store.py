@@ -33,9 +33,19 @@ CREATE TABLE answers (
 CREATE INDEX answers_by_text ON answers (text);
 """
 
+# Stores that were made before these came get them when they are opened.
+LATER_SCHEMA = """
+CREATE TABLE IF NOT EXISTS failures (
+    key BLOB PRIMARY KEY, text BLOB NOT NULL, model TEXT NOT NULL, op TEXT NOT NULL, instruction TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, text BLOB NOT NULL, content TEXT NOT NULL);
+"""
+
 INSERT = "INSERT OR IGNORE INTO answers (key, text, model, op, instruction, value) VALUES (?, ?, ?, ?, ?, ?)"
 
 Value = bool | tuple[Quote, ...]
+Question = tuple[str, str]  # The op and the instruction.
 
 
 class AnswerStore:
@@ -105,6 +115,46 @@ class AnswerStore:
         people = [row for row in rows if row[0] == GOLD and row[1:3] in first]
         return Answer(text, answer.model, answer.labels, answer.spans, _gather(people, text) if people else None)
 
+    def open_questions(
+        self, text: str, questions: Iterable[Question], *, model: str, accept: str | None = None
+    ) -> list[Question]:
+        """Those of some questions, each an op and an instruction, that `model` is still to be asked about a text.
+
+        accept (str): Whose answers do; by default anyone's. Questions at which `model` failed are not asked again.
+        """
+        settled = {row[1:3] for row in self._rows(text) if _may_answer(row[0], accept)}
+        query = "SELECT op, instruction FROM failures WHERE text = ? AND model = ?"
+        settled |= set(self._connection.execute(query, (_hash(text), model)))
+        return [question for question in questions if question not in settled]
+
+    def put_failure(self, text: str, questions: Iterable[Question], *, model: str, reason: str) -> None:
+        """Keep that a model has no answers to questions about a text, and why."""
+        rows = [(_hash(model, *one, text), _hash(text), model, *one, reason) for one in questions]
+        self._connection.executemany("INSERT OR IGNORE INTO failures VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def failures(self, texts: Iterable[str], *, model: str | None = None) -> dict[str, str]:
+        """Those of the texts at which a model (by default any) failed, with the reason."""
+        query = "SELECT reason FROM failures WHERE text = ? AND model = coalesce(?, model) LIMIT 1"
+        found = ((text, self._connection.execute(query, (_hash(text), model)).fetchone()) for text in texts)
+        return {text: row[0] for text, row in found if row}
+
+    def forget_failures(self) -> None:
+        """Let the texts that failed be asked again."""
+        self._connection.execute("DELETE FROM failures")
+
+    def keep_reply(self, text: str, request: str, content: str) -> None:
+        """Keep a reply that is paid for and no answer yet, until the text is settled."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", (_hash(request), _hash(text), content)
+        )
+
+    def find_reply(self, request: str) -> str | None:
+        row = self._connection.execute("SELECT content FROM replies WHERE key = ?", (_hash(request),)).fetchone()
+        return row[0] if row else None
+
+    def drop_replies(self, text: str) -> None:
+        self._connection.execute("DELETE FROM replies WHERE text = ?", (_hash(text),))
+
     def export(self) -> Iterator[Answer]:
         """Everything, one answer a text and model, in the order in which it came."""
         query = "SELECT text, model FROM answers WHERE model != ? GROUP BY text, model ORDER BY min(number)"
@@ -166,6 +216,8 @@ def create_tables(connection: sqlite3.Connection) -> None:
             connection.execute(statement.rstrip(";"))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
+    for statement in LATER_SCHEMA.strip().split(";\n"):
+        connection.execute(statement.rstrip(";"))
     connection.execute("COMMIT")
 
 

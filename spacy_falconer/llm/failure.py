@@ -1,0 +1,119 @@
+"""The endpoint that the environment names, and its failures in words. The key stands in none of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from spacy_falconer.errors import RequestError, ServerError
+
+KEY, URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
+MAX_WAIT_S = 300.0  # The longest Retry-After that is kept to.
+BUSY = (429, 503, 529)
+ENDPOINT_STATUSES = (401, 403, 404)  # Every request would fail so.
+SPENT = "insufficient_quota"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What came of a request instead of a reply.
+
+    kind: The error to raise where it is given up.
+    may_pass: It may succeed when it is sent again.
+    is_refusal: The server is asked for too much.
+    wait_s: How long it wants to be left alone, where it says so.
+    """
+
+    message: str
+    sent_at: float
+    kind: type[ServerError] = RequestError
+    may_pass: bool = False
+    is_refusal: bool = False
+    is_bad_request: bool = False
+    wait_s: float | None = None
+
+
+def make_client(timeout_s: float) -> Any:
+    """The official client for the endpoint that the environment names at this moment.
+
+    RAISES (ServerError): It names none.
+    """
+    missing = [name for name in (URL, KEY) if not os.environ.get(name)]
+    if missing:
+        raise ServerError(
+            f"No language model can be asked: {' and '.join(missing)} not set in the environment. Set {URL} (for "
+            f"OpenAI: https://api.openai.com/v1) and {KEY}; a server that needs no key takes any word."
+        )
+    from openai import AsyncOpenAI
+
+    return AsyncOpenAI(api_key=os.environ[KEY], base_url=os.environ[URL], timeout=timeout_s, max_retries=0)
+
+
+def explain(error: Exception, *, sent_at: float, timeout_s: float, model: str) -> Failure:
+    """What went wrong, and whether to try again. An error that is none of the endpoint's is raised on."""
+    import openai
+
+    if isinstance(error, (asyncio.TimeoutError, openai.APITimeoutError)):
+        message = f"The language model's endpoint did not reply in {timeout_s:g} s. Raise the timeout, or run again."
+        return Failure(message, sent_at, may_pass=True, is_refusal=True)
+    if isinstance(error, openai.APIStatusError):
+        return _explain_status(error, sent_at, model)
+    if isinstance(error, openai.APIConnectionError):
+        cause = hide_key(repr(error.__cause__ or error))
+        message = f"The connection to the language model's endpoint failed: {cause[:200]}. Check {URL}, or run again."
+        return Failure(message, sent_at, may_pass=True)
+    if isinstance(error, (openai.OpenAIError, json.JSONDecodeError, UnicodeDecodeError)):
+        message = f"The endpoint's reply is broken: {hide_key(str(error))[:200]!r}. Expected JSON. Run again."
+        return Failure(message, sent_at, may_pass=True)
+    raise error
+
+
+def hide_key(words: str) -> str:
+    """The words without the key: some servers repeat it."""
+    key = os.environ.get(KEY)
+    return words.replace(key, "***") if key else words
+
+
+def _explain_status(error: Any, sent_at: float, model: str) -> Failure:
+    status = error.status_code
+    said = f"HTTP {status}: {hide_key(_find_words(error))[:300]!r}"
+    if status == 429 and _find_code(error) == SPENT:
+        message = f"The endpoint's account has no money left ({said}). Pay it up, then run again."
+        return Failure(message, sent_at, ServerError)
+    if status in ENDPOINT_STATUSES:
+        message = f"The endpoint serves no requests for the model {model!r} ({said}). Check {URL}, {KEY} and --model."
+        return Failure(message, sent_at, ServerError)
+    if status in (408, 409, 429) or status >= 500:
+        message = f"The language model's endpoint is busy or failed ({said}). Run again later, or with fewer in flight."
+        return Failure(message, sent_at, may_pass=True, is_refusal=status in BUSY, wait_s=_find_wait_s(error.response))
+    message = f"The endpoint refuses the request ({said}). Check the model's context length, and --model."
+    return Failure(message, sent_at, is_bad_request=status in (400, 422))
+
+
+def _find_words(error: Any) -> str:
+    body = error.body if isinstance(error.body, dict) else {}
+    return str(body.get("message") or body or error.response.text)
+
+
+def _find_code(error: Any) -> str | None:
+    return error.body.get("code") if isinstance(error.body, dict) else None
+
+
+def _find_wait_s(response: Any) -> float | None:
+    """What Retry-After says: seconds, or a date."""
+    said = response.headers.get("retry-after")
+    if said is None:
+        return None
+    try:
+        wait_s = float(said)
+    except ValueError:
+        try:
+            wait_s = parsedate_to_datetime(said).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(max(wait_s, 0.0), MAX_WAIT_S)

@@ -1,0 +1,140 @@
+"""What is asked about a text, and what a reply to it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from spacy_falconer.errors import ReplyError
+from spacy_falconer.grounding import find_quotes
+from spacy_falconer.llm.prompt import choose_fence, render
+from spacy_falconer.plan import Plan, Step
+from spacy_falconer.plan.show import show
+from spacy_falconer.types import Answer, CharSpan, Quote
+
+UNSENDABLE = re.compile("[\0\ud800-\udfff]")  # NUL and half characters: some servers choke on them.
+Message = dict[str, str]
+Said = dict[str, bool | list[str]]  # By step id.
+
+
+def asked_steps(plan: Plan) -> list[Step]:
+    """The steps that ask about a text itself, each question once."""
+    steps = [step for step in plan.steps if step.for_each is None]
+    return list({(step.op, step.instruction): step for step in reversed(steps)}.values())[::-1]
+
+
+def clean(text: str) -> str:
+    """The text as it is sent: of the same length, so that places in it are places in the text."""
+    return UNSENDABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def make_messages(text: str, steps: Sequence[Step], examples: Sequence[Answer] = ()) -> list[Message]:
+    """The request for a text's answers. `examples` that answer all of the steps are shown before it."""
+    shown = [example for example in examples if example.text != text and _answers_all(example, steps)]
+    fence = choose_fence([clean(text), *(clean(example.text) for example in shown)])
+    by_op = {name: [step for step in steps if step.op == op] for name, op in _OPS.items()}
+    system = render("annotate", "system", fence=fence, form=_show_form(steps), **by_op)
+    messages = [_message("system", system)]
+    for example in shown:
+        reply = json.dumps({step.id: _find_said(example, step) for step in steps}, ensure_ascii=False)
+        messages += [_show_text(example.text, fence), _message("assistant", reply)]
+    return [*messages, _show_text(text, fence)]
+
+
+def repair_messages(content: str, problems: Sequence[str], steps: Sequence[Step]) -> list[Message]:
+    """What follows a reply that cannot be used: the reply, and what is wrong with it."""
+    repair = render("annotate_repair", "user", problems=problems, form=_show_form(steps))
+    return [_message("assistant", content), _message("user", repair)]
+
+
+def reply_schema(steps: Iterable[Step]) -> dict[str, Any]:
+    """The JSON schema of a reply, as strict structured output wants it."""
+    properties = {step.id: _SCHEMAS[step.op] for step in steps}
+    return {
+        "type": "object", "properties": properties, "required": list(properties), "additionalProperties": False
+    }  # fmt: skip
+
+
+def parse_reply(content: str, steps: Sequence[Step]) -> Said:
+    """What a reply says, by step id; also where words that were not asked for surround it.
+
+    RAISES (ReplyError): It is no JSON object, or not of the form that was asked for.
+    """
+    start, end = content.find("{"), content.rfind("}") + 1
+    try:
+        data = json.loads(content[start:end])
+    except (ValueError, RecursionError):
+        raise ReplyError(f"The reply is no JSON object: {show(content)}. Expected one, whole and alone.") from None
+    return {step.id: _check_value(data.get(step.id), step) for step in steps}
+
+
+def place_quotes(text: str, said: Said, steps: Iterable[Step]) -> dict[str, tuple[Quote, ...]]:
+    """The quotes of the span steps, each with its place and the text's own words; without a place where it has none."""
+    sent = clean(text)
+    placed = {}
+    for step in steps:
+        if step.op == "get_span":
+            quotes = [Quote(words) for words in said[step.id]]
+            places = find_quotes(sent, quotes)
+            placed[step.id] = tuple(_place(text, one, at) for one, at in zip(quotes, places, strict=True))
+    return placed
+
+
+def find_problems(placed: Mapping[str, Sequence[Quote]]) -> list[str]:
+    """Why some quotes have no place, in words for the model."""
+    return [
+        f'"{step_id}": {json.dumps(quote.quote, ensure_ascii=False)} has no place in the text, or not in this order. '
+        "Copy the passage exactly, in the order of appearance, or leave it out."
+        for step_id, quotes in placed.items() for quote in quotes if quote.start is None
+    ]  # fmt: skip
+
+
+def make_answer(
+    text: str, model: str, steps: Iterable[Step], said: Said, placed: Mapping[str, tuple[Quote, ...]]
+) -> Answer:
+    labels = {step.instruction: bool(said[step.id]) for step in steps if step.op == "get_label"}
+    spans = {step.instruction: placed[step.id] for step in steps if step.op == "get_span"}
+    return Answer(text, model, labels, spans)
+
+
+_OPS = {"labels": "get_label", "spans": "get_span"}
+_SCHEMAS = {"get_label": {"type": "boolean"}, "get_span": {"type": "array", "items": {"type": "string"}}}
+
+
+def _check_value(value: Any, step: Step) -> bool | list[str]:
+    if step.op == "get_label":
+        if isinstance(value, bool):
+            return value
+        raise ReplyError(f"{step.id!r} is {show(value)} in the reply. Expected true or false.")
+    if isinstance(value, list) and all(isinstance(quote, str) for quote in value):
+        return [clean(quote) for quote in value if quote.strip()]
+    raise ReplyError(f"{step.id!r} is {show(value)} in the reply. Expected a list of quotes, [] for none.")
+
+
+def _place(text: str, quote: Quote, place: CharSpan | None) -> Quote:
+    return quote if place is None else Quote(clean(text[place.start : place.end]), place.start)
+
+
+def _answers_all(example: Answer, steps: Iterable[Step]) -> bool:
+    return all(step.instruction in (example.labels if step.op == "get_label" else example.spans) for step in steps)
+
+
+def _find_said(example: Answer, step: Step) -> bool | list[str]:
+    if step.op == "get_label":
+        return example.labels[step.instruction]
+    return [clean(quote.quote) for quote in example.spans[step.instruction]]
+
+
+def _show_form(steps: Iterable[Step]) -> str:
+    values = {"get_label": "true or false", "get_span": "[quotes]"}
+    return "{" + ", ".join(f'"{step.id}": {values[step.op]}' for step in steps) + "}"
+
+
+def _show_text(text: str, fence: str) -> Message:
+    return _message("user", render("annotate", "user", text=clean(text), fence=fence))
+
+
+def _message(role: str, content: str) -> Message:
+    return {"role": role, "content": content}
