@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import string
+import sys
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # Before torch: tiny models are slower on more threads.
+sys.path.insert(0, str(Path(__file__).parent))  # For what several tests share.
 
 import pytest
 import spacy
 import torch
+from server import ScriptedServer
 from spacy.tokens import Span, SpanGroup
 
 from spacy_falconer.plan import parse_plan
@@ -149,3 +153,12 @@ def trained(review_plan, review_answers, training_overrides):
 
     docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
     return train(review_plan, docs, overrides=training_overrides, quiet=True)
+
+
+@pytest.fixture
+def llm_server(monkeypatch):
+    """A language model that answers by rule (see server.py), where the environment says that one is."""
+    with ScriptedServer() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
