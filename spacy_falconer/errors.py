@@ -5,6 +5,7 @@ FalconerError (a ValueError)
 │   └── UnsupportedPlanError   a sentence that two primitives cannot answer
 ├── AnswerError       an answer that is missing, malformed or cannot be stored
 ├── CorpusError       a corpus that cannot be read
+├── RedactError       a text may not be sent: the user's own function for it fails
 ├── ServerError       the language model's endpoint failed or is not set
 │   ├── BudgetError    the most that may be spent or sent is reached
 │   └── RequestError   one request failed for good; another may not
@@ -33,6 +34,10 @@ class AnswerError(FalconerError):
 
 class CorpusError(FalconerError):
     """A corpus cannot be read."""
+
+
+class RedactError(FalconerError):
+    """The function that changes texts before they are sent is missing or fails. The text was not sent."""
 
 
 class ServerError(FalconerError):
