@@ -1,0 +1,48 @@
+"""Annotating in rounds: the weights over all of them, and when another one is not worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy
+from numpy.typing import ArrayLike
+
+from spacy_falconer.corpus.choose.sample import Floats
+
+PATIENCE = 2
+LEAST_GAIN = 0.01
+
+
+def combine_rounds(weights_per_round: Sequence[ArrayLike]) -> list[Floats]:
+    """Weights for the whole corpus, where each round chose among the texts that no earlier one had.
+
+    Every round gives an estimate of its own: its texts by their weights, and the earlier ones, which are known, by 1.
+    These are averaged by the rounds' sizes. Source: Raj 1956; Farquhar, Gal & Rainforth 2021 for active learning.
+
+    weights_per_round: Round by round, as `choose_balanced` or `choose_uncertain` gave them.
+    RETURNS (list[Floats]): The same shapes.
+    """
+    rounds = [numpy.asarray(weights, dtype=float) for weights in weights_per_round]
+    n_answers = sum(map(len, rounds))
+    combined, n_later = [], n_answers
+    for weights in rounds:
+        n_later -= len(weights)
+        combined.append((len(weights) * weights + n_later) / max(1, n_answers))
+    return combined
+
+
+def has_stopped_growing(
+    scores_per_round: Sequence[float | None], *, patience: int = PATIENCE, least_gain: float = LEAST_GAIN
+) -> bool:
+    """Whether the last rounds brought nothing: none was better by `least_gain` than the best before them.
+
+    Scores of one and the same set of held-out answers can be compared to about `least_gain`; of a new set each round
+    they cannot.
+
+    scores_per_round: Agreement after each round, 0 to 1; None where it could not be told. Such a round is passed over.
+    patience (int): How many rounds must have brought nothing, at least 1.
+    """
+    scores = [score for score in scores_per_round if score is not None and not numpy.isnan(score)]
+    if len(scores) <= patience:
+        return False
+    return max(scores[-patience:]) < max(scores[:-patience]) + least_gain
