@@ -6,6 +6,8 @@ Shapes: B texts, N tokens of all texts one after the other, K instructions, D th
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,6 +25,8 @@ class Interaction(nn.Module):
         self.norm_instructions = nn.LayerNorm(width)
         self.tokens = nn.Linear(width, 2 * hidden_width)
         self.instructions = nn.Linear(width, 2 * hidden_width)
+        with torch.no_grad():  # The products start as those of one projection: like vectors have large ones.
+            self.instructions.weight[hidden_width:] = self.tokens.weight[hidden_width:]
 
     def forward(self, tokens: Tensor, instructions: Tensor) -> Tensor:
         token_add, token_mul = self.tokens(self.norm_tokens(tokens)).unsqueeze(1).chunk(2, dim=-1)  # (N, 1, H)
@@ -47,7 +51,8 @@ class SpanHead(nn.Module):
 
 
 class LabelHead(nn.Module):
-    """One logit of every text for every instruction: the attention-weighted mean of its tokens' votes.
+    """One logit of every text for every instruction: the attention-weighted mean of its tokens' votes, and how like
+    the text's mean vector is to the instruction's. A sentence encoder is good at the second from the start.
 
     *Shape:* tokens (N, D), lengths (B,), instructions (K, D) -> (B, K)
     """
@@ -57,11 +62,39 @@ class LabelHead(nn.Module):
         self.interaction = Interaction(width=width, hidden_width=hidden_width)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(hidden_width, 2)
+        self.likeness = Likeness()
 
     def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor) -> Tensor:
         met = self.dropout(self.interaction(tokens, instructions))  # (N, K, H)
         attention, votes = self.output(met).unbind(dim=-1)  # (N, K) each
-        return pool_segments(attention, votes, lengths)
+        return pool_segments(attention, votes, lengths) + self.likeness(tokens, lengths, instructions)
+
+
+class Likeness(nn.Module):
+    """The cosine of a text's mean vector and an instruction's, as a logit.
+
+    *Shape:* tokens (N, D), lengths (B,), instructions (K, D) -> (B, K)
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.middle = nn.Parameter(torch.tensor(0.25))
+
+    def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor) -> Tensor:
+        means = mean_segments(tokens, lengths)  # (B, D)
+        cosines = functional.normalize(means, dim=-1) @ functional.normalize(instructions, dim=-1).T  # (B, K)
+        return self.log_scale.exp() * (cosines - self.middle)
+
+
+def mean_segments(tokens: Tensor, lengths: Tensor) -> Tensor:
+    """The mean vector of each text; zeros for a text without tokens.
+
+    *Shape:* tokens (N, D), lengths (B,) -> (B, D)
+    """
+    text_of = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)  # (N,)
+    total = tokens.new_zeros((len(lengths), tokens.shape[1])).index_add(0, text_of, tokens)
+    return total / lengths.clamp(min=1).unsqueeze(1)
 
 
 def pool_segments(attention: Tensor, values: Tensor, lengths: Tensor) -> Tensor:

@@ -59,7 +59,9 @@ def read_model(
     config = AutoConfig.from_pretrained(encoder)
     saved = {key: getattr(config, key) for key in DROPOUTS if hasattr(config, key)}
     config.update(dict.fromkeys(saved, encoder_dropout))
-    options = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta") else {}
+    options: dict[str, Any] = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta") else {}
+    # Texts are short here, and for short ones the plain attention is the faster one on a CPU.
+    options["attn_implementation"] = "eager"
     network = AutoModel.from_pretrained(encoder, config=config, torch_dtype=torch.float32, **options)
     network.config.update({**saved, "_name_or_path": ""})
     tokenizer = AutoTokenizer.from_pretrained(encoder, use_fast=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from spacy_falconer.metamodel.decode import B, I, O
 from spacy_falconer.metamodel.pretrain.data import Characters
-from spacy_falconer.metamodel.pretrain.mix import Example
+from spacy_falconer.metamodel.pretrain.draw import Example
 from spacy_falconer.metamodel.windows import align_tokens, cut_windows
 
 UNKNOWN = -100  # What torch's cross-entropy ignores.
@@ -144,16 +143,19 @@ def make_targets(doc: Doc, spans: Sequence[Characters]) -> NDArray[numpy.int64]:
     return targets
 
 
-def batch_examples(
-    examples: Sequence[Example], reader: TextReader, *, max_texts: int, max_pieces: int
+def batch_groups(
+    groups: Sequence[Sequence[Example]], reader: TextReader, *, max_texts: int, max_pieces: int
 ) -> Iterator[list[Example]]:
-    """Texts of like length together: at most `max_texts`, and `max_pieces` with the padding, unless one is longer."""
-    measure = lru_cache(maxsize=None)(reader.count_pieces)
+    """Whole groups of like length together: at most `max_texts`, and `max_pieces` with the padding, unless one group
+    alone is larger.
+    """
+    longest = {id(group): max(reader.count_pieces(example.text) for example in group) for group in groups}
     batch: list[Example] = []
-    for example in sorted(examples, key=lambda example: measure(example.text)):
-        if batch and (len(batch) == max_texts or (len(batch) + 1) * measure(example.text) > max_pieces):
+    for group in sorted(groups, key=lambda group: longest[id(group)]):
+        n_texts = len(batch) + len(group)
+        if batch and (n_texts > max_texts or n_texts * longest[id(group)] > max_pieces):
             yield batch
             batch = []
-        batch.append(example)
+        batch = [*batch, *group]
     if batch:
         yield batch

@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import spacy
 import torch
 
 from spacy_falconer.metamodel.pretrain import checkpoint as files
 from spacy_falconer.metamodel.pretrain import data as sets
-from spacy_falconer.metamodel.pretrain.collate import Batch, TextReader, batch_examples
-from spacy_falconer.metamodel.pretrain.mix import Example, Mix, draw_examples, read_mix
+from spacy_falconer.metamodel.pretrain.collate import Batch, TextReader, batch_groups
+from spacy_falconer.metamodel.pretrain.draw import Example, draw_groups
+from spacy_falconer.metamodel.pretrain.mix import Mix, read_mix
 from spacy_falconer.metamodel.pretrain.model import Metamodel, compute_losses
 from spacy_falconer.metamodel.pretrain.score import HeldOut, read_held_out, score_model
 from spacy_falconer.metamodel.pretrain.settings import PretrainSettings, check_same
@@ -25,10 +27,11 @@ LAST, BEST, LOG = "last", "best", "log.jsonl"
 
 @dataclass
 class Progress:
-    """How far a run is: steps, draws and seconds of training so far, and the best held-out mean."""
+    """How far a run is: steps, pools, texts and seconds of training so far, and the best held-out mean."""
 
     step: int = 0
     pool: int = 0
+    n_texts: int = 0
     seconds: float = 0.0
     best: float = -1.0
 
@@ -59,7 +62,7 @@ def pretrain(settings: PretrainSettings, *, clock: Callable[[], float] = time.mo
     torch.manual_seed(settings.seed)
     settings.output.mkdir(parents=True, exist_ok=True)
     trainer = start_trainer(settings)
-    mix = read_mix(settings.data, settings.corpora, cap=settings.cap, seed=settings.seed)
+    mix = read_mix(settings.data, settings.corpora, settings.own, cap=settings.cap, seed=settings.seed)
     run(trainer, mix, clock)
     return settings.output / LAST
 
@@ -72,8 +75,8 @@ def start_trainer(settings: PretrainSettings) -> Trainer:
         model, tokenizer, recorded = files.read_checkpoint(last)
         check_same(settings, recorded, settings.output)
     else:
-        sizes = {key: getattr(settings, key) for key in ("hidden_width", "dropout", "encoder_dropout")}
-        model, tokenizer = files.read_model(settings.encoder, **sizes)
+        model, tokenizer = start_model(settings)
+    model.encoder.get_input_embeddings().requires_grad_(not settings.freeze_words)
     model.to(settings.device).train()
     optimizer, progress = make_optimizer(model, settings), Progress()
     if resumed:
@@ -87,10 +90,22 @@ def start_trainer(settings: PretrainSettings) -> Trainer:
     return Trainer(settings, model, reader, optimizer, progress, held_out)
 
 
+def start_model(settings: PretrainSettings) -> tuple[Metamodel, Any]:
+    """An encoder with fresh heads, or the model of an earlier run."""
+    if settings.start is not None:
+        model, tokenizer, _ = files.read_checkpoint(settings.start)
+        return model, tokenizer
+    sizes = {key: getattr(settings, key) for key in ("hidden_width", "dropout", "encoder_dropout")}
+    return files.read_model(settings.encoder, **sizes)
+
+
 def make_optimizer(model: Metamodel, settings: PretrainSettings) -> torch.optim.Optimizer:
     heads = [*model.label.parameters(), *model.span.parameters()]
     groups = [
-        {"params": list(model.encoder.parameters()), "base": settings.encoder_rate},
+        {
+            "params": [weights for weights in model.encoder.parameters() if weights.requires_grad],
+            "base": settings.encoder_rate,
+        },
         {"params": heads, "base": settings.head_rate},
     ]
     return torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay, fused=True)
@@ -101,8 +116,8 @@ def run(trainer: Trainer, mix: Mix, clock: Callable[[], float]) -> None:
     settings, progress = trainer.settings, trainer.progress
     written = scored = progress.seconds
     while progress.share(settings) < 1:
-        examples = draw_examples(mix, seed=settings.seed, start=progress.pool * settings.pool, count=settings.pool)
-        train_pool(trainer, examples, clock)
+        groups = draw_groups(mix, seed=settings.seed, start=progress.pool * settings.pool, count=settings.pool)
+        train_pool(trainer, groups, clock)
         if progress.seconds - scored >= 60 * settings.minutes_per_score or progress.share(settings) >= 1:
             score_and_keep(trainer)
             scored = progress.seconds
@@ -111,26 +126,27 @@ def run(trainer: Trainer, mix: Mix, clock: Callable[[], float]) -> None:
             written = progress.seconds
 
 
-def train_pool(trainer: Trainer, examples: list[Example], clock: Callable[[], float]) -> None:
+def train_pool(trainer: Trainer, groups: list[list[Example]], clock: Callable[[], float]) -> None:
     """One step for each batch of the pool, or for as many as the budget holds."""
     settings, progress = trainer.settings, trainer.progress
     losses, started = [], clock()
-    for batch in shuffle_batches(trainer, examples):
+    for batch in shuffle_batches(trainer, groups):
         if progress.share(settings) >= 1:
             break
         losses.append(train_step(trainer, batch))
         now = clock()
         progress.step, progress.seconds, started = progress.step + 1, progress.seconds + now - started, now
     progress.pool += 1
+    progress.n_texts += sum(map(len, groups))
     spans, labels = (sum(column) / len(losses) for column in zip(*losses, strict=True))
     log(trainer, {"span_loss": spans, "label_loss": labels})
 
 
-def shuffle_batches(trainer: Trainer, examples: list[Example]) -> Iterator[Batch]:
+def shuffle_batches(trainer: Trainer, groups: list[list[Example]]) -> Iterator[Batch]:
     """Batches of like lengths, in an order that the pool's number decides."""
     settings = trainer.settings
     sizes = {"max_texts": settings.max_texts, "max_pieces": settings.max_pieces}
-    batches = list(batch_examples(examples, trainer.reader, **sizes))
+    batches = list(batch_groups(groups, trainer.reader, **sizes))
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + trainer.progress.pool)
     for index in torch.randperm(len(batches), generator=generator).tolist():
         yield trainer.reader.collate(batches[index])
@@ -183,6 +199,6 @@ def log(trainer: Trainer, values: dict[str, float]) -> None:
     """Append a line to the run's log: how far it is, and the values."""
     progress = trainer.progress
     where = {"step": progress.step, "minutes": round(progress.seconds / 60, 2)}
-    line = {**where, "n_texts": progress.pool * trainer.settings.pool, **{k: round(v, 4) for k, v in values.items()}}
+    line = {**where, "n_texts": progress.n_texts, **{k: round(v, 4) for k, v in values.items()}}
     with (trainer.settings.output / LOG).open("a", encoding="utf8") as file:
         file.write(json.dumps(line) + "\n")

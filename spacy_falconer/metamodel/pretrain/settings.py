@@ -8,7 +8,7 @@ from typing import Any
 
 from spacy_falconer.errors import ModelError
 
-PLACES = ("data", "corpora", "output", "encoder", "device", "n_threads")  # Differ between machines.
+PLACES = ("data", "corpora", "own", "output", "encoder", "start", "device", "n_threads")  # Differ between machines.
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,19 @@ class PretrainSettings:
     Only with `max_steps` are the weights the same each time, for minutes hold more or fewer steps.
 
     data (Path): The folder of data sets. corpora (Path | None): Texts that must not be trained on.
+    own (Path | None): A folder with the project's own training texts. start (Path | None): A checkpoint of an earlier
+    run to go on from, with a schedule of its own.
     encoder (str): A Hugging Face folder or name. cap (int): Most texts of one set.
-    pool (int): Texts that are sorted by length together before they become batches.
+    pool (int): Groups of texts that are sorted by length together before they become batches.
+    freeze_words (bool): Whether the encoder's word embeddings stay as they are.
     """
 
     data: Path
     corpora: Path | None
     output: Path
     encoder: str
+    own: Path | None = None
+    start: Path | None = None
     minutes: float = 100.0
     max_steps: int | None = None
     seed: int = 0
@@ -40,8 +45,9 @@ class PretrainSettings:
     dropout: float = 0.1
     encoder_dropout: float = 0.0
     cap: int = 5000
-    pool: int = 256
-    max_texts: int = 16
+    freeze_words: bool = True
+    pool: int = 64
+    max_texts: int = 18
     max_pieces: int = 1536
     minutes_per_checkpoint: float = 10.0
     minutes_per_score: float = 15.0

@@ -74,7 +74,7 @@ def data_folder(tmp_path):
 @pytest.fixture
 def make_settings(data_folder, tmp_path, encoder_folder):
     def make(output="run", **settings):
-        quick = {"max_steps": 6, "pool": 8, "max_texts": 4, "n_threads": 1, "n_score_texts": 0}
+        quick = {"max_steps": 6, "pool": 2, "max_texts": 4, "n_threads": 1, "n_score_texts": 0}
         places = {"data": data_folder, "corpora": None, "output": tmp_path / output, "encoder": encoder_folder}
         return PretrainSettings(**{**places, **quick, **settings})
 

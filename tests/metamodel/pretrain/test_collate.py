@@ -5,8 +5,8 @@ import spacy
 from transformers import AutoTokenizer
 
 from spacy_falconer.metamodel.decode import B, I, O
-from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, TextReader, batch_examples, make_targets
-from spacy_falconer.metamodel.pretrain.mix import Example
+from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, TextReader, batch_groups, make_targets
+from spacy_falconer.metamodel.pretrain.draw import Example
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_every_token_of_a_text_longer_than_the_encoder_reads_has_pieces(reader):
     assert sorted(set(pieces.token_of.tolist())) == [token.i for token in read]
 
 
-def test_batches_hold_as_many_as_fit(reader):
-    examples = [Example("good " * length, "a") for length in (1, 30, 2, 3, 29, 4)]
-    batches = list(batch_examples(examples, reader, max_texts=3, max_pieces=40))
-    assert [[len(example.text) // 5 for example in batch] for batch in batches] == [[1, 2, 3], [4], [29], [30]]
+def test_batches_hold_as_many_whole_groups_as_fit(reader):
+    groups = [[Example("good " * n, "a") for n in lengths] for lengths in ((1, 3), (29,), (2,), (4, 2), (28, 30))]
+    batches = list(batch_groups(groups, reader, max_texts=3, max_pieces=40))
+    assert [[len(example.text) // 5 for example in batch] for batch in batches] == [[2, 1, 3], [4, 2], [29], [28, 30]]

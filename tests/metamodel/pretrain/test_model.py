@@ -6,7 +6,7 @@ import torch
 
 from spacy_falconer.metamodel.pretrain.checkpoint import read_model
 from spacy_falconer.metamodel.pretrain.collate import TextReader
-from spacy_falconer.metamodel.pretrain.mix import Example
+from spacy_falconer.metamodel.pretrain.draw import Example
 from spacy_falconer.metamodel.pretrain.model import average, compute_losses
 
 EXAMPLES = [
