@@ -37,7 +37,9 @@ class Quote:
 class Answer:
     """What was said of one text: by a language model, or by people (`gold`).
 
-    `labels` and `spans` are keyed by instruction. An instruction that is no key was not asked.
+    `labels` and `spans` are keyed by instruction. An instruction that is no key was not asked. `about` has what was
+    said of single passages, in steps with `for_each`: by the passage's characters, an answer whose instructions are
+    filled in with the passage's words.
     """
 
     text: str
@@ -45,6 +47,7 @@ class Answer:
     labels: Mapping[str, bool] = field(default_factory=dict)
     spans: Mapping[str, tuple[Quote, ...]] = field(default_factory=dict)
     gold: Answer | None = None
+    about: Mapping[CharSpan, Answer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

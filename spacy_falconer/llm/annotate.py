@@ -1,21 +1,26 @@
-"""Answers to a plan's instructions about texts. So far from the store alone; no server is called."""
+"""Answers to a plan's instructions about texts, from the store alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from spacy_falconer.errors import ServerError
+from spacy_falconer.llm.forms import prompt_version
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 
 
 def recorded_answers(
-    texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None
+    texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None, version: str | None = None
 ) -> Iterator[Answer]:
-    """The answers to those texts that the store answers in full. Each text once."""
+    """The answers to those texts that the store answers in full. Each text once.
+
+    model (str): Whose; by default anyone's.
+    version (str): Of the prompt (`forms.prompt_version`); what another one asked is left out. By default it is not.
+    """
     for text in dict.fromkeys(texts):
-        answer = read_answer(text, plan, store, model=model)
+        answer = read_answer(text, plan, store, model=model, version=version)
         if answer is not None:
             yield answer
 
@@ -38,7 +43,15 @@ def require_answers(
         yield answer
 
 
-def read_answer(text: str, plan: Plan, store: AnswerStore, *, model: str | None) -> Answer | None:
-    """What the store holds about a text, where that is all that the plan asks of it."""
+def read_answer(
+    text: str, plan: Plan, store: AnswerStore, *, model: str | None, version: str | None = None
+) -> Answer | None:
+    """What the store holds about a text and its passages, where it answers all that the plan asks of the text."""
     labels, spans = ([step.instruction for step in plan.text_steps(op)] for op in ("get_label", "get_span"))
-    return store.read(text, labels=labels, spans=spans, model=model)
+    return store.read(text, labels=labels, spans=spans, model=model, version=version)
+
+
+def count_stale(texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None) -> int:
+    """How many answers to a plan's questions about texts would be asked again, because the prompts have changed."""
+    questions = [(step.op, step.instruction) for step in plan.steps]
+    return store.count_stale(questions, version=prompt_version(), model=model, texts=texts)

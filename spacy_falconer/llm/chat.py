@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from spacy_falconer.errors import ReplyError, RequestError, ServerError
 from spacy_falconer.llm.failure import Failure, explain, make_client
-from spacy_falconer.llm.ledger import Ledger
+from spacy_falconer.llm.ledger import Ledger, Steps
 from spacy_falconer.llm.limits import Limits
 from spacy_falconer.llm.tokens import count_message_tokens, count_tokens
 
 BACKOFF_S = 0.5  # Doubled with every failed attempt of a request.
 MAX_BACKOFF_S = 30.0
+Message = dict[str, str]
 FORMATS = ("json_schema", "json_object", "text")  # What is tried first to last where a schema is wanted.
 
 
@@ -73,14 +74,12 @@ class Chat:
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.close()
 
-    async def ask(
-        self, messages: list[dict[str, str]], *, schema: dict[str, Any] | None = None, step: str = ""
-    ) -> Reply:
+    async def ask(self, messages: list[Message], *, schema: dict[str, Any] | None = None, step: Steps = "") -> Reply:
         """Send messages and wait for the reply.
 
         schema: Of the JSON object that is wanted. It goes to a server that can hold a model to it; another is asked
             for JSON, or for text. What a server can is found out once. The reply is not checked against it.
-        step: Whom the ledger counts it to.
+        step: Whom the ledger counts it to; several share it.
         RAISES (BudgetError): The ledger's limit is reached. Nothing was sent.
         RAISES (ReplyError): The reply is no answer: cut off, refused or empty. It was paid for.
         RAISES (RequestError): The request failed for good.
@@ -88,7 +87,7 @@ class Chat:
         """
         for form in self._list_formats(schema):
             try:
-                completion = await self._send(_make_body(self.model, messages, schema, form), step)
+                completion = await self._send(make_body(self.model, messages, schema, form), step)
             except FormatError as error:
                 refusal = error
                 continue
@@ -102,7 +101,7 @@ class Chat:
             return ("text",)
         return FORMATS if self._format is None else (self._format,)
 
-    async def _send(self, body: dict[str, Any], step: str) -> Any:
+    async def _send(self, body: dict[str, Any], step: Steps) -> Any:
         """Until there is a reply, or no hope of one."""
         n_tokens = count_message_tokens(body["messages"]) if self._counts_tokens else 0
         n_failed = 0
@@ -116,7 +115,7 @@ class Chat:
                 raise _make_error(failure, n_failed)
             await asyncio.sleep(_backoff_s(n_failed) if failure.wait_s is None else failure.wait_s)
 
-    async def _attempt(self, body: dict[str, Any], step: str) -> Any:
+    async def _attempt(self, body: dict[str, Any], step: Steps) -> Any:
         """The reply to one request, or the Failure that came of it."""
         client = self._find_client()
         self.ledger.start(step, self.model)
@@ -142,20 +141,14 @@ class Chat:
             self._client, self._loop = make_client(self.timeout_s), loop
         return self._client
 
-    def _read(self, completion: Any, messages: list[dict[str, str]], step: str) -> Reply:
-        choice = next(iter(getattr(completion, "choices", None) or ()), None)
-        message = getattr(choice, "message", None)
-        content = getattr(message, "content", None)
-        content = content.encode("utf8", "replace").decode("utf8") if isinstance(content, str) else ""
-        usage = getattr(completion, "usage", None)
-        counts = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
-        is_estimated = not all(isinstance(count, int) for count in counts)
-        n_input, n_output = (count_message_tokens(messages), count_tokens(content)) if is_estimated else counts
-        self.ledger.pay(step, self.model, n_input, n_output, is_estimated=is_estimated)
+    def _read(self, completion: Any, messages: list[Message], step: Steps) -> Reply:
+        reply = read_reply(completion, messages, self.model)
+        n_input, n_output = reply.n_input_tokens, reply.n_output_tokens
+        self.ledger.pay(step, self.model, n_input, n_output, is_estimated=reply.is_estimated, content=reply.content)
         if self._counts_tokens:
             self._limits.correct(n_input + n_output - count_message_tokens(messages))
-        _check_reply(choice, message, content, n_output)
-        return Reply(content, getattr(completion, "model", None) or self.model, n_input, n_output, is_estimated)
+        check_reply(completion, reply)
+        return reply
 
 
 class FormatError(RequestError):
@@ -175,9 +168,7 @@ def is_strict(schema: Any) -> bool:
     return all(is_strict(value) for value in schema.values())
 
 
-def _make_body(
-    model: str, messages: list[dict[str, str]], schema: dict[str, Any] | None, form: str
-) -> dict[str, Any]:
+def make_body(model: str, messages: list[Message], schema: dict[str, Any] | None, form: str) -> dict[str, Any]:
     body: dict[str, Any] = {"model": model, "messages": messages}
     if form == "json_schema":
         named = {"name": "reply", "schema": schema, "strict": is_strict(schema)}
@@ -185,18 +176,39 @@ def _make_body(
     return body if form == "text" else {**body, "response_format": {"type": form}}
 
 
-def _check_reply(choice: Any, message: Any, content: str, n_output: int) -> None:
-    reason, refusal = getattr(choice, "finish_reason", None), getattr(message, "refusal", None)
+def read_reply(completion: Any, messages: Iterable[Message], model: str) -> Reply:
+    """What a chat completion says, be it an answer or not."""
+    content = getattr(_find_message(completion), "content", None)
+    content = content.encode("utf8", "replace").decode("utf8") if isinstance(content, str) else ""
+    usage = getattr(completion, "usage", None)
+    counts = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
+    is_estimated = not all(isinstance(count, int) for count in counts)
+    n_input, n_output = (count_message_tokens(messages), count_tokens(content)) if is_estimated else counts
+    return Reply(content, getattr(completion, "model", None) or model, n_input, n_output, is_estimated)
+
+
+def check_reply(completion: Any, reply: Reply) -> None:
+    """RAISES (ReplyError): It is no answer: cut off, refused or empty."""
+    reason = getattr(_find_choice(completion), "finish_reason", None)
+    refusal = getattr(_find_message(completion), "refusal", None)
     if reason == "length":
         raise ReplyError(
-            f"The reply was cut off after {n_output} tokens (finish reason 'length'). Expected a whole one. Raise the "
-            "server's limits of output and context, or shorten the text."
+            f"The reply was cut off after {reply.n_output_tokens} tokens (finish reason 'length'). Expected a whole one. "
+            "Raise the server's limits of output and context, or shorten the text."
         )
     if refusal or reason == "content_filter":
         said = repr(str(refusal)[:200]) if refusal else "finish reason 'content_filter'"
         raise ReplyError(f"The language model refused to answer: {said}. Leave the text out, or name another model.")
-    if not content.strip():
+    if not reply.content.strip():
         raise ReplyError("The reply is empty. Expected a JSON object. Run again, or name another model.")
+
+
+def _find_choice(completion: Any) -> Any:
+    return next(iter(getattr(completion, "choices", None) or ()), None)
+
+
+def _find_message(completion: Any) -> Any:
+    return getattr(_find_choice(completion), "message", None)
 
 
 def _make_error(failure: Failure, n_failed: int) -> ServerError:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.store import GOLD
-from spacy_falconer.types import Answer, Quote
+from spacy_falconer.types import Answer, CharSpan, Quote
 
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
@@ -19,7 +20,8 @@ def read_exchange(path: str | Path) -> Iterator[Answer]:
     """Read a file of recorded answers.
 
     Each line: `{"text", "model", "labels": {instruction: bool}, "spans": {instruction: [{"quote", "start"}]}}`, and
-    `"gold"` with the same two maps where people answered, too.
+    `"about": [{"start", "end", "labels", "spans"}]` where single passages were asked about, `"gold"` with the same maps
+    where people answered, too.
     RAISES (AnswerError): With the line and what is wrong with it.
     """
     for number, line in _read_lines(Path(path)):
@@ -54,8 +56,8 @@ def parse_answer(line: str, *, where: str) -> Answer:
         raise AnswerError(f"{where}: no JSON ({error}): {line[:60]!r}. Correct or remove the line.") from None
     text, model = (_check_characters(_expect(row, name, str, where), where) for name in ("text", "model"))
     gold = row.get("gold")
-    people = Answer(text, GOLD, *_parse_maps(gold, f"{where}, gold")) if gold is not None else None
-    return Answer(text, model, *_parse_maps(row, where), people)
+    people = _parse_said(gold, text, GOLD, f"{where}, gold") if gold is not None else None
+    return replace(_parse_said(row, text, model, where), gold=people)
 
 
 def answer_to_json(answer: Answer) -> dict[str, Any]:
@@ -65,7 +67,20 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
 
 def _maps_to_json(answer: Answer) -> dict[str, Any]:
     spans = {key: [{"quote": one.quote, "start": one.start} for one in said] for key, said in answer.spans.items()}
-    return {"labels": dict(answer.labels), "spans": spans}
+    maps = {"labels": dict(answer.labels), "spans": spans}
+    about = [{"start": place.start, "end": place.end, **_maps_to_json(one)} for place, one in answer.about.items()]
+    return {**maps, "about": about} if about else maps
+
+
+def _parse_said(row: Any, text: str, model: str, where: str) -> Answer:
+    about = {}
+    for one in _expect(row, "about", list, where, default=[]):
+        start, end = (_expect(one, name, int, f"{where}, about") for name in ("start", "end"))
+        place = f"{where}, about characters {start} to {end}"
+        if not 0 <= start < end <= len(text):
+            raise AnswerError(f"{place}: the text has {len(text)} characters. Correct the line.")
+        about[CharSpan(start, end)] = Answer(text, model, *_parse_maps(one, place))
+    return Answer(text, model, *_parse_maps(row, where), about=about)
 
 
 def _parse_maps(row: Any, where: str) -> tuple[dict[str, bool], dict[str, tuple[Quote, ...]]]:

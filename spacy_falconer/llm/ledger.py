@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate, pairwise
 from typing import Any
 
 from spacy_falconer.errors import BudgetError
 
 PER_TOKENS = 1_000_000
 SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
-TOTAL = "total"
+TOTAL = "in total"  # No step has this name.
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Price:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What one step took.
+    """What one step took, or its share of it where several were asked in one request.
 
-    n_requests: All that were sent, those that failed too.
+    n_requests: All that were sent for it, those that failed too.
     cost_usd: None where a model's price is unknown.
     seconds: Of all its requests together, also where they ran side by side.
     is_estimated: The server did not count the tokens of some reply.
@@ -47,9 +48,15 @@ class LedgerRow:
     is_estimated: bool = False
 
 
+Steps = str | Sequence[str]
+
+
 @dataclass
 class Ledger:
     """Counts the requests of one event loop.
+
+    Where several steps are asked in one request, each counts it; they share what was sent evenly, and what was replied
+    by the length of each one's answer. So the requests of all rows may be more than those of the total, and the rest adds up.
 
     max_cost (float): US dollars. Requests under way when it is reached are still paid.
     max_requests (int): Of those sent, those that fail too. It is never exceeded.
@@ -59,36 +66,51 @@ class Ledger:
     max_cost: float | None = None
     max_requests: int | None = None
     prices: Mapping[str, Price] | None = None
-    _rows: dict[str, LedgerRow] = field(default_factory=dict, repr=False)
+    _rows: dict[str, LedgerRow] = field(default_factory=lambda: {TOTAL: LedgerRow(TOTAL)}, repr=False)
 
     def rows(self) -> list[LedgerRow]:
         """A row a step, in the order in which they began."""
-        return list(self._rows.values())
+        return [row for row in self._rows.values() if row.step != TOTAL]
 
     @property
     def total(self) -> LedgerRow:
-        total = LedgerRow(TOTAL)
-        for row in self._rows.values():
-            total = _add(total, row)
-        return total
+        return self._rows[TOTAL]
 
-    def start(self, step: str, model: str) -> None:
+    def start(self, step: Steps, model: str) -> None:
         """Count a request that is about to be sent.
 
         RAISES (BudgetError): It may not be sent.
         """
         self.check(model)
-        self._count(LedgerRow(step, n_requests=1))
+        for name in [TOTAL, *_list_steps(step)]:
+            self._add(LedgerRow(name, n_requests=1))
 
-    def pay(self, step: str, model: str, n_input_tokens: int, n_output_tokens: int, *, is_estimated: bool) -> None:
-        """Count the tokens of a reply."""
-        price = self.price_of(model)
-        cost_usd = price.cost_usd(n_input_tokens, n_output_tokens) if price else None
-        self._count(LedgerRow(step, 0, n_input_tokens, n_output_tokens, cost_usd, 0.0, is_estimated))
+    def pay(
+        self,
+        step: Steps,
+        model: str,
+        n_input_tokens: int,
+        n_output_tokens: int,
+        *,
+        is_estimated: bool,
+        content: str = "",
+        price_share: float = 1.0,
+    ) -> None:
+        """Count the tokens of a reply. Several steps share them, by its `content`. `price_share`: of the usual price."""
+        steps, price = _list_steps(step), self.price_of(model)
+        n_inputs = _share(n_input_tokens, [1] * len(steps))
+        n_outputs = _share(n_output_tokens, weigh_steps(content, steps))
+        shares = zip(steps, n_inputs, n_outputs, strict=True)
+        for name, n_input, n_output in [(TOTAL, n_input_tokens, n_output_tokens), *shares]:
+            cost_usd = price_share * price.cost_usd(n_input, n_output) if price else None
+            self._add(LedgerRow(name, 0, n_input, n_output, cost_usd, 0.0, is_estimated))
 
-    def wait(self, step: str, seconds: float) -> None:
+    def wait(self, step: Steps, seconds: float) -> None:
         """Count the time that a request took, whatever came of it."""
-        self._count(LedgerRow(step, seconds=seconds))
+        steps = _list_steps(step)
+        self._add(LedgerRow(TOTAL, seconds=seconds))
+        for name in steps:
+            self._add(LedgerRow(name, seconds=seconds / len(steps)))
 
     def check(self, model: str) -> None:
         """Refuse another request where the most is reached, or where nobody could tell."""
@@ -112,7 +134,7 @@ class Ledger:
     def price_of(self, model: str) -> Price | None:
         return find_price(model, self.prices)
 
-    def _count(self, row: LedgerRow) -> None:
+    def _add(self, row: LedgerRow) -> None:
         self._rows[row.step] = _add(self._rows.get(row.step, LedgerRow(row.step)), row)
 
 
@@ -142,6 +164,33 @@ def default_model() -> str:
 
 def prices_path() -> str:
     return str(files(__package__) / "prices.json")
+
+
+def weigh_steps(content: str, steps: Sequence[str]) -> list[int]:
+    """How long a reply is about each step: the JSON that stands under its name, wherever that is. At least 1."""
+    if len(steps) == 1:
+        return [1]
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        return [1] * len(steps)
+    return [1 + _measure(data, step) for step in steps]
+
+
+def _measure(data: Any, name: str) -> int:
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    own = len(json.dumps(data[name])) if isinstance(data, dict) and name in data else 0
+    return own + sum(_measure(one, name) for one in inner)
+
+
+def _share(amount: int, weights: Sequence[int]) -> list[int]:
+    """Whole parts of an amount by weight, that add up to it."""
+    edges = [round(amount * edge / sum(weights)) for edge in accumulate(weights, initial=0)]
+    return [end - start for start, end in pairwise(edges)]
+
+
+def _list_steps(step: Steps) -> list[str]:
+    return [step] if isinstance(step, str) else list(step)
 
 
 def _read_file() -> dict[str, Any]:

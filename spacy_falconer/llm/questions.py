@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spacy_falconer.errors import ReplyError
 from spacy_falconer.grounding import find_quotes
-from spacy_falconer.llm.prompt import choose_fence, render
+from spacy_falconer.llm.prompt import choose_fence, clean, render
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.plan.show import show
 from spacy_falconer.types import Answer, CharSpan, Quote
 
-UNSENDABLE = re.compile("[\0\ud800-\udfff]")  # NUL and half characters: some servers choke on them.
 Message = dict[str, str]
 Said = dict[str, bool | list[str]]  # By step id.
+SCHEMAS = {"get_label": {"type": "boolean"}, "get_span": {"type": "array", "items": {"type": "string"}}}
+VALUES = {"get_label": "true or false", "get_span": "[quotes]"}  # How the prompt shows what belongs there.
 
 
 def asked_steps(plan: Plan) -> list[Step]:
     """The steps that ask about a text itself, each question once."""
     steps = [step for step in plan.steps if step.for_each is None]
     return list({(step.op, step.instruction): step for step in reversed(steps)}.values())[::-1]
-
-
-def clean(text: str) -> str:
-    """The text as it is sent: of the same length, so that places in it are places in the text."""
-    return UNSENDABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def make_messages(text: str, steps: Sequence[Step], examples: Sequence[Answer] = ()) -> list[Message]:
@@ -51,7 +46,10 @@ def repair_messages(content: str, problems: Sequence[str], steps: Sequence[Step]
 
 def reply_schema(steps: Iterable[Step]) -> dict[str, Any]:
     """The JSON schema of a reply, as strict structured output wants it."""
-    properties = {step.id: _SCHEMAS[step.op] for step in steps}
+    return make_object({step.id: SCHEMAS[step.op] for step in steps})
+
+
+def make_object(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object", "properties": properties, "required": list(properties), "additionalProperties": False
     }  # fmt: skip
@@ -62,24 +60,46 @@ def parse_reply(content: str, steps: Sequence[Step]) -> Said:
 
     RAISES (ReplyError): It is no JSON object, or not of the form that was asked for.
     """
-    start, end = content.find("{"), content.rfind("}") + 1
+    data = parse_object(content)
+    return {step.id: check_value(data.get(step.id), step) for step in steps}
+
+
+def parse_object(content: str) -> dict[str, Any]:
+    """The JSON object in a reply.
+
+    RAISES (ReplyError): There is none.
+    """
+    said = content.rpartition("</think>")[2]  # Some servers leave it in how the model came to its reply.
+    start, end = said.find("{"), said.rfind("}") + 1
     try:
-        data = json.loads(content[start:end])
+        return json.loads(said[start:end])
     except (ValueError, RecursionError):
         raise ReplyError(f"The reply is no JSON object: {show(content)}. Expected one, whole and alone.") from None
-    return {step.id: _check_value(data.get(step.id), step) for step in steps}
+
+
+def check_value(value: Any, step: Step) -> bool | list[str]:
+    """A step's answer in a reply.
+
+    RAISES (ReplyError): It is not of the form that was asked for.
+    """
+    if step.op == "get_label":
+        if isinstance(value, bool):
+            return value
+        raise ReplyError(f"{step.id!r} is {show(value)} in the reply. Expected true or false.")
+    if isinstance(value, list) and all(isinstance(quote, str) for quote in value):
+        return [clean(quote) for quote in value if quote.strip()]
+    raise ReplyError(f"{step.id!r} is {show(value)} in the reply. Expected a list of quotes, [] for none.")
 
 
 def place_quotes(text: str, said: Said, steps: Iterable[Step]) -> dict[str, tuple[Quote, ...]]:
     """The quotes of the span steps, each with its place and the text's own words; without a place where it has none."""
-    sent = clean(text)
-    placed = {}
-    for step in steps:
-        if step.op == "get_span":
-            quotes = [Quote(words) for words in said[step.id]]
-            places = find_quotes(sent, quotes)
-            placed[step.id] = tuple(_place(text, one, at) for one, at in zip(quotes, places, strict=True))
-    return placed
+    return {step.id: place_words(text, said[step.id]) for step in steps if step.op == "get_span"}
+
+
+def place_words(text: str, words: Sequence[str]) -> tuple[Quote, ...]:
+    quotes = [Quote(one) for one in words]
+    places = find_quotes(clean(text), quotes)
+    return tuple(_place(text, one, at) for one, at in zip(quotes, places, strict=True))
 
 
 def find_problems(placed: Mapping[str, Sequence[Quote]]) -> list[str]:
@@ -100,17 +120,6 @@ def make_answer(
 
 
 _OPS = {"labels": "get_label", "spans": "get_span"}
-_SCHEMAS = {"get_label": {"type": "boolean"}, "get_span": {"type": "array", "items": {"type": "string"}}}
-
-
-def _check_value(value: Any, step: Step) -> bool | list[str]:
-    if step.op == "get_label":
-        if isinstance(value, bool):
-            return value
-        raise ReplyError(f"{step.id!r} is {show(value)} in the reply. Expected true or false.")
-    if isinstance(value, list) and all(isinstance(quote, str) for quote in value):
-        return [clean(quote) for quote in value if quote.strip()]
-    raise ReplyError(f"{step.id!r} is {show(value)} in the reply. Expected a list of quotes, [] for none.")
 
 
 def _place(text: str, quote: Quote, place: CharSpan | None) -> Quote:
@@ -128,8 +137,7 @@ def _find_said(example: Answer, step: Step) -> bool | list[str]:
 
 
 def _show_form(steps: Iterable[Step]) -> str:
-    values = {"get_label": "true or false", "get_span": "[quotes]"}
-    return "{" + ", ".join(f'"{step.id}": {values[step.op]}' for step in steps) + "}"
+    return "{" + ", ".join(f'"{step.id}": {VALUES[step.op]}' for step in steps) + "}"
 
 
 def _show_text(text: str, fence: str) -> Message:

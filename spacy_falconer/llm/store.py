@@ -2,67 +2,74 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from spacy_falconer.errors import AnswerError
-from spacy_falconer.types import Answer, Quote
+from spacy_falconer.llm.database import connect, plain_errors, transaction
+from spacy_falconer.llm.forget import count_stale, delete_answers
+from spacy_falconer.llm.rows import (
+    GOLD,
+    HUMAN,
+    Question,
+    Row,
+    Value,
+    answer_rows,
+    choose,
+    gather,
+    hash_parts,
+    make_key,
+    parse_value,
+)
+from spacy_falconer.types import Answer, CharSpan, Quote
 
-APPLICATION_ID = 0x46414C43  # "FALC": how SQLite files of ours are told from others.
-VERSION = 1
-TIMEOUT_S = 60  # How long to wait while another process writes.
-HUMAN = "human"  # Corrections by people; they win over a model's answers.
-GOLD = "gold"  # Answers of people to compare with; never given out as answers.
+__all__ = ["GOLD", "HUMAN", "AnswerStore", "Question", "Quote", "Usage", "Value"]
 
-SCHEMA = """
-CREATE TABLE texts (hash BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE answers (
-    number INTEGER PRIMARY KEY,
-    key BLOB NOT NULL UNIQUE,
-    text BLOB NOT NULL REFERENCES texts (hash),
-    model TEXT NOT NULL,
-    op TEXT NOT NULL,
-    instruction TEXT NOT NULL,
-    value TEXT NOT NULL
-);
-CREATE INDEX answers_by_text ON answers (text);
+# What a model answered already, by whichever prompt, is not overwritten by what is recorded without one.
+INSERT = """
+INSERT OR IGNORE INTO answers (key, text, model, op, instruction, start, "end", version, value)
+SELECT :key, :text, :model, :op, :instruction, :start, :end, :version, :value
+WHERE :version IS NOT NULL OR NOT EXISTS (
+    SELECT 1 FROM answers WHERE text = :text AND model = :model AND op = :op AND instruction = :instruction
+    AND start IS :start AND "end" IS :end)
+"""
+INSERT_FAILURE = """
+INSERT OR REPLACE INTO failures (key, text, model, op, instruction, start, "end", version, reason)
+VALUES (:key, :text, :model, :op, :instruction, :start, :end, :version, :reason)
+"""
+DROP_REPLIES = "DELETE FROM replies WHERE text = ?"
+ADD_USAGE = """
+INSERT INTO usage (model, kind, counted, billed) VALUES (?, ?, ?, ?)
+ON CONFLICT (model, kind) DO UPDATE SET counted = counted + excluded.counted, billed = billed + excluded.billed
 """
 
-# Stores that were made before these came get them when they are opened.
-LATER_SCHEMA = """
-CREATE TABLE IF NOT EXISTS failures (
-    key BLOB PRIMARY KEY, text BLOB NOT NULL, model TEXT NOT NULL, op TEXT NOT NULL, instruction TEXT NOT NULL,
-    reason TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, text BLOB NOT NULL, content TEXT NOT NULL);
-"""
 
-INSERT = "INSERT OR IGNORE INTO answers (key, text, model, op, instruction, value) VALUES (?, ?, ?, ?, ?, ?)"
+class Usage(NamedTuple):
+    """What a model's answers took.
 
-Value = bool | tuple[Quote, ...]
-Question = tuple[str, str]  # The op and the instruction.
+    kind: "requests", "input" or "output", both in tokens.
+    n_counted: What there is at the least, in tokens as we count them.
+    n_billed: What it took, corrections included, in tokens as the server counts them.
+    """
+
+    model: str
+    kind: str
+    n_counted: int
+    n_billed: int
 
 
 class AnswerStore:
     """Answers on disk. An answer is there before `put` returns; a second one to the same question changes nothing.
 
     path: Made where there is none. Several processes may share it.
-    RAISES (AnswerError): The file is something else, or damaged. It is left as it is.
+    RAISES (AnswerError): The file is something else, damaged, locked or on a full disk. So do the methods.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        check_file(self.path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(self.path, timeout=TIMEOUT_S, isolation_level=None)
-        create_tables(self._connection)
-        with suppress(sqlite3.OperationalError):  # Locked: another process is about to set it, for all of us.
-            self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection = connect(self.path)
 
     def __enter__(self) -> AnswerStore:
         return self
@@ -72,186 +79,233 @@ class AnswerStore:
 
     def __len__(self) -> int:
         """How many answers there are, to how many questions."""
-        return self._connection.execute("SELECT count(*) FROM answers").fetchone()[0]
+        return self._fetch("SELECT count(*) FROM answers")[0][0]
 
     def close(self) -> None:
         self._connection.close()
 
-    def put(self, answer: Answer) -> None:
-        """Keep all answers to one text."""
-        self.put_many([answer])
+    def put(self, answer: Answer, *, version: str | None = None, usage: Iterable[Usage] = ()) -> None:
+        """Keep all answers to one text.
+
+        version (str): Of the prompt by which they were asked. The kept replies about the text are dropped with it.
+        usage: What the replies took, added to what is known of it.
+        """
+        with self._transaction():
+            self._insert(answer, version)
+            if version is not None:
+                self._connection.execute(DROP_REPLIES, (hash_parts(answer.text),))
+            self._connection.executemany(ADD_USAGE, usage)
 
     def put_many(self, answers: Iterable[Answer]) -> None:
         """Keep the answers to many texts, all of them or none."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             for answer in answers:
-                self._insert(answer)
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+                self._insert(answer, None)
 
     def find(self, text: str, op: str, instruction: str, *, model: str | None = None) -> Value | None:
-        """What was answered to one question: a bool, or quotes. None where it was not asked.
+        """What was answered to one question about a text: a bool, or quotes. None where it was not asked.
 
         model (str): Whose answer; by default a person's, else the first one's.
         """
-        rows = [row for row in self._rows(text) if row[1:3] == (op, instruction) and _may_answer(row[0], model)]
-        return _parse(op, _prefer_people(rows)[0][3]) if rows else None
+        row = choose(self._rows(text), model=model).get(Question(op, instruction))
+        return row.parse() if row else None
 
     def read(
-        self, text: str, *, labels: Iterable[str] = (), spans: Iterable[str] = (), model: str | None = None
+        self,
+        text: str,
+        *,
+        labels: Iterable[str] = (),
+        spans: Iterable[str] = (),
+        model: str | None = None,
+        version: str | None = None,
     ) -> Answer | None:
-        """All answers to some instructions about a text; None where one of them is missing."""
-        wanted = [("get_label", instruction) for instruction in labels]
-        wanted += [("get_span", instruction) for instruction in spans]
+        """All answers to some instructions about a text, and all there are about passages of it.
+
+        version (str): The prompt's; answers that were asked by another one are left out. By default they are not.
+        RETURNS (Answer | None): None where an answer to one of the instructions is missing.
+        """
+        wanted = [Question("get_label", one) for one in labels] + [Question("get_span", one) for one in spans]
         rows = self._rows(text)
-        usable = _prefer_people([row for row in rows if _may_answer(row[0], model)])
-        first = {row[1:3]: row for row in reversed(usable)}
-        if not all(question in first for question in wanted):
+        chosen = choose(rows, model=model, version=version)
+        if not all(question in chosen for question in wanted):
             return None
-        answer = _gather([first[question] for question in wanted], text)
-        people = [row for row in rows if row[0] == GOLD and row[1:3] in first]
-        return Answer(text, answer.model, answer.labels, answer.spans, _gather(people, text) if people else None)
+        passages = sorted(question for question in chosen if question.place is not None)
+        answer = gather([chosen[question] for question in [*wanted, *passages]], text)
+        people = [row for row in rows if row.model == GOLD and row.question in chosen]
+        gold = gather(people, text) if people else None
+        return Answer(text, answer.model, answer.labels, answer.spans, gold, answer.about)
 
     def open_questions(
-        self, text: str, questions: Iterable[Question], *, model: str, accept: str | None = None
-    ) -> list[Question]:
-        """Those of some questions, each an op and an instruction, that `model` is still to be asked about a text.
+        self,
+        text: str,
+        questions: Iterable[tuple[Any, ...]],
+        *,
+        model: str,
+        accept: str | None = None,
+        version: str | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """Those of some questions about a text, each made as a `Question`, that `model` is still to be asked.
 
         accept (str): Whose answers do; by default anyone's. Questions at which `model` failed are not asked again.
+        version (str): The prompt's; what another one asked, or failed at, is asked again.
         """
-        settled = {row[1:3] for row in self._rows(text) if _may_answer(row[0], accept)}
-        query = "SELECT op, instruction FROM failures WHERE text = ? AND model = ?"
-        settled |= set(self._connection.execute(query, (_hash(text), model)))
-        return [question for question in questions if question not in settled]
+        settled = set(choose(self._rows(text), model=accept, version=version))
+        query = 'SELECT op, instruction, start, "end", version FROM failures WHERE text = ? AND model = ?'
+        for *question, asked_by in self._fetch(query, (hash_parts(text), model)):
+            if version is None or asked_by in (None, version):
+                settled.add(_make_question(*question))
+        return [question for question in questions if Question(*question) not in settled]
 
-    def put_failure(self, text: str, questions: Iterable[Question], *, model: str, reason: str) -> None:
+    def count_stale(
+        self,
+        questions: Iterable[tuple[Any, ...]],
+        *,
+        version: str,
+        model: str | None = None,
+        texts: Iterable[str] | None = None,
+    ) -> int:
+        """How many answers were asked by another prompt than this one, and by none of this version since.
+
+        questions: Each made as a `Question`; a `{span}` in its instruction stands for any passage's words.
+        model (str): Whose answers; by default anyone's.
+        texts: Only answers about these.
+        """
+        with plain_errors(self.path):
+            return count_stale(self._connection, questions, version=version, model=model, texts=texts)
+
+    def delete(
+        self, *, texts: Iterable[str] | None = None, model: str | None = None, instruction: str | None = None
+    ) -> int:
+        """Forget answers: those about these texts, of this model, to this instruction. What is left out is any.
+
+        Texts without any answer left are forgotten too, and nothing of either stays readable in the file.
+
+        RETURNS (int): How many answers were forgotten.
+        RAISES (AnswerError): Nothing was named; or another process uses the store.
+        """
+        if texts is None and model is None and instruction is None:
+            raise AnswerError("Nothing is named to forget. Name texts, a model or an instruction; or delete the file.")
+        with self._transaction():
+            n_deleted = delete_answers(self._connection, texts=texts, model=model, instruction=instruction)
+        with plain_errors(self.path):
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return n_deleted
+
+    def put_failure(
+        self,
+        text: str,
+        questions: Iterable[tuple[Any, ...]],
+        *,
+        model: str,
+        reason: str,
+        version: str | None = None,
+    ) -> None:
         """Keep that a model has no answers to questions about a text, and why."""
-        rows = [(_hash(model, *one, text), _hash(text), model, *one, reason) for one in questions]
-        self._connection.executemany("INSERT OR IGNORE INTO failures VALUES (?, ?, ?, ?, ?, ?)", rows)
+        with self._transaction():
+            for question in (Question(*one) for one in questions):
+                row = Row(model, question, version, reason)
+                self._connection.execute(INSERT_FAILURE, {**_fields(row, text), "reason": reason})
+            self._connection.execute(DROP_REPLIES, (hash_parts(text),))
 
     def failures(self, texts: Iterable[str], *, model: str | None = None) -> dict[str, str]:
         """Those of the texts at which a model (by default any) failed, with the reason."""
         query = "SELECT reason FROM failures WHERE text = ? AND model = coalesce(?, model) LIMIT 1"
-        found = ((text, self._connection.execute(query, (_hash(text), model)).fetchone()) for text in texts)
-        return {text: row[0] for text, row in found if row}
+        found = ((text, self._fetch(query, (hash_parts(text), model))) for text in texts)
+        return {text: rows[0][0] for text, rows in found if rows}
 
     def forget_failures(self) -> None:
         """Let the texts that failed be asked again."""
-        self._connection.execute("DELETE FROM failures")
+        with self._transaction():
+            self._connection.execute("DELETE FROM failures")
 
     def keep_reply(self, text: str, request: str, content: str) -> None:
         """Keep a reply that is paid for and no answer yet, until the text is settled."""
-        self._connection.execute(
-            "INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", (_hash(request), _hash(text), content)
-        )
+        row = (hash_parts(request), hash_parts(text), content)
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", row)
 
     def find_reply(self, request: str) -> str | None:
-        row = self._connection.execute("SELECT content FROM replies WHERE key = ?", (_hash(request),)).fetchone()
-        return row[0] if row else None
+        rows = self._fetch("SELECT content FROM replies WHERE key = ?", (hash_parts(request),))
+        return rows[0][0] if rows else None
 
-    def drop_replies(self, text: str) -> None:
-        self._connection.execute("DELETE FROM replies WHERE text = ?", (_hash(text),))
+    def usage(self, model: str) -> dict[str, Usage]:
+        """What the answers of a model took so far, by kind."""
+        query = "SELECT model, kind, counted, billed FROM usage WHERE model = ?"
+        return {row[1]: Usage(*row) for row in self._fetch(query, (model,))}
+
+    def values(self, op: str, instruction: str | None = None, *, limit: int = 500) -> list[Value]:
+        """The latest answers to an instruction, or of a primitive, about any texts."""
+        query = (
+            "SELECT value FROM answers WHERE op = ? AND instruction = coalesce(?, instruction) AND model != ? "
+            "ORDER BY number DESC LIMIT ?"
+        )
+        return [parse_value(op, value) for (value,) in self._fetch(query, (op, instruction, GOLD, limit))]
 
     def export(self) -> Iterator[Answer]:
         """Everything, one answer a text and model, in the order in which it came."""
         query = "SELECT text, model FROM answers WHERE model != ? GROUP BY text, model ORDER BY min(number)"
-        for text_hash, model in self._connection.execute(query, (GOLD,)).fetchall():
-            text = self._connection.execute("SELECT text FROM texts WHERE hash = ?", (text_hash,)).fetchone()[0]
+        for text_hash, model in self._fetch(query, (GOLD,)):
+            text = _decode(self._fetch("SELECT text FROM texts WHERE hash = ?", (text_hash,))[0][0])
             rows = self._rows(text)
-            people = [row for row in rows if row[0] == GOLD]
-            answer = _gather([row for row in rows if row[0] == model], text)
-            yield Answer(text, model, answer.labels, answer.spans, _gather(people, text) if people else None)
+            people = [row for row in rows if row.model == GOLD]
+            answer = gather(choose(rows, model=model).values(), text)
+            gold = gather(people, text) if people else None
+            yield Answer(text, model, answer.labels, answer.spans, gold, answer.about)
 
     def models(self) -> list[str]:
         """Who answered, people to compare with left out."""
         query = "SELECT DISTINCT model FROM answers WHERE model != ? ORDER BY model"
-        return [model for (model,) in self._connection.execute(query, (GOLD,))]
+        return [model for (model,) in self._fetch(query, (GOLD,))]
 
-    def _insert(self, answer: Answer) -> None:
+    def _insert(self, answer: Answer, version: str | None) -> None:
         if answer.model == GOLD:
             raise AnswerError(
                 f"The answer about {answer.text[:60]!r} names {GOLD!r} as its model, the word for answers to compare "
                 f"with. Put those in its 'gold'; name {HUMAN!r} as the model of corrections."
             )
-        text_hash = _hash(answer.text)
-        self._connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (text_hash, answer.text))
-        for model, op, instruction, value in _questions(answer):
-            row = (_hash(model, op, instruction, answer.text), text_hash, model, op, instruction, json.dumps(value))
-            self._connection.execute(INSERT, row)
+        text = (hash_parts(answer.text), _encode(answer.text))
+        self._connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", text)
+        for row in answer_rows(answer, version):
+            self._connection.execute(INSERT, {**_fields(row, answer.text), "value": row.value})
 
-    def _rows(self, text: str) -> list[tuple[str, str, str, str]]:
-        """Model, op, instruction and value of all answers about a text, in the order in which they came."""
-        query = "SELECT model, op, instruction, value FROM answers WHERE text = ? ORDER BY number"
-        return self._connection.execute(query, (_hash(text),)).fetchall()
+    def _rows(self, text: str) -> list[Row]:
+        """All answers about a text, in the order in which they came."""
+        query = (
+            'SELECT model, version, value, op, instruction, start, "end" FROM answers WHERE text = ? ORDER BY number'
+        )
+        rows = self._fetch(query, (hash_parts(text),))
+        return [Row(model, _make_question(*question), version, value) for model, version, value, *question in rows]
+
+    def _fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with plain_errors(self.path):
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with plain_errors(self.path), transaction(self._connection):
+            yield
 
 
-def check_file(path: Path) -> None:
-    """Refuse a file that is no store of ours, without touching it. One with nothing in it may become a store."""
-    if not path.exists() or path.stat().st_size == 0:
-        return
+def _make_question(op: str, instruction: str, start: int | None, end: int | None) -> Question:
+    return Question(op, instruction, None if start is None or end is None else CharSpan(start, end))
+
+
+def _fields(row: Row, text: str) -> dict[str, Any]:
+    op, instruction, place = row.question
+    start, end = (None, None) if place is None else (place.start, place.end)
+    key = {"key": make_key(row, text), "text": hash_parts(text), "model": row.model, "version": row.version}
+    return {**key, "op": op, "instruction": instruction, "start": start, "end": end}
+
+
+def _encode(text: str) -> str | bytes:
+    """SQLite's text is UTF-8; one with half characters is kept as bytes."""
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=TIMEOUT_S)) as connection:
-            # In this order: another process may make the tables, and with them the id, between the two.
-            n_tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            found = connection.execute("PRAGMA application_id").fetchone()[0]
-            if n_tables and found == APPLICATION_ID:
-                connection.execute("SELECT number FROM answers LIMIT 1").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise AnswerError(f"{str(path)!r} is no answer store, or damaged ({error}). {_ELSEWHERE}") from None
-    if found != APPLICATION_ID and (found or n_tables):
-        raise AnswerError(f"{str(path)!r} is a database of something else. {_ELSEWHERE}")
+        text.encode("utf8")
+    except UnicodeEncodeError:
+        return text.encode("utf8", "surrogatepass")
+    return text
 
 
-_ELSEWHERE = "It was left as it is. Name another file by --store."
-
-
-def create_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables where there are none yet; of several processes, the first one does."""
-    connection.execute("BEGIN IMMEDIATE")
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        for statement in SCHEMA.strip().split(";\n"):
-            connection.execute(statement.rstrip(";"))
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-    for statement in LATER_SCHEMA.strip().split(";\n"):
-        connection.execute(statement.rstrip(";"))
-    connection.execute("COMMIT")
-
-
-def _questions(answer: Answer) -> Iterator[tuple[str, str, str, Any]]:
-    """Model, op, instruction and JSON value of each thing that was answered."""
-    for model, said in ((answer.model, answer), (GOLD, answer.gold)):
-        if said is not None:
-            yield from ((model, "get_label", instruction, value) for instruction, value in said.labels.items())
-            for instruction, quotes in said.spans.items():
-                yield model, "get_span", instruction, [[quote.quote, quote.start] for quote in quotes]
-
-
-def _parse(op: str, value: str) -> Value:
-    data = json.loads(value)
-    return bool(data) if op == "get_label" else tuple(Quote(quote, start) for quote, start in data)
-
-
-def _gather(rows: Iterable[tuple[str, str, str, str]], text: str) -> Answer:
-    """Rows about one text as one answer."""
-    rows = list(rows)
-    labels: Mapping = {row[2]: _parse(row[1], row[3]) for row in rows if row[1] == "get_label"}
-    spans: Mapping = {row[2]: _parse(row[1], row[3]) for row in rows if row[1] == "get_span"}
-    return Answer(text, rows[0][0] if rows else "", labels, spans)
-
-
-def _may_answer(model: str, wanted: str | None) -> bool:
-    return model == wanted if wanted is not None else model != GOLD
-
-
-def _prefer_people(rows: list[tuple[str, str, str, str]]) -> list[tuple[str, str, str, str]]:
-    return sorted(rows, key=lambda row: row[0] != HUMAN)
-
-
-def _hash(*parts: str) -> bytes:
-    """A key for content: no two lists of parts share it."""
-    lengths = [str(len(part)) for part in parts]
-    return hashlib.sha256("\0".join([*lengths, *parts]).encode("utf8", "surrogatepass")).digest()
+def _decode(text: str | bytes) -> str:
+    return text.decode("utf8", "surrogatepass") if isinstance(text, bytes) else text

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from spacy_falconer.llm.tokens import count_tokens
 from spacy_falconer.types import Answer, CharSpan, Quote
 
-MAX_CHARACTERS = 12_000  # About 3,000 tokens: with the prompt it fits into a context of 4,096.
-OVERLAP = 600
+MAX_CHARACTERS = 12_000
+MAX_TOKENS = 3_000  # With the prompt, that many fit into a context of 4,096.
+OVERLAP = 600  # Characters.
 
 
-def cut_windows(text: str, *, max_characters: int = MAX_CHARACTERS, overlap: int = OVERLAP) -> list[CharSpan]:
-    """Windows that cover the text, cut at white space where there is some in the last overlap's length."""
+def cut_windows(text: str) -> list[CharSpan]:
+    """Windows that cover the text, cut at white space where there is some in the last half of the overlap."""
+    max_characters = _find_max_characters(text)
+    overlap = min(OVERLAP, max_characters // 4)
     windows, start = [], 0
     while start + max_characters < len(text):
         end = _find_cut(text, start + max_characters - overlap // 2, start + max_characters)
@@ -20,31 +25,48 @@ def cut_windows(text: str, *, max_characters: int = MAX_CHARACTERS, overlap: int
     return [*windows, CharSpan(start, len(text))]
 
 
+def find_borders(windows: Sequence[CharSpan]) -> list[CharSpan]:
+    """The part of each window of which it alone has the say: what two share is halved."""
+    middles = [(one.end + after.start) // 2 for one, after in zip(windows, windows[1:], strict=False)]
+    edges = [windows[0].start, *middles, windows[-1].end]
+    return [CharSpan(start, end) for start, end in zip(edges, edges[1:], strict=False)]
+
+
 def merge_windows(text: str, windows: Sequence[CharSpan], answers: Sequence[Answer]) -> Answer:
     """The answer about a text from those about its windows.
 
     A label is true where it is true of any window. Where two windows overlap, the first one says what begins in the
     first half, the second one what begins in the second half. Quotes without a place come last.
     """
-    first, borders = answers[0], _find_borders(text, windows)
-    spans = {}
-    for instruction in first.spans:
-        said = [answer.spans[instruction] for answer in answers]
-        placed = [
-            Quote(quote.quote, window.start + quote.start)
-            for window, border, quotes in zip(windows, borders, said, strict=True) for quote in quotes
-            if quote.start is not None and border.start <= window.start + quote.start < border.end
-        ]  # fmt: skip
-        spans[instruction] = (*placed, *(quote for quotes in said for quote in quotes if quote.start is None))
-    labels = {instruction: any(answer.labels[instruction] for answer in answers) for instruction in first.labels}
-    return Answer(text, first.model, labels, spans)
+    if len(windows) == 1:
+        return replace(answers[0], text=text)
+    borders = find_borders(windows)
+    moved = [shift(answer, window.start, text) for window, answer in zip(windows, answers, strict=True)]
+    spans = {key: tuple(_join([one.spans[key] for one in moved], borders)) for key in moved[0].spans}
+    labels = {key: any(one.labels[key] for one in moved) for key in moved[0].labels}
+    return Answer(text, moved[0].model, labels, spans)
 
 
-def _find_borders(text: str, windows: Sequence[CharSpan]) -> list[CharSpan]:
-    """The part of each window of which it alone has the say."""
-    middles = [(one.end + after.start) // 2 for one, after in zip(windows, windows[1:], strict=False)]
-    edges = [0, *middles, len(text)]
-    return [CharSpan(start, end) for start, end in zip(edges, edges[1:], strict=False)]
+def shift(answer: Answer, offset: int, text: str) -> Answer:
+    """An answer about a window as one about the whole text, in which the window begins at `offset`."""
+    spans = {
+        key: tuple(quote if quote.start is None else Quote(quote.quote, quote.start + offset) for quote in quotes)
+        for key, quotes in answer.spans.items()
+    }
+    return Answer(text, answer.model, answer.labels, spans)
+
+
+def _join(said: Sequence[Sequence[Quote]], borders: Sequence[CharSpan]) -> Iterable[Quote]:
+    for quotes, border in zip(said, borders, strict=True):
+        yield from (quote for quote in quotes if quote.start is not None and border.start <= quote.start < border.end)
+    yield from (quote for quotes in said for quote in quotes if quote.start is None)
+
+
+def _find_max_characters(text: str) -> int:
+    """Fewer in scripts that take more tokens for a character."""
+    if len(text) <= MAX_TOKENS:
+        return MAX_TOKENS
+    return min(MAX_CHARACTERS, MAX_TOKENS * len(text) // count_tokens(text))
 
 
 def _find_cut(text: str, low: int, high: int) -> int:

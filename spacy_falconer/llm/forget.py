@@ -1,0 +1,61 @@
+"""Answers in a store that a changed prompt makes stale, or that are to be forgotten."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable
+
+from spacy_falconer.llm.rows import GOLD, hash_parts
+from spacy_falconer.plan.check import SPAN_SLOT
+
+
+def count_stale(
+    connection: sqlite3.Connection,
+    questions: Iterable[tuple],
+    *,
+    version: str,
+    model: str | None,
+    texts: Iterable[str] | None,
+) -> int:
+    """How many answers none but another prompt's version asked for. See `AnswerStore.count_stale`."""
+    hashes = None if texts is None else {hash_parts(text) for text in texts}
+    asked_by: dict[tuple, set[str | None]] = {}
+    for op, instruction, *_ in questions:
+        condition, value = _match(instruction)
+        query = f'SELECT version, text, model, instruction, start, "end" FROM answers WHERE op = ? AND {condition}'
+        for found, *answer in connection.execute(query, (op, value)):
+            if (hashes is None or answer[0] in hashes) and answer[1] == (model or answer[1]) != GOLD:
+                asked_by.setdefault((op, *answer), set()).add(found)
+    return sum(not versions & {None, version} for versions in asked_by.values())
+
+
+def delete_answers(
+    connection: sqlite3.Connection, *, texts: Iterable[str] | None, model: str | None, instruction: str | None
+) -> int:
+    """Delete what fits all that is named, and texts of which nothing is left. See `AnswerStore.delete`."""
+    hashes = None if texts is None else {hash_parts(text) for text in texts}
+    doomed = _find(connection, "answers", hashes, model, instruction)
+    touched = {text for _, text in doomed} | (hashes or set())
+    for table, rows in (("answers", doomed), ("failures", _find(connection, "failures", hashes, model, instruction))):
+        connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", [(number,) for number, _ in rows])
+    connection.executemany("DELETE FROM replies WHERE text = ?", [(text,) for text in touched])
+    connection.execute("DELETE FROM texts WHERE hash NOT IN (SELECT text FROM answers)")
+    return len(doomed)
+
+
+def _find(
+    connection: sqlite3.Connection, table: str, hashes: set[bytes] | None, model: str | None, instruction: str | None
+) -> list[tuple[int, bytes]]:
+    condition, value = _match(instruction) if instruction is not None else ("?1 IS NULL", None)
+    query = f"SELECT rowid, text FROM {table} WHERE {condition} AND model = coalesce(?2, model)"
+    rows = connection.execute(query, (value, model)).fetchall()
+    return [row for row in rows if hashes is None or row[1] in hashes]
+
+
+def _match(instruction: str) -> tuple[str, str]:
+    """A condition, and its value: an instruction as it is, or one whose `{span}` is filled in with any words."""
+    if SPAN_SLOT not in instruction:
+        return "instruction = ?", instruction
+    pattern = re.sub(r"[*?[]", r"[\g<0>]", instruction).replace(SPAN_SLOT, "*")
+    return "start IS NOT NULL AND instruction GLOB ?", pattern

@@ -1,0 +1,117 @@
+"""Answers as rows of the store: one for each question and whoever answered it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from spacy_falconer.types import Answer, CharSpan, Quote
+
+HUMAN = "human"  # Corrections by people; they win over a model's answers.
+GOLD = "gold"  # Answers of people to compare with; never given out as answers.
+
+Value = bool | tuple[Quote, ...]
+
+
+class Question(NamedTuple):
+    """What is asked about a text, or about the characters `place` of it."""
+
+    op: str
+    instruction: str
+    place: CharSpan | None = None
+
+
+class Row(NamedTuple):
+    """One answer to one question, as it stands in the store.
+
+    version: Of the prompt by which it was asked; None where it was recorded, imported or given by people.
+    value: JSON.
+    """
+
+    model: str
+    question: Question
+    version: str | None
+    value: str
+
+    def parse(self) -> Value:
+        return parse_value(self.question.op, self.value)
+
+
+def parse_value(op: str, value: str) -> Value:
+    data = json.loads(value)
+    return bool(data) if op == "get_label" else tuple(Quote(quote, start) for quote, start in data)
+
+
+def answer_rows(answer: Answer, version: str | None = None) -> Iterator[Row]:
+    """A row for each thing that was answered, those about passages and those of people too."""
+    for model, said in ((answer.model, answer), (GOLD, answer.gold)):
+        if said is not None:
+            asked = version if model == answer.model else None
+            yield from _rows_about(None, said, model, asked)
+            for place, one in said.about.items():
+                yield from _rows_about(place, one, model, asked)
+
+
+def gather(rows: Iterable[Row], text: str) -> Answer:
+    """Rows about one text, each question once, as one answer."""
+    rows = list(rows)
+    about: dict[CharSpan, list[Row]] = {}
+    for row in rows:
+        if row.question.place is not None:
+            about.setdefault(row.question.place, []).append(row)
+    model = rows[0].model if rows else ""
+    maps = _gather_maps(row for row in rows if row.question.place is None)
+    passages = {place: Answer(text, model, *_gather_maps(said)) for place, said in sorted(about.items())}
+    return Answer(text, model, *maps, about=passages)
+
+
+def choose(rows: Iterable[Row], *, model: str | None = None, version: str | None = None) -> dict[Question, Row]:
+    """The row that answers each question: a person's, else the one of whoever answered first.
+
+    model (str): Whose rows; by default anyone's, but for those to compare with.
+    version (str): The prompt's; rows asked by another one are left out. By default whoever was asked by several
+        prompts has the last word.
+    """
+    usable = [row for row in rows if may_answer(row.model, model) and is_current(row, version)]
+    last = {(row.model, row.question): row for row in usable}
+    by_rank = sorted(last.values(), key=lambda row: row.model != HUMAN)
+    return {row.question: row for row in reversed(by_rank)}
+
+
+def may_answer(model: str, wanted: str | None) -> bool:
+    return model == wanted if wanted is not None else model != GOLD
+
+
+def is_current(row: Row, version: str | None) -> bool:
+    return version is None or row.version in (None, version)
+
+
+def make_key(row: Row, text: str) -> bytes:
+    """A key for what was asked of what by whom, and by which prompt."""
+    place = row.question.place
+    parts = [row.model, row.question.op, row.question.instruction, text]
+    parts += [] if place is None else [f"{place.start}-{place.end}"]
+    return hash_parts(*parts, *([] if row.version is None else [row.version]))
+
+
+def hash_parts(*parts: str) -> bytes:
+    """A key for content: no two lists of parts share it."""
+    lengths = [str(len(part)) for part in parts]
+    return hashlib.sha256("\0".join([*lengths, *parts]).encode("utf8", "surrogatepass")).digest()
+
+
+def _rows_about(place: CharSpan | None, said: Answer, model: str, version: str | None) -> Iterator[Row]:
+    for instruction, value in said.labels.items():
+        yield Row(model, Question("get_label", instruction, place), version, json.dumps(value))
+    for instruction, quotes in said.spans.items():
+        value: Any = [[quote.quote, quote.start] for quote in quotes]
+        yield Row(model, Question("get_span", instruction, place), version, json.dumps(value))
+
+
+def _gather_maps(rows: Iterable[Row]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    maps: dict[str, dict[str, Value]] = {"get_label": {}, "get_span": {}}
+    for row in rows:
+        maps[row.question.op][row.question.instruction] = row.parse()
+    return maps["get_label"], maps["get_span"]
