@@ -229,6 +229,11 @@ class AnswerStore:
         rows = self._fetch("SELECT content FROM replies WHERE key = ?", (hash_parts(request),))
         return rows[0][0] if rows else None
 
+    def drop_replies(self, text: str) -> None:
+        """Forget the replies kept about a text: they lead nowhere."""
+        with self._transaction():
+            self._connection.execute(DROP_REPLIES, (hash_parts(text),))
+
     def usage(self, model: str) -> dict[str, Usage]:
         """What the answers of a model took so far, by kind."""
         query = "SELECT model, kind, counted, billed FROM usage WHERE model = ?"
