@@ -22,7 +22,7 @@ from typing import Any
 from spacy_falconer.errors import RedactError
 from spacy_falconer.grounding import find_quotes
 from spacy_falconer.llm.edits import Edit, apply_edits, find_edits
-from spacy_falconer.llm.questions import clean
+from spacy_falconer.llm.prompt import clean
 from spacy_falconer.plan.show import show
 from spacy_falconer.types import Answer, CharSpan, Quote
 
@@ -53,14 +53,19 @@ class Redacted:
         return _map(self._own, self._sent, start, end)
 
     def restore(self, answer: Answer) -> Answer:
-        """An answer about the redacted text as one about the original."""
+        """An answer about the redacted text as one about the original.
+
+        The places of passages that were asked about are places in the original already.
+        """
         spans = {key: tuple(dict.fromkeys(map(self._restore_quote, said))) for key, said in answer.spans.items()}
-        return Answer(self.original, answer.model, answer.labels, spans)
+        about = {place: self.restore(one) for place, one in answer.about.items()}
+        return Answer(self.original, answer.model, answer.labels, spans, about=about)
 
     def hide(self, answer: Answer) -> Answer:
         """An answer about the original as one about the redacted text, with none of the original's words.
 
-        Quotes that have no place in the original, or none that is left, are left out; so is what people said.
+        Quotes that have no place in the original, or none that is left, are left out; so is what people said, and what
+        was said of single passages.
         """
         spans = {key: tuple(self._hide_quotes(quotes)) for key, quotes in answer.spans.items()}
         return Answer(self.text, answer.model, answer.labels, spans)
