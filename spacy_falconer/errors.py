@@ -53,7 +53,12 @@ class RequestError(ServerError):
 
 
 class ReplyError(RequestError):
-    """A request was replied to, but not with an answer."""
+    """A request was replied to, but not with an answer. Where the reply was paid for, it says how many tokens."""
+
+    def __init__(self, message: str, *, n_input_tokens: int = 0, n_output_tokens: int = 0):
+        super().__init__(message)
+        self.n_input_tokens = n_input_tokens
+        self.n_output_tokens = n_output_tokens
 
 
 class ModelError(FalconerError):

@@ -124,9 +124,9 @@ class _Run:
             answer = await ask(talk, sent)
         except ReplyError as error:
             self._replied()
-            self._fail(Failed(text, questions, error))
+            self._fail(Failed(text, questions, error, talk.usage()))
         except RequestError as error:
-            if self.verdict.doubt(Failed(text, questions, error), began):
+            if self.verdict.doubt(Failed(text, questions, error, talk.usage()), began):
                 raise
         else:
             self.store.put(answer, version=self.version, usage=talk.usage())
@@ -139,5 +139,5 @@ class _Run:
             self._fail(failed)
 
     def _fail(self, failed: Failed) -> None:
-        reason, settings = str(failed.error), {"model": self.chat.model, "version": self.version}
-        self.store.put_failure(failed.text, failed.questions, reason=reason, **settings)
+        settings = {"model": self.chat.model, "version": self.version, "usage": failed.usage}
+        self.store.put_failure(failed.text, failed.questions, reason=str(failed.error), **settings)

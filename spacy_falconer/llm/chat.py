@@ -5,31 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from spacy_falconer.errors import ReplyError, RequestError, ServerError
+from spacy_falconer.errors import ServerError
 from spacy_falconer.llm.failure import Failure, explain, make_client
+from spacy_falconer.llm.formats import FORMATS, FormatError, FormatFinder, Message, is_strict, make_body
 from spacy_falconer.llm.ledger import Ledger, Steps
 from spacy_falconer.llm.limits import Limits
-from spacy_falconer.llm.tokens import count_message_tokens, count_tokens
+from spacy_falconer.llm.reply import Reply, check_reply, read_reply
+from spacy_falconer.llm.tokens import count_message_tokens, count_schema_tokens
+
+__all__ = ["FORMATS", "Chat", "FormatError", "Message", "Reply", "check_reply", "is_strict", "make_body", "read_reply"]
 
 BACKOFF_S = 0.5  # Doubled with every failed attempt of a request.
 MAX_BACKOFF_S = 30.0
-Message = dict[str, str]
-FORMATS = ("json_schema", "json_object", "text")  # What is tried first to last where a schema is wanted.
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the language model replied. `is_estimated`: the server did not count the tokens."""
-
-    content: str
-    model: str
-    n_input_tokens: int
-    n_output_tokens: int
-    is_estimated: bool
 
 
 class Chat:
@@ -59,7 +48,7 @@ class Chat:
         self.ledger = Ledger() if ledger is None else ledger
         self._limits = Limits(max_in_flight, requests_per_minute, tokens_per_minute)
         self._counts_tokens = tokens_per_minute is not None
-        self._format: str | None = None  # The one that the server is known to take.
+        self._formats = FormatFinder()
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -74,6 +63,9 @@ class Chat:
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.close()
 
+    def expect(self, messages: list[Message], *, schema: dict[str, Any] | None = None, step: Steps = "") -> None:
+        """Be told of a request that will be asked for. Only what sends several together makes use of it (`batch`)."""
+
     async def ask(self, messages: list[Message], *, schema: dict[str, Any] | None = None, step: Steps = "") -> Reply:
         """Send messages and wait for the reply.
 
@@ -85,32 +77,36 @@ class Chat:
         RAISES (RequestError): The request failed for good.
         RAISES (ServerError): The endpoint is not set, or cannot be used at all.
         """
-        for form in self._list_formats(schema):
-            try:
-                completion = await self._send(make_body(self.model, messages, schema, form), step)
-            except FormatError as error:
-                refusal = error
-                continue
-            if schema is not None and self._format is None:
-                self._format = form
-            return self._read(completion, messages, step)
-        raise RequestError(str(refusal))
 
-    def _list_formats(self, schema: Mapping[str, Any] | None) -> tuple[str, ...]:
-        if schema is None:
-            return ("text",)
-        return FORMATS if self._format is None else (self._format,)
+        async def send(form: str) -> Any:
+            return await self._send(make_body(self.model, messages, schema, form), n_tokens, step)
 
-    async def _send(self, body: dict[str, Any], step: Steps) -> Any:
+        n_tokens = self._count_request(messages, schema)
+        completion = await (send("text") if schema is None else self._formats.send(send))
+        reply = read_reply(completion, messages, self.model, schema=schema)
+        n_input, n_output = reply.n_input_tokens, reply.n_output_tokens
+        self.ledger.pay(step, self.model, n_input, n_output, is_estimated=reply.is_estimated, content=reply.content)
+        self._limits.correct(n_input + n_output - n_tokens)
+        check_reply(completion, reply)
+        return reply
+
+    def _count_request(self, messages: list[Message], schema: dict[str, Any] | None) -> int:
+        """The tokens of a request, where their pace is limited."""
+        if not self._counts_tokens:
+            return 0
+        return count_message_tokens(messages) + (count_schema_tokens(schema) if schema is not None else 0)
+
+    async def _send(self, body: dict[str, Any], n_tokens: int, step: Steps) -> Any:
         """Until there is a reply, or no hope of one."""
-        n_tokens = count_message_tokens(body["messages"]) if self._counts_tokens else 0
         n_failed = 0
         while True:
             async with self._limits.slot(n_tokens):
                 failure = await self._attempt(body, step)
             if not isinstance(failure, Failure):
                 return failure
-            n_failed += not failure.is_refusal or self._limits.refused(failure.sent_at, failure.wait_s)
+            # The server refuses many at once; that is one failure, of the first.
+            is_news = not failure.is_refusal or self._limits.refused(failure.sent_at, failure.wait_s)
+            n_failed += is_news
             if not failure.may_pass or n_failed > self.n_retries:
                 raise _make_error(failure, n_failed)
             await asyncio.sleep(_backoff_s(n_failed) if failure.wait_s is None else failure.wait_s)
@@ -140,75 +136,6 @@ class Chat:
         if self._client is None or self._loop is not loop:
             self._client, self._loop = make_client(self.timeout_s), loop
         return self._client
-
-    def _read(self, completion: Any, messages: list[Message], step: Steps) -> Reply:
-        reply = read_reply(completion, messages, self.model)
-        n_input, n_output = reply.n_input_tokens, reply.n_output_tokens
-        self.ledger.pay(step, self.model, n_input, n_output, is_estimated=reply.is_estimated, content=reply.content)
-        if self._counts_tokens:
-            self._limits.correct(n_input + n_output - count_message_tokens(messages))
-        check_reply(completion, reply)
-        return reply
-
-
-class FormatError(RequestError):
-    """HTTP 400: the server may not know the wanted format of a reply, or refuses the request as such."""
-
-
-def is_strict(schema: Any) -> bool:
-    """Whether a schema is one that strict structured output takes: nothing optional, nothing added."""
-    if isinstance(schema, list):
-        return all(is_strict(item) for item in schema)
-    if not isinstance(schema, Mapping):
-        return True
-    if schema.get("type") == "object":
-        names = set(schema.get("properties", {}))
-        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != names:
-            return False
-    return all(is_strict(value) for value in schema.values())
-
-
-def make_body(model: str, messages: list[Message], schema: dict[str, Any] | None, form: str) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": model, "messages": messages}
-    if form == "json_schema":
-        named = {"name": "reply", "schema": schema, "strict": is_strict(schema)}
-        return {**body, "response_format": {"type": form, "json_schema": named}}
-    return body if form == "text" else {**body, "response_format": {"type": form}}
-
-
-def read_reply(completion: Any, messages: Iterable[Message], model: str) -> Reply:
-    """What a chat completion says, be it an answer or not."""
-    content = getattr(_find_message(completion), "content", None)
-    content = content.encode("utf8", "replace").decode("utf8") if isinstance(content, str) else ""
-    usage = getattr(completion, "usage", None)
-    counts = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
-    is_estimated = not all(isinstance(count, int) for count in counts)
-    n_input, n_output = (count_message_tokens(messages), count_tokens(content)) if is_estimated else counts
-    return Reply(content, getattr(completion, "model", None) or model, n_input, n_output, is_estimated)
-
-
-def check_reply(completion: Any, reply: Reply) -> None:
-    """RAISES (ReplyError): It is no answer: cut off, refused or empty."""
-    reason = getattr(_find_choice(completion), "finish_reason", None)
-    refusal = getattr(_find_message(completion), "refusal", None)
-    if reason == "length":
-        raise ReplyError(
-            f"The reply was cut off after {reply.n_output_tokens} tokens (finish reason 'length'). Expected a whole one. "
-            "Raise the server's limits of output and context, or shorten the text."
-        )
-    if refusal or reason == "content_filter":
-        said = repr(str(refusal)[:200]) if refusal else "finish reason 'content_filter'"
-        raise ReplyError(f"The language model refused to answer: {said}. Leave the text out, or name another model.")
-    if not reply.content.strip():
-        raise ReplyError("The reply is empty. Expected a JSON object. Run again, or name another model.")
-
-
-def _find_choice(completion: Any) -> Any:
-    return next(iter(getattr(completion, "choices", None) or ()), None)
-
-
-def _find_message(completion: Any) -> Any:
-    return getattr(_find_choice(completion), "message", None)
 
 
 def _make_error(failure: Failure, n_failed: int) -> ServerError:

@@ -43,15 +43,18 @@ def make_client(timeout_s: float) -> Any:
 
     RAISES (ServerError): It names none.
     """
-    missing = [name for name in (URL, KEY) if not os.environ.get(name)]
+    missing = [name for name in (URL, KEY) if not os.environ.get(name, "").strip()]
     if missing:
         raise ServerError(
             f"No language model can be asked: {' and '.join(missing)} not set in the environment. Set {URL} (for "
             f"OpenAI: https://api.openai.com/v1) and {KEY}; a server that needs no key takes any word."
         )
+    key = os.environ[KEY].strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ServerError(f"{KEY} holds characters that stand in no key. Copy the key once more, as it is.")
     from openai import AsyncOpenAI
 
-    return AsyncOpenAI(api_key=os.environ[KEY], base_url=os.environ[URL], timeout=timeout_s, max_retries=0)
+    return AsyncOpenAI(api_key=key, base_url=os.environ[URL].strip(), timeout=timeout_s, max_retries=0)
 
 
 def explain(error: Exception, *, sent_at: float, timeout_s: float, model: str) -> Failure:
@@ -75,8 +78,8 @@ def explain(error: Exception, *, sent_at: float, timeout_s: float, model: str) -
 
 def hide_key(words: str) -> str:
     """The words without the key: some servers repeat it."""
-    key = os.environ.get(KEY)
-    return words.replace(key, "***") if key else words
+    key = os.environ.get(KEY, "").strip()
+    return words.replace(key, "***") if len(key) > 5 else words  # Where none is needed, any word is given.
 
 
 def _explain_status(error: Any, sent_at: float, model: str) -> Failure:

@@ -200,13 +200,18 @@ class AnswerStore:
         model: str,
         reason: str,
         version: str | None = None,
+        usage: Iterable[Usage] = (),
     ) -> None:
-        """Keep that a model has no answers to questions about a text, and why."""
+        """Keep that a model has no answers to questions about a text, and why. The kept replies about it are dropped.
+
+        usage: What the replies took all the same.
+        """
         with self._transaction():
             for question in (Question(*one) for one in questions):
                 row = Row(model, question, version, reason)
                 self._connection.execute(INSERT_FAILURE, {**_fields(row, text), "reason": reason})
             self._connection.execute(DROP_REPLIES, (hash_parts(text),))
+            self._connection.executemany(ADD_USAGE, usage)
 
     def failures(self, texts: Iterable[str], *, model: str | None = None) -> dict[str, str]:
         """Those of the texts at which a model (by default any) failed, with the reason."""
@@ -233,6 +238,7 @@ class AnswerStore:
         """Forget the replies kept about a text: they lead nowhere."""
         with self._transaction():
             self._connection.execute(DROP_REPLIES, (hash_parts(text),))
+            self._connection.executemany(ADD_USAGE, usage)
 
     def usage(self, model: str) -> dict[str, Usage]:
         """What the answers of a model took so far, by kind."""

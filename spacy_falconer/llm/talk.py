@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from spacy_falconer.errors import ReplyError, RequestError
-from spacy_falconer.llm.chat import Chat
+from spacy_falconer.llm.chat import Chat, Reply
 from spacy_falconer.llm.forms import Form, TextForm
 from spacy_falconer.llm.passages import Passage, PassageForm, join_answers
 from spacy_falconer.llm.questions import Message
@@ -34,19 +34,24 @@ class Talk:
         self._billed: Counter[str] = Counter()
         self._last: tuple[str, str] | None = None  # A request and its reply, not on disk yet.
 
+    def announce(self, forms: Sequence[Form]) -> None:
+        """Tell the chat which forms are to be filled, for it may send them together."""
+        for form in forms if len(forms) > 1 else ():
+            if self.store.find_reply(self._name(form.messages, 0)) is None:
+                self.chat.expect(form.messages, schema=form.schema, step=_name_steps(form))
+
     async def fill(self, form: Form) -> Answer:
-        """The answer to a form.
+        """The answer to a form, which the model gives.
 
         A reply that cannot be used is asked for again, with the reason. So are, once, quotes without a place; those
         that have none then either are left in the answer without one, for those who count them.
         RAISES (ReplyError): None of some replies can be used.
         RAISES (ServerError): There is no reply.
         """
+        self._counted += Counter({"requests": 1, "input": count_form(form)})
         content, answer, problems = await self._ask_until_read(form, form.messages, N_ATTEMPTS)
-        if problems:
-            answer = await self._correct(form, content, answer, problems)
-        self._counted += Counter({"requests": 1, "input": count_form(form), "output": count_tokens(content)})
-        return answer
+        self._counted["output"] += count_tokens(content)
+        return await self._correct(form, content, answer, problems) if problems else answer
 
     def usage(self) -> list[Usage]:
         """What the forms so far were counted to take at the least, and what they took."""
@@ -78,7 +83,7 @@ class Talk:
 
     async def _ask(self, form: Form, messages: list[Message], attempt: int) -> str:
         """One reply, from an earlier run where it was paid for there. One without content is a reply, too."""
-        request = json.dumps([self.chat.model, attempt, messages])
+        request = self._name(messages, attempt)
         content = self.store.find_reply(request)
         if content is None:
             self._keep_last()
@@ -87,18 +92,21 @@ class Talk:
             raise ReplyError("An earlier reply to this request was cut off, refused or empty.")
         return content
 
+    def _name(self, messages: list[Message], attempt: int) -> str:
+        return json.dumps([self.chat.model, attempt, messages])
+
     async def _send(self, form: Form, messages: list[Message], request: str) -> str:
-        self._last = request, ""
         try:
-            reply = await self.chat.ask(messages, schema=form.schema, step=[step.id for step in form.steps])
-        except ReplyError:
+            reply = await self.chat.ask(messages, schema=form.schema, step=_name_steps(form))
+        except ReplyError as error:
+            self._pay(request, "", error)
             raise
-        except BaseException:
-            self._last = None
-            raise
-        self._last = request, reply.content
-        self._billed += Counter({"requests": 1, "input": reply.n_input_tokens, "output": reply.n_output_tokens})
+        self._pay(request, reply.content, reply)
         return reply.content
+
+    def _pay(self, request: str, content: str, counts: Reply | ReplyError) -> None:
+        self._last = request, content
+        self._billed += Counter({"requests": 1, "input": counts.n_input_tokens, "output": counts.n_output_tokens})
 
     def _keep_last(self) -> None:
         if self._last is not None:
@@ -109,7 +117,8 @@ class Talk:
 async def ask_text(talk: Talk, sent: Redacted, *, steps: Sequence[Step], examples: Sequence[Answer] = ()) -> Answer:
     """Ask steps about a text, window by window."""
     windows = cut_windows(sent.text)
-    forms = (TextForm(sent.text[one.start : one.end], steps, examples) for one in windows)
+    forms = [TextForm(sent.text[one.start : one.end], steps, examples) for one in windows]
+    talk.announce(forms)
     answers = [await talk.fill(form) for form in forms]
     return sent.restore(merge_windows(sent.text, windows, answers))
 
@@ -117,7 +126,9 @@ async def ask_text(talk: Talk, sent: Redacted, *, steps: Sequence[Step], example
 async def ask_passages(talk: Talk, sent: Redacted, *, steps: Sequence[Step], passages: Sequence[Passage]) -> Answer:
     """Ask steps about passages of a text. Those of which nothing is sent are not asked about."""
     about: dict[CharSpan, Answer] = {}
-    for form, offset in make_passage_forms(sent, steps, passages):
+    forms = list(make_passage_forms(sent, steps, passages))
+    talk.announce([form for form, _ in forms])
+    for form, offset in forms:
         answer = await talk.fill(form)
         for place, said in answer.about.items():
             about[place] = join_answers(about.get(place), sent.restore(shift(said, offset, sent.text)))
@@ -138,6 +149,10 @@ def make_passage_forms(
         ]  # fmt: skip
         for first in range(0, len(inside), MAX_PASSAGES):
             yield PassageForm(words, steps, inside[first : first + MAX_PASSAGES]), window.start
+
+
+def _name_steps(form: Form) -> list[str]:
+    return [step.id for step in form.steps]
 
 
 def count_form(form: Form) -> int:

@@ -7,16 +7,18 @@ from typing import NamedTuple
 
 from spacy_falconer.errors import RequestError
 from spacy_falconer.llm.rows import Question
+from spacy_falconer.llm.store import Usage
 
 N_DOUBTS = 3  # Texts that fail one after another, without a reply to any, before the endpoint counts as down.
 
 
 class Failed(NamedTuple):
-    """A text about which questions were asked in vain."""
+    """A text about which questions were asked in vain, and what that took."""
 
     text: str
     questions: Sequence[Question]
     error: RequestError
+    usage: Sequence[Usage] = ()
 
 
 class Verdict:

@@ -1,0 +1,91 @@
+"""How a server is told that a reply is to be JSON of a certain form, and what it makes of that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from spacy_falconer.errors import RequestError
+
+FORMATS = ("json_schema", "json_object", "text")  # What is tried, best first, where a schema is wanted.
+
+T = TypeVar("T")
+Message = dict[str, str]
+
+
+class FormatError(RequestError):
+    """HTTP 400: the server may not know the wanted format of a reply, or refuses the request as such."""
+
+
+class FormatFinder:
+    """Finds out once which format a server takes.
+
+    All requests use the best one until a server refuses it. Then one request tries the others, and the rest wait for
+    what comes of that.
+    """
+
+    def __init__(self) -> None:
+        self.found: str | None = None
+        self._lock: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    async def send(self, send: Callable[[str], Awaitable[T]]) -> T:
+        """Send a request in the format that the server takes.
+
+        RAISES (FormatError): It takes none: the request is at fault.
+        """
+        form = self.found or FORMATS[0]
+        try:
+            reply = await send(form)
+        except FormatError:
+            if self.found == form:
+                raise
+        else:
+            self.found = self.found or form
+            return reply
+        async with self._get_lock():
+            if self.found is None:
+                return await self._try_others(send)
+        return await send(self.found)
+
+    async def _try_others(self, send: Callable[[str], Awaitable[T]]) -> T:
+        *others, last = FORMATS[1:]
+        for form in others:
+            try:
+                reply = await send(form)
+            except FormatError:
+                continue
+            self.found = form
+            return reply
+        reply = await send(last)
+        self.found = last
+        return reply
+
+    def _get_lock(self) -> asyncio.Lock:
+        """The lock of this event loop."""
+        loop = asyncio.get_running_loop()
+        if self._lock is None or self._lock[0] is not loop:
+            self._lock = loop, asyncio.Lock()
+        return self._lock[1]
+
+
+def make_body(model: str, messages: list[Message], schema: dict[str, Any] | None, form: str) -> dict[str, Any]:
+    """What is sent for a chat completion."""
+    body: dict[str, Any] = {"model": model, "messages": messages}
+    if form == "json_schema":
+        named = {"name": "reply", "schema": schema, "strict": is_strict(schema)}
+        return {**body, "response_format": {"type": form, "json_schema": named}}
+    return body if form == "text" else {**body, "response_format": {"type": form}}
+
+
+def is_strict(schema: Any) -> bool:
+    """Whether a schema is one that strict structured output takes: nothing optional, nothing added."""
+    if isinstance(schema, list):
+        return all(is_strict(item) for item in schema)
+    if not isinstance(schema, Mapping):
+        return True
+    if schema.get("type") == "object":
+        names = set(schema.get("properties", {}))
+        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != names:
+            return False
+    return all(is_strict(value) for value in schema.values())
