@@ -4,56 +4,89 @@ from pathlib import Path
 
 import typer
 
-from spacy_falconer.cli.screen import msg, plain_errors
+from spacy_falconer.cli import options
+from spacy_falconer.cli.screen import msg, plain_errors, progress, show_bill, show_cost
 
 
 def annotate_cli(
     # fmt: off
     plan: Path = typer.Argument(..., help="The plan, as a .json file", exists=True, dir_okay=False),
-    corpus: Path = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True),
-    sample: int = typer.Option(500, "--sample", "-n", help="How many texts to answer at most", min=1),
+    corpus: Path = options.CORPUS,
     store: Path = typer.Option(..., "--store", help="Where every answer is kept; made if it is not there"),
     output: Path = typer.Option(..., "--output", "-o", help="Answers to learn from, as a .spacy file"),
     test_output: Path | None = typer.Option(None, "--test-output", help="Answers to test on, as a .spacy file"),
     test_answers: str | None = typer.Option(
         None, "--test-answers", help="Recorded answers to test on; else a fifth is held out"
     ),
-    recorded_only: bool = typer.Option(False, "--recorded-only", help="Only texts that the store answers; ask nobody"),
-    model: str | None = typer.Option(None, "--model", help="The language model; with --recorded-only, whose answers"),
-    text_field: list[str] = typer.Option(["text"], "--text-field", help="Column of the text; several are joined"),
-    id_field: str = typer.Option("id", "--id-field", help="Column of the text's id"),
-    seed: int = typer.Option(0, "--seed", help="Seed of the choice of texts"),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Print no table"),
+    recorded: str | None = typer.Option(
+        None,
+        "--recorded",
+        help="Recorded answers; where they answer the plan, only they are taken, and nobody is asked",
+    ),
+    sample: options.Sample = 500,
+    recorded_only: options.RecordedOnly = False,
+    model: options.Model = None,
+    max_cost: options.MaxCost = None,
+    max_requests: options.MaxRequests = None,
+    max_in_flight: options.MaxInFlight = options.MAX_IN_FLIGHT,
+    requests_per_minute: options.RequestsPerMinute = None,
+    tokens_per_minute: options.TokensPerMinute = None,
+    batch: options.Batch = False,
+    redact: options.Redact = None,
+    choose: options.Choose = "random",
+    rounds: options.Rounds = 1,
+    few_shot: options.FewShot = 0,
+    config: options.Config = None,
+    text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
+    id_field: options.IdField = "id",
+    seed: options.Seed = 0,
+    quiet: options.Quiet = False,
     # fmt: on
 ):
     """Choose texts, get their answers, place the quotes and write them for training.
 
+    Answers that the store holds are not paid for again. Where a limit is reached, what was answered is written, and
+    the same command goes on from there.
+
     Example: falconer annotate plan.json reviews.jsonl --sample 500 --store answers.db --output answers.spacy
     """
-    from spacy_falconer.corpus.docbin import write_docbin
-    from spacy_falconer.corpus.read import read_corpus
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.plan import read_plan
-    from spacy_falconer.workflow.annotate import annotate, hold_out
+    from spacy_falconer.workflow.annotate import annotate, write_annotated
+    from spacy_falconer.workflow.corpus_file import CorpusFile
 
     with plain_errors(), AnswerStore(store) as opened:
-        checked = read_plan(plan)
-        records = read_corpus(corpus, text_field=tuple(text_field), id_field=id_field)
-        options = {"n_sample": sample, "recorded_only": recorded_only, "model": model, "seed": seed}
-        annotated = annotate(checked, records, opened, **options)
-        docs, test_docs = annotated.docs, []
-        if test_output is not None:
-            docs, test_docs = hold_out(docs, checked, Path(test_answers) if test_answers else None, seed=seed)
-            write_docbin(test_docs, test_output)
-        write_docbin(docs, output)
-    if not quiet:
-        show_annotated(annotated, n_train=len(docs), n_test=len(test_docs), recorded_only=recorded_only)
+        endpoint = options.make_endpoint(
+            model, max_cost=max_cost, max_requests=max_requests, max_in_flight=max_in_flight, is_batch=batch,
+            requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute,
+        )  # fmt: skip
+        sampling = options.make_sampling(sample, choose, rounds, few_shot, seed, config)
+        checked, texts = read_plan(plan), CorpusFile(corpus, text_field, id_field)
+        cost = show_cost(endpoint.ledger)
+        with show_bill(endpoint.ledger, quiet=quiet), progress("Annotating", sample, quiet=quiet, note=cost) as tick:
+            annotated = annotate(
+                checked, texts, opened, sampling=sampling, endpoint=endpoint, recorded_only=recorded_only,
+                recorded=Path(recorded) if recorded else None, redact=options.find_redactor(redact),
+                memory=output.with_suffix(".chosen.json"), tick=tick, warn=msg.warn,
+            )  # fmt: skip
+        tests = Path(test_answers) if test_answers else None
+        n_train, n_test = write_annotated(annotated, checked, output, test_output, test_answers=tests, seed=seed)
+        if not quiet:
+            show_annotated(annotated)
+            msg.good(f"{n_train} answered texts to learn from, {n_test} to test on")
+        if annotated.stopped is not None:
+            raise annotated.stopped
 
 
-def show_annotated(annotated, *, n_train: int, n_test: int, recorded_only: bool) -> None:
+def show_annotated(annotated) -> None:
+    """Whose answers these are, what became of their quotes, and what failed."""
+    from spacy_falconer.workflow.bill import format_failed
     from spacy_falconer.workflow.report import format_grounding
 
-    if recorded_only:
+    if annotated.is_recorded:
         msg.info(f"These answers are recorded, by {', '.join(annotated.models)}; no language model was asked.")
     print(format_grounding(annotated.report))
-    msg.good(f"{n_train} answered texts to learn from, {n_test} to test on")
+    if annotated.failed:
+        msg.warn(f"{len(annotated.failed)} texts have no answer:", format_failed(annotated.failed))
+    if annotated.stopped is not None:
+        msg.warn(f"It stopped before the end: {len(annotated.docs)} of {annotated.n_chosen} texts are answered.")

@@ -6,6 +6,7 @@ import typer
 
 from spacy_falconer.cli.annotate import annotate_cli
 from spacy_falconer.cli.answers import answers
+from spacy_falconer.cli.estimate import estimate_cli
 from spacy_falconer.cli.evaluate import evaluate_cli
 from spacy_falconer.cli.induce import induce_cli
 from spacy_falconer.cli.mine import mine_cli
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # A traceback must not show texts or keys.
 )
 
-for command in (induce_cli, plan_cli, annotate_cli, train_cli, evaluate_cli, mine_cli, report_cli):
+for command in (induce_cli, plan_cli, estimate_cli, annotate_cli, train_cli, evaluate_cli, mine_cli, report_cli):
     app.command(command.__name__.removesuffix("_cli"))(command)
 app.add_typer(answers)
 

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from spacy_falconer.cli.mine import show_mined
-from spacy_falconer.cli.screen import msg, plain_errors, progress
+from spacy_falconer.cli import options
+from spacy_falconer.cli.annotate import show_annotated
+from spacy_falconer.cli.plan import show_plan
+from spacy_falconer.cli.screen import msg, plain_errors, progress, show_bill, show_cost
 from spacy_falconer.cli.train import show_training
 
 
 def induce_cli(
     # fmt: off
     sentence: str = typer.Argument(..., help="What to mine, in one sentence, or a text file that holds it"),
-    corpus: Path = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True),
+    corpus: Path = options.CORPUS,
     output: Path = typer.Option(
         ..., "--output", "-o", help="Folder for the plan, the answers, the pipeline and the rows"
     ),
@@ -22,36 +26,80 @@ def induce_cli(
     answers: list[Path] = typer.Option(
         [], "--answers", help="Recorded answers to put into the store first", exists=True, dir_okay=False
     ),
-    sample: int = typer.Option(500, "--sample", "-n", help="How many texts to answer at most", min=1),
-    recorded_only: bool = typer.Option(False, "--recorded-only", help="Only texts that the store answers; ask nobody"),
-    model: str | None = typer.Option(None, "--model", help="The language model; with --recorded-only, whose answers"),
-    text_field: list[str] = typer.Option(["text"], "--text-field", help="Column of the text; several are joined"),
-    id_field: str = typer.Option("id", "--id-field", help="Column of the text's id"),
-    config: Path | None = typer.Option(
-        None, "--config", "-c", help="Training config, such as configs/cpu.cfg", exists=True, dir_okay=False
-    ),
-    seed: int = typer.Option(0, "--seed", help="Seed of everything random"),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, no tables"),
+    sample: options.Sample = 500,
+    recorded_only: options.RecordedOnly = False,
+    model: options.Model = None,
+    planner_model: options.PlannerModel = None,
+    max_cost: options.MaxCost = None,
+    max_requests: options.MaxRequests = None,
+    max_in_flight: options.MaxInFlight = options.MAX_IN_FLIGHT,
+    requests_per_minute: options.RequestsPerMinute = None,
+    tokens_per_minute: options.TokensPerMinute = None,
+    batch: options.Batch = False,
+    redact: options.Redact = None,
+    choose: options.Choose = "random",
+    rounds: options.Rounds = 1,
+    few_shot: options.FewShot = 0,
+    config: options.Config = None,
+    text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
+    id_field: options.IdField = "id",
+    seed: options.Seed = 0,
+    quiet: options.Quiet = False,
     # fmt: on
 ):
     """From a sentence and a corpus to a mined table and a pipeline, in one go.
 
+    It may be stopped at any time: the same command goes on, and pays for nothing twice.
+
     Example: falconer induce "Extract all prices from positive reviews" reviews.jsonl --output mined
     """
-    from spacy_falconer.corpus.read import read_corpus
+    from spacy_falconer.workflow.corpus_file import CorpusFile
     from spacy_falconer.workflow.induce import induce
     from spacy_falconer.workflow.plan import read_sentence
-    from spacy_falconer.workflow.report import format_scores
 
     with plain_errors():
-        records = list(read_corpus(corpus, text_field=tuple(text_field), id_field=id_field))
-        with progress("Mining", len(records), quiet=quiet) as tick:
+        records = CorpusFile(corpus, text_field, id_field)
+        endpoint = options.make_endpoint(
+            model, max_cost=max_cost, max_requests=max_requests, max_in_flight=max_in_flight, is_batch=batch,
+            requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute,
+        )  # fmt: skip
+        sampling = options.make_sampling(sample, choose, rounds, few_shot, seed, config)
+        bar = partial(progress, quiet=quiet, note=show_cost(endpoint.ledger))
+        with show_bill(endpoint.ledger, quiet=quiet):
             found = induce(
-                read_sentence(sentence), records, output, plan=plan, answers=answers, n_sample=sample,
-                recorded_only=recorded_only, model=model, config=config, seed=seed, quiet=quiet, tick=tick,
+                read_sentence(sentence), records, output, endpoint=endpoint, planner_model=planner_model or None,
+                sampling=sampling, plan=plan, answers=answers, recorded_only=recorded_only,
+                redact=options.find_redactor(redact), quiet=quiet, progress=bar, warn=msg.warn,
+                watch=ignore if quiet else partial(show_step, output=output),
             )  # fmt: skip
     if not quiet:
-        show_training(found.training, output / "pipeline")
-        print(format_scores(found.scores))
-        show_mined(found.nlp, records, output / "rows.jsonl", found.mining, n_rows=10)
-        msg.good(f"Plan, answers, pipeline, scores and rows are in {output}")
+        show_induced(found, records)
+
+
+def ignore(step: str, result: Any) -> None:
+    """With --quiet."""
+
+
+def show_step(step: str, result: Any, *, output: Path) -> None:
+    """What came of a step, as soon as it is done."""
+    from spacy_falconer.workflow.report import format_scores
+
+    if step == "plan":
+        show_plan(result, output / "plan.json")
+    elif step == "annotate":
+        show_annotated(result)
+    elif step == "train":
+        show_training(result, output / "pipeline")
+    elif step == "evaluate":
+        print(format_scores(result))
+    elif step == "mine":
+        msg.good(f"{result.n_rows} rows of {result.n_texts} texts, {result.texts_per_second:.1f} texts/s")
+
+
+def show_induced(found: Any, records: Any) -> None:
+    """What was done before, and everything that there is now."""
+    from spacy_falconer.workflow.report import format_folder
+
+    if found.done_before:
+        msg.info(f"Done before, and not again: {', '.join(found.done_before)}.")
+    print(format_folder(found.output, {record.id: record.text for record in records}))

@@ -4,17 +4,26 @@ from pathlib import Path
 
 import typer
 
-from spacy_falconer.cli.screen import msg, plain_errors
+from spacy_falconer.cli import options
+from spacy_falconer.cli.screen import msg, plain_errors, show_bill
 
 
 def plan_cli(
     # fmt: off
     sentence: str = typer.Argument(..., help="What to mine, in one sentence, or a text file that holds it"),
-    corpus: Path | None = typer.Option(None, "--corpus", help="The texts it is about", exists=True),
+    corpus: Path | None = typer.Option(
+        None, "--corpus", help="The texts it is about; the planner is shown a few", exists=True
+    ),
+    output: Path = typer.Option(..., "--output", "-o", help="The checked plan, as a .json file"),
     known: str | None = typer.Option(
         None, "--plan", help="A plan of your own, or a recorded one; else a language model is asked"
     ),
-    output: Path = typer.Option(..., "--output", "-o", help="The checked plan, as a .json file"),
+    store: Path | None = typer.Option(None, "--store", help="Answer store that keeps the planner's replies, too"),
+    planner_model: options.PlannerModel = None,
+    redact: options.Redact = None,
+    text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
+    id_field: options.IdField = "id",
+    seed: options.Seed = 0,
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Do not print the plan"),
     # fmt: on
 ):
@@ -22,15 +31,31 @@ def plan_cli(
 
     Example: falconer plan "Extract all prices from positive reviews" --corpus reviews.jsonl --output plan.json
     """
-    from spacy_falconer.plan import format_tree, write_plan
-    from spacy_falconer.workflow.plan import find_plan, read_sentence, recorded_by
+    from spacy_falconer.corpus.read import read_corpus
+    from spacy_falconer.workflow.plan import find_plan, read_sentence
 
-    path = Path(known) if known else None
     with plain_errors():
-        plan = find_plan(read_sentence(sentence), path)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_plan(plan, output)
+        records = read_corpus(corpus, text_field=tuple(text_field), id_field=id_field) if corpus else ()
+        endpoint = options.make_endpoint(planner_model)
+        with show_bill(endpoint.ledger, quiet=quiet):
+            found = find_plan(
+                read_sentence(sentence), output, endpoint=endpoint, known=Path(known) if known else None,
+                records=records, store=store, redact=options.find_redactor(redact), seed=seed,
+            )  # fmt: skip
     if not quiet:
-        if path is not None and recorded_by(path):
-            msg.info(f"This plan is a recorded answer, by {recorded_by(path)}; no language model was asked.")
-        print(format_tree(plan))
+        show_plan(found, output)
+
+
+def show_plan(found, output: Path) -> None:
+    """The plan as a tree, after whose it is; then what may be done with it."""
+    from spacy_falconer.plan import format_tree
+
+    origins = {
+        "own": "This plan is your own; no language model was asked.",
+        "recorded": f"This plan is a recorded answer, by {found.model}; no language model was asked.",
+        "kept": f"{output} answers this sentence already; no language model was asked. Remove the file to plan anew.",
+        "asked": f"This plan is by {found.model}.",
+    }
+    msg.info(origins[found.origin])
+    print(format_tree(found.plan))
+    msg.info(f"The plan is in {output}. Edit the file, if you like, before anything is spent on answers.")

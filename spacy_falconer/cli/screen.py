@@ -1,4 +1,4 @@
-"""What the commands share: messages, progress bars, and errors without a traceback."""
+"""What the commands share: messages, progress bars, bills, and errors without a traceback."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wasabi import Printer
 
 from spacy_falconer.errors import FalconerError
+
+if TYPE_CHECKING:
+    from spacy_falconer.llm.ledger import Ledger
 
 LINE_INTERVAL_S = 15.0
 
@@ -27,16 +30,45 @@ def plain_errors() -> Iterator[None]:
 
 
 @contextmanager
-def progress(title: str, total: int | None, *, quiet: bool) -> Iterator[Callable[[int], Any]]:
-    """A bar with rate and time left in a terminal, a plain line now and then elsewhere, nothing with `quiet`."""
+def show_bill(ledger: Ledger, *, quiet: bool) -> Iterator[None]:
+    """What was spent, at the end, also of a run that failed."""
+    from spacy_falconer.workflow.bill import format_bill
+
+    try:
+        yield
+    finally:
+        if not quiet and (bill := format_bill(ledger)):
+            print(bill)
+
+
+def show_cost(ledger: Ledger) -> Callable[[], str]:
+    """What was spent so far, for a progress bar."""
+    from spacy_falconer.workflow.bill import format_cost
+
+    return lambda: format_cost(ledger.total) if ledger.rows() else ""
+
+
+@contextmanager
+def progress(
+    title: str, total: int | None, *, quiet: bool, note: Callable[[], str] = lambda: ""
+) -> Iterator[Callable[[int], Any]]:
+    """A bar with rate and time left in a terminal, a plain line now and then elsewhere, nothing with `quiet`.
+
+    note: What to say beside it, such as the cost so far.
+    """
     from tqdm import tqdm
 
     in_terminal = sys.stderr.isatty()
     with tqdm(total=total, desc=title, unit=" texts", disable=quiet or not in_terminal, file=sys.stderr) as bar:
-        yield bar.update if quiet or in_terminal else plain_lines(title, total)
+
+        def tick(n: int) -> None:
+            bar.set_postfix_str(note(), refresh=False)
+            bar.update(n)
+
+        yield tick if quiet or in_terminal else plain_lines(title, total, note)
 
 
-def plain_lines(title: str, total: int | None) -> Callable[[int], None]:
+def plain_lines(title: str, total: int | None, note: Callable[[], str] = lambda: "") -> Callable[[int], None]:
     """A line every `LINE_INTERVAL_S` seconds, for logs."""
     start = last = time.monotonic()
     n_done = 0
@@ -47,11 +79,8 @@ def plain_lines(title: str, total: int | None) -> Callable[[int], None]:
         now = time.monotonic()
         if now - last >= LINE_INTERVAL_S:
             last, rate = now, n_done / (now - start)
-            left = f", {(total - n_done) / rate:.0f} s left" if total else ""
-            print(
-                f"{title}: {n_done} of {total or 'unknown'} texts, {rate:.1f} texts/s{left}",
-                file=sys.stderr,
-                flush=True,
-            )
+            left = [f"{(total - n_done) / rate:.0f} s left"] if total else []
+            said = [f"{n_done} of {total or 'unknown'} texts", f"{rate:.1f} texts/s", *left, *filter(None, [note()])]
+            print(f"{title}: {', '.join(said)}", file=sys.stderr, flush=True)
 
     return tick

@@ -2,34 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import spacy
 from spacy.tokens import Doc
 
 from spacy_falconer.corpus.choose import choose_random
-from spacy_falconer.corpus.docbin import GroundingReport, make_docs, split_docs
+from spacy_falconer.corpus.docbin import GroundingReport, make_docs, split_docs, write_docbin
 from spacy_falconer.corpus.read import read_units
-from spacy_falconer.errors import AnswerError
-from spacy_falconer.llm.annotate import recorded_answers, require_answers
+from spacy_falconer.errors import AnswerError, ServerError
+from spacy_falconer.llm.annotate import count_stale, read_answer, recorded_answers
+from spacy_falconer.llm.batch import OpenBatch
+from spacy_falconer.llm.exchange import read_exchange
+from spacy_falconer.llm.redact import Redactor
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer, Record
 from spacy_falconer.workflow.answers import read_answers
+from spacy_falconer.workflow.ask import Asker
+from spacy_falconer.workflow.choose import (
+    HELD_OUT,
+    RANDOM,
+    TEST_SHARE,
+    Chosen,
+    Sampling,
+    list_candidates,
+    pick,
+    pick_random,
+    recall_chosen,
+    weigh,
+    without,
+)
+from spacy_falconer.workflow.endpoint import Endpoint
+from spacy_falconer.workflow.files import digest, whole
+from spacy_falconer.workflow.memory import Memory
+from spacy_falconer.workflow.rounds import annotate_in_rounds
 
 LANGUAGE = "en"
-TEST_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """Answered texts as docs, how their quotes were placed, and who answered."""
+    """Answered texts as docs, how their quotes were placed, and who answered.
+
+    docs: With `user_data["chosen"]`, the strategy that chose the text, and `user_data["weight"]`, where it is known.
+    n_chosen (int): Texts that were to be answered.
+    is_recorded (bool): All answers were there before, and nobody was asked.
+    failed (dict[str, str]): Texts that the language model has no answers to, with the reason.
+    stopped (ServerError): Why not all were asked. What was answered is kept in the store.
+    """
 
     docs: list[Doc]
     report: GroundingReport
     models: list[str]
+    n_chosen: int
+    is_recorded: bool = False
+    failed: dict[str, str] = field(default_factory=dict)
+    stopped: ServerError | None = None
 
 
 def annotate(
@@ -37,33 +70,118 @@ def annotate(
     records: Iterable[Record],
     store: AnswerStore,
     *,
-    n_sample: int,
-    recorded_only: bool,
-    model: str | None = None,
-    seed: int = 0,
+    sampling: Sampling,
+    endpoint: Endpoint,
+    recorded_only: bool = False,
+    recorded: Path | None = None,
+    redact: Redactor | None = None,
+    memory: Path | None = None,
+    tick: Callable[[int], Any] = lambda n_texts: None,
+    warn: Callable[[str], Any] = lambda message: None,
+    watch: Callable[[list[OpenBatch]], Any] = lambda batches: None,
 ) -> Annotated:
-    """Choose texts of the corpus, get their answers and place the quotes.
+    """Choose texts of the corpus, ask for the answers that the store does not hold, and place the quotes.
 
-    n_sample (int): How many texts at most.
-    recorded_only (bool): Choose among the texts that the store answers already, and ask nobody.
+    records: With `recorded`, they are read twice.
+    recorded_only (bool): Take only texts that the store answers already, and ask nobody.
+    recorded (Path): Recorded answers. Where they answer the plan about texts of the corpus, only these are taken, and
+        nobody is asked.
+    redact: Changes texts before they are sent.
+    memory (Path): Keeps what was chosen by vectors or models, so that a run that goes on chooses the same.
+    tick: Called with the number of texts settled since the last call.
+    warn: Called with what is to be known before anything is asked.
+    watch: Called with the batches under way, where the endpoint asks in batches.
     RAISES (AnswerError): `recorded_only`, and the store answers the plan for none of the texts.
-    RAISES (ServerError): An answer is missing and no endpoint is set.
+    RAISES (ServerError): There is no answer at all, and none could be had.
     """
-    records = read_units(records, plan.unit)
     if recorded_only:
-        recorded = recorded_answers((record.text for record in records), plan, store, model=model)
-        answers = choose_random(recorded, n_sample, seed=seed)
-        check_any(answers, plan)
-    else:
-        chosen = choose_random(records, n_sample, seed=seed)
-        answers = list(require_answers([record.text for record in chosen], plan, store, model=model))
-    return ground(answers, plan)
+        return take_answered(plan, records, store, sampling=sampling, model=endpoint.model)
+    found = take_recorded(recorded, plan, records, store, sampling=sampling, model=endpoint.model)
+    if found is not None:
+        return found
+    texts = list_candidates(read_units(records, plan.unit), sampling)
+    warn_of_stale(count_stale(texts, plan, store, model=endpoint.model), store, warn)
+    asker = Asker(plan, store, endpoint, redact, sampling.n_shots, tick, watch)
+    chosen = choose(texts, plan, sampling, open_memory(memory, plan, texts, sampling), asker)
+    answers = asker.ask([one.text for one in chosen])
+    if not answers and asker.stopped is not None:
+        raise asker.stopped
+    return ground(answers, plan, chosen, failed=asker.find_failed([one.text for one in chosen]), stopped=asker.stopped)
 
 
-def ground(answers: Sequence[Answer], plan: Plan) -> Annotated:
-    """Place the answers' quotes in their texts."""
+def take_answered(
+    plan: Plan, records: Iterable[Record], store: AnswerStore, *, sampling: Sampling, model: str | None = None
+) -> Annotated:
+    """A random sample of the texts that the store answers. Nobody is asked.
+
+    RAISES (AnswerError): It answers the plan for none of the texts.
+    """
+    units = read_units(records, plan.unit)
+    answered = recorded_answers((record.text for record in units), plan, store, model=model)
+    answers = choose_random(answered, sampling.n_texts, seed=sampling.seed)
+    check_any(answers, plan)
+    return ground(answers, plan, [Chosen(answer.text, RANDOM) for answer in answers], is_recorded=True)
+
+
+def take_recorded(
+    path: Path | None,
+    plan: Plan,
+    records: Iterable[Record],
+    store: AnswerStore,
+    *,
+    sampling: Sampling,
+    model: str | None = None,
+) -> Annotated | None:
+    """A sample of the corpus's texts that a file of recorded answers answers; None where there are none.
+
+    What it says of the corpus's texts by the plan's instructions is put into the store.
+    RAISES (AnswerError): The file holds no recorded answers.
+    """
+    wanted = {step.instruction for step in plan.steps}
+    said = {one.text: one for one in (read_exchange(path) if path else ()) if wanted & {*one.labels, *one.spans}}
+    found = [record for record in read_units(records, plan.unit) if record.text in said] if said else []
+    store.put_many(said[record.text] for record in found)
+    if not any(read_answer(record.text, plan, store, model=model) for record in found):
+        return None
+    uncut = plan.model_copy(update={"unit": "document"})  # The texts are sentences already where they are to be.
+    return take_answered(uncut, found, store, sampling=sampling, model=model)
+
+
+def choose(texts: Sequence[str], plan: Plan, sampling: Sampling, memory: Memory, asker: Asker) -> list[Chosen]:
+    """The texts to annotate. Where they are no random sample, a fifth is, and is held out to test on."""
+    if sampling.is_plain:
+        return pick_random(texts, sampling.n_texts, seed=sampling.seed)
+    held_out = pick_random(texts, round(TEST_SHARE * sampling.n_texts), how=HELD_OUT, seed=sampling.seed + 1)
+    rest, n = without(texts, held_out), sampling.n_texts - len(held_out)
+    if sampling.n_rounds > 1:
+        return weigh([held_out, *annotate_in_rounds(rest, n, plan, sampling, memory, asker)])
+    return weigh([held_out, recall_chosen(memory, "choice", rest, lambda: pick(rest, n, plan, sampling))])
+
+
+def open_memory(path: Path | None, plan: Plan, texts: Sequence[str], sampling: Sampling) -> Memory:
+    """What was chosen before among these texts, for this plan and by this sampling."""
+    config = sampling.config.read_text(encoding="utf8") if sampling.config else ""
+    settings = [sampling.n_texts, sampling.strategy, sampling.n_rounds, sampling.seed]
+    return Memory(path, digest(json.dumps(plan.model_dump(mode="json")), json.dumps(settings), config, *texts))
+
+
+def warn_of_stale(n_stale: int, store: AnswerStore, warn: Callable[[str], Any]) -> None:
+    if n_stale:
+        warn(
+            f"The prompts have changed: {n_stale} answers in {store.path} were asked for by earlier ones. Those about "
+            "texts that are chosen are asked for again. To keep them, stop here and use --recorded-only."
+        )
+
+
+def ground(answers: Sequence[Answer], plan: Plan, chosen: Sequence[Chosen], **outcome: Any) -> Annotated:
+    """Place the answers' quotes in their texts, and note why each text was chosen. `outcome`: of `Annotated`."""
     docs, report = make_docs(answers, plan, spacy.blank(LANGUAGE))
-    return Annotated(docs, report, sorted({answer.model for answer in answers}))
+    by_text = {one.text: one for one in chosen}
+    for doc in docs:
+        doc.user_data["chosen"] = by_text[doc.text].how
+        if by_text[doc.text].weight is not None:
+            doc.user_data["weight"] = by_text[doc.text].weight
+    return Annotated(docs, report, sorted({answer.model for answer in answers}), len(by_text), **outcome)
 
 
 def check_any(answers: Sequence[Answer], plan: Plan) -> None:
@@ -79,13 +197,38 @@ def check_any(answers: Sequence[Answer], plan: Plan) -> None:
 def hold_out(docs: Sequence[Doc], plan: Plan, test_file: Path | None, *, seed: int) -> tuple[list[Doc], list[Doc]]:
     """Answers to learn from and answers to test on; no text is among both.
 
-    test_file (Path): Recorded answers to test on. Where there are none to the plan's instructions, a fifth of `docs`.
+    test_file (Path): Recorded answers to test on. Where there are none to the plan's instructions, those that were
+        chosen to be held out; else a fifth of `docs`.
     """
     tests = answered_docs(test_file, plan) if test_file is not None else []
+    tests = tests or [doc for doc in docs if doc.user_data.get("chosen") == HELD_OUT]
     if not tests:
         return split_docs(docs, dev_share=TEST_SHARE, seed=seed + 1)
     tested = {doc.text for doc in tests}
     return [doc for doc in docs if doc.text not in tested], tests
+
+
+def write_annotated(
+    annotated: Annotated,
+    plan: Plan,
+    output: Path,
+    test_output: Path | None,
+    *,
+    test_answers: Path | None = None,
+    seed: int = 0,
+) -> tuple[int, int]:
+    """Write DocBins: answers to learn from, and where `test_output` is named, apart from them, answers to test on.
+
+    RETURNS (tuple[int, int]): How many there are of each.
+    """
+    docs, tests = annotated.docs, []
+    if test_output is not None:
+        docs, tests = hold_out(docs, plan, test_answers, seed=seed)
+        with whole(test_output) as part:
+            write_docbin(tests, part)
+    with whole(output) as part:
+        write_docbin(docs, part)
+    return len(docs), len(tests)
 
 
 def answered_docs(path: Path, plan: Plan) -> list[Doc]:

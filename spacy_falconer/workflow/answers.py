@@ -1,15 +1,23 @@
-"""Answers from either of their two files."""
+"""Answers from either of their two files, and what a store holds of them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from itertools import chain
 from pathlib import Path
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_falconer.corpus.docbin import GroundingReport, make_docs, read_docbin
+from spacy_falconer.corpus.read import read_units
+from spacy_falconer.errors import AnswerError
+from spacy_falconer.llm.batch import OpenBatch, cancel_batches, find_open_batches
 from spacy_falconer.llm.exchange import read_exchange
+from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
+from spacy_falconer.types import Record
+from spacy_falconer.workflow.endpoint import run_to_end
 
 
 def read_answers(path: Path, plan: Plan, nlp: Language) -> tuple[list[Doc], GroundingReport]:
@@ -23,3 +31,54 @@ def read_answers(path: Path, plan: Plan, nlp: Language) -> tuple[list[Doc], Grou
             report.count(doc.spans["sc"])
         return docs, report
     return make_docs(read_exchange(path), plan, nlp)
+
+
+def forget(
+    store: Path,
+    *,
+    records: Iterable[Record] | None = None,
+    ids: Collection[str] = (),
+    model: str | None = None,
+    instruction: str | None = None,
+) -> int:
+    """Delete the answers that fit all that is named: about texts of a corpus or their sentences, of a model, to an instruction.
+
+    ids: Of the corpus, only the texts with these.
+    RETURNS (int): How many answers there were.
+    RAISES (AnswerError): Nothing is named; or ids without a corpus, or one that it does not have.
+    """
+    if ids and records is None:
+        raise AnswerError(f"The id {next(iter(ids))!r} names a text of no corpus. Name the corpus by --texts.")
+    texts = None if records is None else _list_texts(records, ids)
+    with AnswerStore(store) as opened:
+        return opened.delete(texts=texts, model=model, instruction=instruction)
+
+
+def ask_failed_again(store: Path) -> None:
+    """Forget that texts failed."""
+    with AnswerStore(store) as opened:
+        opened.forget_failures()
+
+
+def find_batches(store: Path) -> list[OpenBatch]:
+    """The batches under way, as they were last seen."""
+    with AnswerStore(store) as opened:
+        return find_open_batches(opened)
+
+
+def stop_batches(store: Path) -> None:
+    """Cancel the batches under way, and keep what they had answered by then."""
+
+    async def cancel() -> None:
+        with AnswerStore(store) as opened:
+            await cancel_batches(opened)
+
+    run_to_end(cancel())
+
+
+def _list_texts(records: Iterable[Record], ids: Collection[str]) -> list[str]:
+    found = [record for record in records if not ids or record.id in ids]
+    unknown = sorted(set(ids) - {record.id for record in found})
+    if unknown:
+        raise AnswerError(f"The corpus has no text with the id {unknown[0]!r}. Nothing was forgotten. Correct it.")
+    return [record.text for record in chain(found, read_units(found, "sentence"))]

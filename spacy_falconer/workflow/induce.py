@@ -2,35 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import spacy
 import srsly
 from spacy.language import Language
+from spacy.tokens import Doc
 
-from spacy_falconer.corpus.docbin import write_docbin
+from spacy_falconer import __version__
+from spacy_falconer.corpus.docbin import read_docbin
+from spacy_falconer.errors import ServerError
+from spacy_falconer.llm.batch import OpenBatch
 from spacy_falconer.llm.exchange import read_exchange
+from spacy_falconer.llm.forms import prompt_version
+from spacy_falconer.llm.redact import Redactor
 from spacy_falconer.llm.store import AnswerStore
-from spacy_falconer.plan import Plan, write_plan
+from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
-from spacy_falconer.workflow.annotate import annotate, hold_out
+from spacy_falconer.workflow.annotate import LANGUAGE, Annotated, annotate, write_annotated
+from spacy_falconer.workflow.choose import Sampling
+from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.evaluate import evaluate
+from spacy_falconer.workflow.files import digest, digest_file, digest_records, whole
+from spacy_falconer.workflow.journal import Journal
 from spacy_falconer.workflow.mine import MineReport, mine
 from spacy_falconer.workflow.plan import find_plan
-from spacy_falconer.workflow.train import TrainReport, train
+from spacy_falconer.workflow.train import TrainReport, find_default_config, train
+
+Progress = Callable[[str, "int | None"], AbstractContextManager[Callable[[int], Any]]]
 
 
 @dataclass(frozen=True)
 class Induced:
-    """Everything that came of a sentence. The same stands in the output folder, as files."""
+    """Everything that came of a sentence. It stands in the output folder, as files.
+
+    done_before: The steps that an earlier run had done, and this one did not do again.
+    """
 
     plan: Plan
-    nlp: Language
-    training: TrainReport
-    scores: dict[str, Any]
-    mining: MineReport
+    output: Path
+    done_before: tuple[str, ...]
+
+    @cached_property
+    def nlp(self) -> Language:
+        return spacy.load(self.output / "pipeline")
+
+    @cached_property
+    def scores(self) -> dict[str, Any]:
+        return srsly.read_json(self.output / "scores.json")
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        yield from srsly.read_jsonl(self.output / "rows.jsonl")
+
+
+@contextmanager
+def no_progress(title: str, total: int | None) -> Iterator[Callable[[int], Any]]:
+    yield lambda n_texts: None
 
 
 def induce(
@@ -38,39 +71,170 @@ def induce(
     records: Iterable[Record],
     output: Path,
     *,
+    endpoint: Endpoint | None = None,
+    planner_model: str | None = None,
+    sampling: Sampling | None = None,
     plan: Path | None = None,
     answers: Sequence[Path] = (),
-    n_sample: int = 500,
     recorded_only: bool = False,
-    model: str | None = None,
-    config: Path | None = None,
-    seed: int = 0,
+    redact: Redactor | None = None,
     quiet: bool = True,
-    tick: Callable[[int], Any] = lambda n_texts: None,
+    progress: Progress = no_progress,
+    warn: Callable[[str], Any] = lambda message: None,
+    watch: Callable[[str, Any], Any] = lambda step, result: None,
+    watch_batches: Callable[[list[OpenBatch]], Any] = lambda batches: None,
 ) -> Induced:
     """Plan, annotate, train, evaluate on answers held out, and mine the whole corpus.
 
+    It may be stopped, or killed, at any time: the same call goes on, pays for no answer twice, and does no step again
+    that is done and whose inputs are what they were. A plan.json that answers the sentence is taken as it is, edited or not.
+
+    records: Read several times; one that can be read only once is held in memory.
     output (Path): Folder for plan.json, answers.db, train.spacy, test.spacy, pipeline, scores.json and rows.jsonl.
+    endpoint, planner_model: Whom to ask. The planner is the endpoint's model where no other is named.
     plan (Path): A plan of your own, or a recorded one for this sentence.
     answers: Recorded answers to put into the store first.
-    recorded_only (bool): Learn from the texts that the store answers, and ask nobody.
+    recorded_only (bool): Learn from the texts that the store answers, and ask nobody about texts.
+    redact: Changes texts before they are sent.
+    quiet (bool): Let the training print nothing.
+    progress: Makes a progress bar of a title and a number of texts, as a context manager of its tick.
+    warn: Called with what is to be known before anything is asked.
+    watch: Called with each step that was done, and what came of it: plan (FoundPlan), annotate (Annotated), train
+        (TrainReport), evaluate (the scores), mine (MineReport).
+    watch_batches: Called with the batches under way, where the endpoint asks in batches.
     RAISES (FalconerError): With the remedy. Answers that were got before it stay in the store.
     """
+    records = list(records) if iter(records) is records else records
+    endpoint, sampling = endpoint or Endpoint(), sampling or Sampling()
     output.mkdir(parents=True, exist_ok=True)
-    chosen = find_plan(sentence, plan)
-    write_plan(chosen, output / "plan.json")
-    records = list(records)
-    with AnswerStore(output / "answers.db") as store:
-        for path in answers:
-            store.put_many(read_exchange(path))
-        options = {"n_sample": n_sample, "recorded_only": recorded_only, "model": model, "seed": seed}
-        docs = annotate(chosen, records, store, **options).docs
-    docs, test_docs = hold_out(docs, chosen, None, seed=seed)
-    write_docbin(docs, output / "train.spacy")
-    write_docbin(test_docs, output / "test.spacy")
-    nlp, training = train(chosen, docs, config=config, seed=seed, quiet=quiet)
-    nlp.to_disk(output / "pipeline")
-    scores = evaluate(nlp, test_docs)
-    srsly.write_json(output / "scores.json", scores)
-    mining = mine(nlp, records, output / "rows.jsonl", tick=tick)
-    return Induced(chosen, nlp, training, scores, mining)
+    planner = replace(endpoint, model=planner_model or endpoint.model)
+    found = find_plan(
+        sentence, output / "plan.json", endpoint=planner, known=plan, records=records, store=output / "answers.db",
+        redact=redact, seed=sampling.seed,
+    )  # fmt: skip
+    watch("plan", found)
+    settings = {"recorded_only": recorded_only, "redact": redact, "warn": warn, "watch": watch_batches}
+    run = _Run(found.plan, records, output, endpoint, sampling, settings, quiet, progress, watch)
+    run.import_answers(answers)
+    for step in (run.annotate, run.train, run.evaluate, run.mine):
+        step()
+    return Induced(found.plan, output, tuple(run.done_before))
+
+
+@dataclass
+class _Run:
+    """The steps after the plan. Each is done where what it reads has changed, or its outputs are not there."""
+
+    plan: Plan
+    records: Iterable[Record]
+    output: Path
+    endpoint: Endpoint
+    sampling: Sampling
+    settings: dict[str, Any]
+    quiet: bool
+    progress: Progress
+    watch: Callable[[str, Any], Any]
+    done_before: list[str] = field(default_factory=list)
+
+    def import_answers(self, paths: Sequence[Path]) -> None:
+        with AnswerStore(self.output / "answers.db") as store:
+            for path in paths:
+                store.put_many(read_exchange(path))
+
+    def annotate(self) -> None:
+        self._do("annotate", ("train.spacy", "test.spacy"), self._annotate, self._digest_question)
+
+    def train(self) -> None:
+        self._do("train", ("pipeline",), self._train, self._digest_training)
+
+    def evaluate(self) -> None:
+        self._do("evaluate", ("scores.json",), self._evaluate, self._digest_evaluation)
+
+    def mine(self) -> None:
+        self._do("mine", ("rows.jsonl",), self._mine, self._digest_mining)
+
+    def _do(self, step: str, outputs: Sequence[str], work: Callable[[], Any], digest_read: Callable[[], str]) -> None:
+        journal = Journal(self.output / "done.json")
+        if journal.is_done(step, digest_read(), [self.output / name for name in outputs]):
+            self.done_before.append(step)
+            return
+        self.watch(step, work())
+        journal.note(step, digest_read())
+
+    def _annotate(self) -> Annotated:
+        with AnswerStore(self.output / "answers.db") as store:
+            with self.progress("Annotating", self.sampling.n_texts) as tick:
+                annotated = annotate(
+                    self.plan, self.records, store, sampling=self.sampling, endpoint=self.endpoint, tick=tick,
+                    memory=self.output / "chosen.json", **self.settings,
+                )  # fmt: skip
+        write_annotated(
+            annotated, self.plan, self.output / "train.spacy", self.output / "test.spacy", seed=self.sampling.seed
+        )
+        if annotated.stopped is not None:
+            self.watch("annotate", annotated)
+            raise explain_stop(annotated.stopped, annotated)
+        return annotated
+
+    def _train(self) -> TrainReport:
+        docs = self._read_docs("train.spacy")
+        nlp, report = train(self.plan, docs, config=self.sampling.config, seed=self.sampling.seed, quiet=self.quiet)
+        with whole(self.output / "pipeline") as part:
+            nlp.to_disk(part)
+        return report
+
+    def _evaluate(self) -> dict[str, Any]:
+        scores = evaluate(self._nlp, self._read_docs("test.spacy"))
+        with whole(self.output / "scores.json") as part:
+            srsly.write_json(part, scores)
+        return scores
+
+    def _mine(self) -> MineReport:
+        with self.progress("Mining", self._corpus[1]) as tick:
+            return mine(self._nlp, self.records, self.output / "rows.jsonl", tick=tick)
+
+    @cached_property
+    def _nlp(self) -> Language:
+        return spacy.load(self.output / "pipeline")
+
+    @cached_property
+    def _corpus(self) -> tuple[str, int]:
+        return digest_records(self.records)
+
+    def _digest_question(self) -> str:
+        """Of all that decides which answers are learned from; how many the store has says whether there are new ones."""
+        with AnswerStore(self.output / "answers.db") as store:
+            n_answers = len(store)
+        redact = self.settings["redact"]
+        asked = [self.endpoint.model, self.settings["recorded_only"], redact.name if redact else None, n_answers]
+        sampling = {**asdict(self.sampling), "config": digest_file(self.sampling.config)}
+        return digest(self._plan_json, self._corpus[0], json.dumps([asked, sampling]), prompt_version(), __version__)
+
+    def _digest_training(self) -> str:
+        files = [digest_file(path) for path in (self.output / "train.spacy", self._config)]
+        return digest(self._plan_json, *files, str(self.sampling.seed), __version__)
+
+    def _digest_evaluation(self) -> str:
+        return digest(self._digest_training(), digest_file(self.output / "test.spacy"))
+
+    def _digest_mining(self) -> str:
+        return digest(self._digest_training(), self._corpus[0])
+
+    @property
+    def _config(self) -> Path:
+        return self.sampling.config or find_default_config()
+
+    @property
+    def _plan_json(self) -> str:
+        return json.dumps(self.plan.model_dump(mode="json"))
+
+    def _read_docs(self, name: str) -> list[Doc]:
+        return read_docbin(self.output / name, spacy.blank(LANGUAGE))
+
+
+def explain_stop(stopped: ServerError, annotated: Annotated) -> ServerError:
+    """The error that stopped the annotation, with what may be done besides."""
+    return type(stopped)(
+        f"{stopped} {len(annotated.docs)} of {annotated.n_chosen} texts are answered; to go on with these "
+        "alone, use --recorded-only."
+    )

@@ -1,34 +1,153 @@
-"""From a sentence to a plan."""
+"""From a sentence to a plan: a person's, a recorded one, the one of an earlier run, or a language model's."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import srsly
 
-from spacy_falconer.errors import ServerError
-from spacy_falconer.plan import Plan, read_plan
+from spacy_falconer.corpus.choose import choose_random
+from spacy_falconer.errors import PlanError, ServerError, UnsupportedPlanError
+from spacy_falconer.llm.chat import Chat
+from spacy_falconer.llm.planner import MAX_TEXTS, make_plan
+from spacy_falconer.llm.redact import Redactor
+from spacy_falconer.llm.store import AnswerStore
+from spacy_falconer.plan import Plan, read_plan, write_plan
+from spacy_falconer.types import Record
+from spacy_falconer.workflow.endpoint import Endpoint, run_to_end
+from spacy_falconer.workflow.files import whole
 
-NO_ENDPOINT = (
-    "Set OPENAI_BASE_URL and OPENAI_API_KEY to ask a language model for a plan, or give a plan file of your own."
-)
+N_LEADING = 1000  # Texts at the corpus's beginning, among which those that the planner sees are chosen.
 
 
-def find_plan(sentence: str, known: Path | None) -> Plan:
-    """The plan for a sentence: a person's own file as it is, a recorded one if it was made for this sentence.
+@dataclass(frozen=True)
+class FoundPlan:
+    """A plan and where it came from: "own", "recorded", "kept" (of an earlier run) or "asked". `model` made it."""
 
-    known (Path): A plan file. One with a "model" beside its "plan" is a recorded answer to one sentence.
-    RAISES (PlanError): The file holds no plan that can be run.
+    plan: Plan
+    origin: str
+    model: str | None = None
+
+
+def find_plan(
+    sentence: str,
+    output: Path,
+    *,
+    endpoint: Endpoint,
+    known: Path | None = None,
+    records: Iterable[Record] = (),
+    store: Path | None = None,
+    redact: Redactor | None = None,
+    seed: int = 0,
+) -> FoundPlan:
+    """The plan for a sentence, written to `output`. A language model is asked only where nothing else answers it.
+
+    output (Path): Where it answers the sentence already, it is taken as it is, edited or not.
+    known (Path): A plan file: a person's own is taken as it is; one with a "model" beside its "plan" is a recorded
+        answer to one sentence, and taken for that alone.
+    records: The corpus. The beginnings of a few texts are shown to the planner.
+    store (Path): An answer store that keeps the planner's replies, so that none is paid for twice.
+    RAISES (PlanError): A file holds no plan that can be run, or the planner made none.
+    RAISES (UnsupportedPlanError): Two primitives cannot answer the sentence. The message is the planner's reason.
     RAISES (ServerError): There is no plan for this sentence, and no endpoint to ask.
     """
-    if known is None:
-        raise ServerError(f"There is no plan for the sentence {sentence!r}. {NO_ENDPOINT}")
-    plan = read_plan(known)
-    if recorded_by(known) and normalize(plan.instruction) != normalize(sentence):
-        raise ServerError(
-            f"The recorded plan {str(known)!r} answers the sentence {plan.instruction!r}, not {sentence!r}. {NO_ENDPOINT}"
-        )
-    return plan
+    found = _find_known(sentence, known) or _find_kept(sentence, output)
+    if found is None:
+        texts = choose_texts(records, redact=redact, seed=seed)
+        found = FoundPlan(ask_plan(sentence, texts, endpoint, store), "asked", endpoint.model_name)
+    if found.origin != "kept":
+        with whole(output) as part:
+            write_plan(found.plan, part)
+    return found
+
+
+def ask_plan(sentence: str, texts: Sequence[str], endpoint: Endpoint, store: Path | None) -> Plan:
+    """A language model's plan. The same question with the same store is paid for once; a refused reply is no answer.
+
+    RAISES (PlanError, ServerError): As `find_plan`.
+    """
+
+    async def ask() -> Plan:
+        async with endpoint.open_chat() as chat:
+            if store is None:
+                return await make_plan(sentence, texts, chat)
+            with AnswerStore(store) as opened:
+                return await _ask_once(sentence, texts, chat, opened)
+
+    try:
+        return run_to_end(ask())
+    except UnsupportedPlanError as error:
+        raise UnsupportedPlanError(
+            f"The sentence {sentence!r} cannot be planned, says the planner: {error} Nothing more was spent. "
+            "Put it in other words."
+        ) from None
+    except ServerError as error:
+        raise type(error)(
+            f"There is no plan for the sentence {sentence!r} yet. {error} Or give one by --plan."
+        ) from None
+
+
+async def _ask_once(sentence: str, texts: Sequence[str], chat: Chat, store: AnswerStore) -> Plan:
+    try:
+        return await make_plan(sentence, texts, _KeptChat(chat, store, sentence))
+    except UnsupportedPlanError:
+        raise
+    except PlanError:
+        store.drop_replies(sentence)
+        raise
+
+
+@dataclass(frozen=True)
+class _Kept:
+    content: str
+
+
+@dataclass(frozen=True)
+class _KeptChat:
+    """Asks what the store does not know yet."""
+
+    chat: Chat
+    store: AnswerStore
+    sentence: str
+
+    async def ask(
+        self, messages: list[dict[str, str]], *, schema: dict[str, Any] | None = None, step: str = ""
+    ) -> _Kept:
+        request = json.dumps([self.chat.model, messages])
+        content = self.store.find_reply(request)
+        if content is None:
+            content = (await self.chat.ask(messages, schema=schema, step=step)).content
+            self.store.keep_reply(self.sentence, request, content)
+        return _Kept(content)
+
+
+def choose_texts(records: Iterable[Record], *, redact: Redactor | None, seed: int) -> list[str]:
+    """A few texts of the corpus, as the planner may see them."""
+    chosen = choose_random(islice(records, N_LEADING), MAX_TEXTS, seed=seed)
+    return [record.text if redact is None else redact.apply(record.text).text for record in chosen]
+
+
+def _find_known(sentence: str, path: Path | None) -> FoundPlan | None:
+    """A given plan, unless it is a recorded answer to another sentence."""
+    if path is None:
+        return None
+    plan, model = read_plan(path), recorded_by(path)
+    if model is None:
+        return FoundPlan(plan, "own")
+    return FoundPlan(plan, "recorded", model) if is_same(plan.instruction, sentence) else None
+
+
+def _find_kept(sentence: str, path: Path) -> FoundPlan | None:
+    """The plan of an earlier run, if it was made for this sentence."""
+    if not path.exists():
+        return None
+    plan = read_plan(path)
+    return FoundPlan(plan, "kept") if is_same(plan.instruction, sentence) else None
 
 
 def recorded_by(path: Path) -> str | None:
@@ -42,6 +161,11 @@ def read_sentence(value: str) -> str:
     path = Path(value)
     is_file = len(value) < 1000 and "\n" not in value and path.is_file()
     return (path.read_text(encoding="utf8") if is_file else value).strip()
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two sentences differ in white space and capitals alone."""
+    return normalize(one) == normalize(other)
 
 
 def normalize(sentence: str) -> str:

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from spacy_falconer.cli import options
+from spacy_falconer.cli.screen import plain_errors
+
+
+def estimate_cli(
+    # fmt: off
+    plan: Path = typer.Argument(..., help="The plan, as a .json file", exists=True, dir_okay=False),
+    corpus: Path = options.CORPUS,
+    sample: options.Sample = 500,
+    store: Path | None = typer.Option(
+        None, "--store", help="Answers that are not to be paid for again", exists=True, dir_okay=False
+    ),
+    model: options.Model = None,
+    batch: options.Batch = False,
+    redact: options.Redact = None,
+    choose: options.Choose = "random",
+    rounds: options.Rounds = 1,
+    few_shot: options.FewShot = 0,
+    text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
+    id_field: options.IdField = "id",
+    seed: options.Seed = 0,
+    # fmt: on
+):
+    """What annotate would take with the same options: requests, tokens, price and one prompt. Nothing is sent.
+
+    Example: falconer estimate plan.json reviews.jsonl --sample 500 --store answers.db
+    """
+    from spacy_falconer.plan import read_plan
+    from spacy_falconer.workflow.bill import format_estimate
+    from spacy_falconer.workflow.corpus_file import CorpusFile
+    from spacy_falconer.workflow.estimate import estimate
+
+    with plain_errors():
+        found = estimate(
+            read_plan(plan), CorpusFile(corpus, text_field, id_field), store,
+            sampling=options.make_sampling(sample, choose, rounds, few_shot, seed, None),
+            endpoint=options.make_endpoint(model, is_batch=batch), redact=options.find_redactor(redact),
+        )  # fmt: skip
+    print(format_estimate(found))

@@ -1,0 +1,99 @@
+"""Options that several commands share, and what they come to. Each is described here once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spacy_falconer.llm.ledger import Ledger
+from spacy_falconer.workflow.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from spacy_falconer.llm.redact import Redactor
+    from spacy_falconer.workflow.choose import Sampling
+
+MAX_IN_FLIGHT = Endpoint.max_in_flight
+
+CORPUS = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True)
+TextField = Annotated[list[str], typer.Option("--text-field", help="Column of the text; several are joined")]
+IdField = Annotated[str, typer.Option("--id-field", help="Column of the text's id")]
+Sample = Annotated[int, typer.Option("--sample", "-n", help="How many texts to answer at most", min=1)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables, errors only")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Training config, such as configs/cpu.cfg", exists=True, dir_okay=False),
+]
+RecordedOnly = Annotated[
+    bool, typer.Option("--recorded-only", help="Take only texts that the store answers already, and ask nobody")
+]
+
+Model = Annotated[
+    str | None,
+    typer.Option("--model", help="The language model; of answers in the store, only its own count then"),
+]
+PlannerModel = Annotated[str | None, typer.Option("--planner-model", help="The language model that plans")]
+MaxInFlight = Annotated[int, typer.Option("--max-in-flight", help="Most requests at a time", min=1)]
+RequestsPerMinute = Annotated[int | None, typer.Option("--requests-per-minute", help="No faster than this", min=1)]
+TokensPerMinute = Annotated[int | None, typer.Option("--tokens-per-minute", help="No faster than this", min=1)]
+Batch = Annotated[
+    bool, typer.Option("--batch", help="Ask by the provider's Batch API: at half the price, and within a day")
+]
+Redact = Annotated[
+    str | None,
+    typer.Option(
+        "--redact", metavar="MODULE:FUNCTION", help="A function of yours that changes texts before they are sent"
+    ),
+]
+Choose = Annotated[
+    str, typer.Option("--choose", help="Which texts to answer: random, diverse (spread out) or balanced (rare labels)")
+]
+Rounds = Annotated[
+    int,
+    typer.Option(
+        "--rounds", help="Annotate in so many rounds; each takes what the last one's model is unsure of", min=1
+    ),
+]
+FewShot = Annotated[int, typer.Option("--few-shot", help="Earlier answers to show with each text", min=0)]
+
+
+def parse_dollars(value: str) -> float | None:
+    """US dollars; nothing where nothing is said, as a project's variables do."""
+    return float(value) if value.strip() else None
+
+
+def parse_count(value: str) -> int | None:
+    return int(value) if value.strip() else None
+
+
+MaxCost = Annotated[
+    float | None,
+    typer.Option("--max-cost", parser=parse_dollars, metavar="USD", help="Send nothing more once this is spent"),
+]
+MaxRequests = Annotated[
+    int | None,
+    typer.Option("--max-requests", parser=parse_count, metavar="N", help="Send nothing more after so many requests"),
+]
+
+
+def make_endpoint(
+    model: str | None, *, max_cost: float | None = None, max_requests: int | None = None, **pace: int | None
+) -> Endpoint:
+    """How the language model is asked. `pace` has the fields of Endpoint by their names."""
+    return Endpoint(model=model or None, ledger=Ledger(max_cost, max_requests), **pace)
+
+
+def make_sampling(n_texts: int, strategy: str, n_rounds: int, n_shots: int, seed: int, config: Path | None) -> Sampling:
+    from spacy_falconer.workflow.choose import Sampling
+
+    return Sampling(
+        n_texts=n_texts, strategy=strategy, n_rounds=n_rounds, n_shots=n_shots, seed=seed, config=config
+    )  # fmt: skip
+
+
+def find_redactor(name: str | None) -> Redactor | None:
+    from spacy_falconer.llm.redact import load_redactor
+
+    return load_redactor(name) if name else None

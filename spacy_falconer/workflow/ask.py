@@ -1,0 +1,90 @@
+"""Answers to chosen texts: those that the store holds, and a language model's to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spacy_falconer.errors import ServerError
+from spacy_falconer.llm.annotate import recorded_answers
+from spacy_falconer.llm.ask import ask_answers
+from spacy_falconer.llm.batch import OpenBatch, ask_in_batch
+from spacy_falconer.llm.redact import Redactor
+from spacy_falconer.llm.store import AnswerStore
+from spacy_falconer.plan import Plan
+from spacy_falconer.types import Answer
+from spacy_falconer.workflow.endpoint import Endpoint, run_to_end
+
+N_EXAMPLES_FROM = 4  # Texts answered for each example that is shown, where none are answered yet.
+
+
+@dataclass
+class Asker:
+    """Gets a plan's answers about texts, as often as it is called. What stops it is kept in `stopped`, not raised.
+
+    n_shots: How many answers to show with each text, of those about the texts that were asked first.
+    tick: Called with the number of texts settled since the last call.
+    watch: Called with the batches under way, where the endpoint asks in batches.
+    stopped: Why nothing more is asked: the budget, or the endpoint. What was answered before is in the store.
+    """
+
+    plan: Plan
+    store: AnswerStore
+    endpoint: Endpoint
+    redact: Redactor | None = None
+    n_shots: int = 0
+    tick: Callable[[int], Any] = lambda n_texts: None
+    watch: Callable[[list[OpenBatch]], Any] = lambda batches: None
+    stopped: ServerError | None = None
+    _settled: set[str] = field(default_factory=set)
+    _examples: list[Answer] = field(default_factory=list)
+
+    def ask(self, texts: Sequence[str]) -> list[Answer]:
+        """The answers to the texts, each text once. It is short of those that failed, or came after the stop."""
+        left = [text for text in dict.fromkeys(texts) if text not in self._settled]
+        if len(self._examples) < self.n_shots:
+            first = left[: N_EXAMPLES_FROM * self.n_shots]
+            self._settle(first)
+            self._examples = choose_examples(self.read(first), self.n_shots)
+            left = left[len(first) :]
+        self._settle(left)
+        return self.read(texts)
+
+    def read(self, texts: Sequence[str]) -> list[Answer]:
+        """What the store holds, nobody asked."""
+        return list(recorded_answers(texts, self.plan, self.store, model=self.endpoint.model))
+
+    def find_failed(self, texts: Sequence[str]) -> dict[str, str]:
+        """Texts that the language model has no answers to, with the reason."""
+        answered = {answer.text for answer in self.read(texts)}
+        unanswered = [text for text in dict.fromkeys(texts) if text not in answered]
+        return self.store.failures(unanswered, model=self.endpoint.model_name)
+
+    def _settle(self, texts: Sequence[str]) -> None:
+        if not texts or self.stopped is not None:
+            return
+        try:
+            run_to_end(self._ask(texts))
+        except ServerError as error:
+            self.stopped = error
+        self._settled.update(texts)
+
+    async def _ask(self, texts: Sequence[str]) -> None:
+        settings = {"tick": self.tick, "examples": self._examples, "accept": self.endpoint.model, "redact": self.redact}
+        with AnswerStore(self.store.path) as own:  # A connection belongs to its thread.
+            if self.endpoint.is_batch:
+                name, ledger = self.endpoint.model_name, self.endpoint.ledger
+                await ask_in_batch(texts, self.plan, name, own, ledger=ledger, watch=self.watch, **settings)
+                return
+            async with self.endpoint.open_chat() as chat:
+                await ask_answers(texts, self.plan, chat, own, **settings)
+
+
+def choose_examples(answers: Sequence[Answer], n: int) -> list[Answer]:
+    """Those in which most of the instructions are answered with something; of equal ones the shortest texts."""
+    return sorted(answers, key=lambda answer: (-_count_hits(answer), len(answer.text)))[:n]
+
+
+def _count_hits(answer: Answer) -> int:
+    return sum(answer.labels.values()) + sum(bool(quotes) for quotes in answer.spans.values())

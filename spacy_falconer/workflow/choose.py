@@ -1,0 +1,112 @@
+"""Which texts of a corpus to annotate, and how many texts each chosen one stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spacy_falconer.corpus.choose import choose_balanced, choose_diverse, choose_random, combine_rounds
+from spacy_falconer.errors import CorpusError
+from spacy_falconer.plan import Plan
+from spacy_falconer.types import Record
+from spacy_falconer.workflow.embed import embed
+from spacy_falconer.workflow.files import digest
+from spacy_falconer.workflow.memory import Memory
+
+N_CANDIDATES = 5000  # Texts, chosen at random, among which the others are chosen by vectors or by a model's scores.
+TEST_SHARE = 0.2
+RANDOM, DIVERSE, BALANCED, UNCERTAIN, HELD_OUT = "random", "diverse", "balanced", "uncertain", "held-out"
+STRATEGIES = (RANDOM, DIVERSE, BALANCED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How many texts are annotated, and which.
+
+    strategy (str): "random"; "diverse", spread over the encoder's vectors; or "balanced", more of those that look
+        likely for each instruction.
+    n_rounds (int): With several, each but the first takes the texts that the model of the last one is least sure of.
+    n_shots (int): Earlier answers to show with each text.
+    config (Path): Training config, whose encoder reads the candidates and by which the rounds train.
+    RAISES (CorpusError): There is no such strategy.
+    """
+
+    n_texts: int = 500
+    strategy: str = RANDOM
+    n_rounds: int = 1
+    n_shots: int = 0
+    seed: int = 0
+    config: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.strategy not in STRATEGIES:
+            known = ", ".join(STRATEGIES)
+            raise CorpusError(f"The strategy of --choose is {self.strategy!r}; expected one of {known}. Name one.")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the texts are a random sample, for which nothing has to be read."""
+        return self.strategy == RANDOM and self.n_rounds == 1
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A text to annotate.
+
+    how: Its strategy, or "held-out": at random, to test on.
+    weight: How many of the texts that it was chosen from it stands for; None where nobody can tell.
+    """
+
+    text: str
+    how: str
+    weight: float | None = 1.0
+
+
+def list_candidates(records: Iterable[Record], sampling: Sampling) -> list[str]:
+    """A random part of the corpus, each text once: the sample itself, or what it is chosen from."""
+    n = sampling.n_texts if sampling.is_plain else max(N_CANDIDATES, sampling.n_texts)
+    return list(dict.fromkeys(record.text for record in choose_random(records, n, seed=sampling.seed)))
+
+
+def pick_random(texts: Sequence[str], n: int, *, how: str = RANDOM, seed: int) -> list[Chosen]:
+    picked = choose_random(texts, n, seed=seed)
+    return [Chosen(text, how, len(texts) / len(picked)) for text in picked]
+
+
+def pick(texts: Sequence[str], n: int, plan: Plan, sampling: Sampling) -> list[Chosen]:
+    """At most `n` of the texts, by the strategy, in their order."""
+    if sampling.strategy == RANDOM or n >= len(texts):
+        return pick_random(texts, n, seed=sampling.seed)
+    vectors = embed(texts, config=sampling.config)
+    if sampling.strategy == DIVERSE:
+        return [Chosen(texts[i], DIVERSE, None) for i in choose_diverse(vectors, n, seed=sampling.seed)]
+    wanted = embed([step.instruction for step in plan.steps if step.for_each is None], config=sampling.config)
+    places, weights = choose_balanced(vectors @ wanted.T, n, seed=sampling.seed, vectors=vectors)
+    return [Chosen(texts[i], BALANCED, float(weight)) for i, weight in zip(places, weights, strict=True)]
+
+
+def without(texts: Sequence[str], chosen: Iterable[Chosen]) -> list[str]:
+    """Those that were not chosen yet."""
+    taken = {one.text for one in chosen}
+    return [text for text in texts if text not in taken]
+
+
+def recall_chosen(
+    memory: Memory, name: str, texts: Sequence[str], choose: Callable[[], Sequence[Chosen]]
+) -> list[Chosen]:
+    """A choice among texts, or the same one as before."""
+    kept = memory.recall(name, lambda: [[digest(one.text), one.how, one.weight] for one in choose()])
+    by_digest = {digest(text): text for text in texts}
+    return [Chosen(by_digest[key], how, weight) for key, how, weight in kept]
+
+
+def weigh(rounds: Sequence[Sequence[Chosen]]) -> list[Chosen]:
+    """The texts of all rounds, weighted for what the first one was chosen from; without weights where one has none."""
+    if any(one.weight is None for part in rounds for one in part):
+        return [replace(one, weight=None) for part in rounds for one in part]
+    weights = combine_rounds([[one.weight for one in part] for part in rounds])
+    return [
+        replace(one, weight=float(weight))
+        for part, combined in zip(rounds, weights, strict=True) for one, weight in zip(part, combined, strict=True)
+    ]  # fmt: skip

@@ -1,0 +1,58 @@
+"""Which language model is asked, how fast, and what it may cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from spacy_falconer.llm.chat import Chat
+from spacy_falconer.llm.ledger import Ledger, default_model
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """How a language model is asked. Where it is, and the key, say OPENAI_BASE_URL and OPENAI_API_KEY at each call.
+
+    model (str): Its name. Where one is given, only its own answers in a store count; else anyone's do, and what is
+        missing is asked of the default model.
+    max_in_flight (int): Most requests at a time.
+    requests_per_minute, tokens_per_minute (int): No faster than this.
+    is_batch (bool): By the provider's Batch API: at half the price, and within a day.
+    ledger (Ledger): Counts what is sent, and stops at its limits.
+    """
+
+    model: str | None = None
+    max_in_flight: int = 16
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    is_batch: bool = False
+    ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def model_name(self) -> str:
+        return self.model or default_model()
+
+    def open_chat(self) -> Chat:
+        """For one event loop. Nothing is sent yet."""
+        return Chat(
+            self.model_name,
+            max_in_flight=self.max_in_flight,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+            ledger=self.ledger,
+        )
+
+
+def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine, also where an event loop runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()

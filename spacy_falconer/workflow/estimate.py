@@ -1,0 +1,58 @@
+"""What annotating will take, before anything is sent."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from spacy_falconer.corpus.read import read_units
+from spacy_falconer.llm import estimate as llm
+from spacy_falconer.llm.annotate import recorded_answers
+from spacy_falconer.llm.batch import PRICE_SHARE
+from spacy_falconer.llm.redact import Redactor
+from spacy_falconer.llm.store import AnswerStore
+from spacy_falconer.plan import Plan
+from spacy_falconer.types import Record
+from spacy_falconer.workflow.ask import choose_examples
+from spacy_falconer.workflow.choose import Sampling, list_candidates, pick_random
+from spacy_falconer.workflow.endpoint import Endpoint
+
+
+def estimate(
+    plan: Plan,
+    records: Iterable[Record],
+    store: Path | None,
+    *,
+    sampling: Sampling,
+    endpoint: Endpoint,
+    redact: Redactor | None = None,
+) -> llm.Estimate:
+    """What `annotate` with the same arguments will take. Nothing is sent.
+
+    Texts that are not to be a random sample are taken for one: the others are chosen when they are annotated.
+
+    store (Path): Answers in it are not paid for again. None where there is no store yet.
+    """
+    if store is None:
+        with tempfile.TemporaryDirectory() as folder:
+            empty = Path(folder) / "answers.db"
+            return estimate(plan, records, empty, sampling=sampling, endpoint=endpoint, redact=redact)
+    candidates = list_candidates(read_units(records, plan.unit), sampling)
+    texts = [one.text for one in pick_random(candidates, sampling.n_texts, seed=sampling.seed)]
+    with AnswerStore(store) as opened:
+        answered = recorded_answers(texts, plan, opened, model=endpoint.model) if sampling.n_shots else ()
+        found = llm.estimate(
+            texts, plan, model=endpoint.model_name, store=opened, seed=sampling.seed, accept=endpoint.model,
+            examples=choose_examples(list(answered), sampling.n_shots), redact=redact,
+        )  # fmt: skip
+    return _halve(found) if endpoint.is_batch else found
+
+
+def _halve(found: llm.Estimate) -> llm.Estimate:
+    """Batches cost less."""
+    cost = found.cost_usd
+    if cost is None:
+        return found
+    return replace(found, cost_usd=llm.Range(*(PRICE_SHARE * part for part in (cost.low, cost.expected, cost.high))))

@@ -1,0 +1,52 @@
+"""Files that are whole or not there, and short names for what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spacy_falconer.types import Record
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file, or a folder: it takes its place when it is whole, and then only."""
+    part = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove(part)
+    yield part
+    if part.is_dir():
+        _remove(path)
+    os.replace(part, path)
+
+
+def digest(*parts: str) -> str:
+    """The same for the same content, on every machine."""
+    lengths = [str(len(part)) for part in parts]
+    return hashlib.sha256("\0".join([*lengths, *parts]).encode("utf8", "surrogatepass")).hexdigest()
+
+
+def digest_file(path: Path | None) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None else ""
+
+
+def digest_records(records: Iterable[Record]) -> tuple[str, int]:
+    """Of a whole corpus, in one pass; and how many records it has."""
+    total, n_records = hashlib.sha256(), 0
+    for record in records:
+        n_records += 1
+        line = json.dumps([record.id, record.text, dict(record.fields)], sort_keys=True, default=str)
+        total.update(line.encode("utf8", "surrogatepass"))
+    return total.hexdigest(), n_records
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

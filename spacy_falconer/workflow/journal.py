@@ -1,0 +1,34 @@
+"""What was done in an output folder, and from what: a run that goes on does not do it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import srsly
+
+from spacy_falconer.workflow.files import whole
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A file of the steps that were finished, each with a digest of all that it read."""
+
+    path: Path
+
+    def is_done(self, step: str, read: str, outputs: Iterable[Path]) -> bool:
+        """Whether the step was finished with what it would read now, and its outputs are still there."""
+        return self._load().get(step) == read and all(output.exists() for output in outputs)
+
+    def note(self, step: str, read: str) -> None:
+        steps = {**self._load(), step: read}
+        with whole(self.path) as part:
+            srsly.write_json(part, steps)
+
+    def _load(self) -> dict[str, str]:
+        try:
+            found = srsly.read_json(self.path)
+        except ValueError:  # It is absent, or not ours: then nothing is known to be done.
+            return {}
+        return found if isinstance(found, dict) else {}
