@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Literal
 
@@ -47,6 +47,7 @@ def build_metamodel_v1(
             "get_vector": get_vector,
             "predict_vectors": predict_vectors,
             "n_instructions": count_instructions,
+            "load_head": load_head,
         },
     )
 
@@ -84,7 +85,7 @@ class HeadShim(PyTorchShim):
         self.cfg = saved["config"]
         state = torch.load(BytesIO(saved["state"]), map_location=get_torch_default_device(), weights_only=True)
         if state:
-            self.build(torch.empty_like(state["instructions"]))
+            self.build(torch.empty(state["instructions"].shape))  # Float32, whatever was saved.
             self._model.load_state_dict(state)
         return self
 
@@ -116,6 +117,11 @@ def add_vector(model: Model, vector: FloatsXd) -> None:
 def get_vector(model: Model, index: int) -> FloatsXd:
     """An instruction's vector as it was learned, shape (D,)."""
     return torch2xp(model.get_ref("head").shims[0]._model.instructions[index].detach())
+
+
+def load_head(model: Model, state: Mapping[str, torch.Tensor]) -> None:
+    """Take over the weights of a head that was trained elsewhere. The instructions' vectors stay."""
+    model.get_ref("head").shims[0]._model.head.load_state_dict(state)
 
 
 def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[FloatsXd, Callable]:

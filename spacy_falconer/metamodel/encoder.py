@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,15 @@ def build_transformer_model_v1(
     tokenizer_config: dict[str, Any] = {"use_fast": True},  # noqa: B006 (spaCy fills configs from these)
     transformer_config: dict[str, Any] = {},  # noqa: B006
     mixed_precision: bool = False,
+    freeze_words: bool = False,
     grad_scaler_config: dict[str, Any] = {},  # noqa: B006
 ) -> Model[list[Doc], FullTransformerBatch]:
     """Read texts with a Hugging Face encoder, in one window where the text fits, else in overlapping ones.
 
     name (str): A Hugging Face name or a folder.
     mixed_precision (bool): Train in half precision: on a GPU, and on a CPU that multiplies bfloat16 itself.
+    freeze_words (bool): Leave the embeddings of the vocabulary as they are. Training is faster, and words that the
+        answers lack stay where they are beside those that they hold.
     max_pieces (int): Window length in pieces, special pieces included; at most what the encoder can read.
     overlap (int): Pieces that neighbouring windows share; a token in both gets the mean of its vectors.
     """
@@ -56,6 +60,7 @@ def build_transformer_model_v1(
         tokenizer_config=dict(tokenizer_config),
         transformer_config=dict(transformer_config),
         mixed_precision=mixed_precision,
+        freeze_words=freeze_words,
         grad_scaler_config=dict(grad_scaler_config),
     )
 
@@ -71,7 +76,7 @@ def build_tok2vec_transformer_v1(
 class PieceTransformer(TransformerModel):
     """spacy-transformers' model with windows cut by pieces in place of spans of tokens."""
 
-    def __init__(self, name: str, *, windows: dict[str, int], **settings: Any):
+    def __init__(self, name: str, *, windows: dict[str, int], freeze_words: bool = False, **settings: Any):
         on_gpu = get_torch_default_device().type != "cpu"
         wanted = settings.pop("mixed_precision", False)
         super().__init__(name, _no_span_getter, mixed_precision=wanted and on_gpu, **settings)
@@ -83,14 +88,14 @@ class PieceTransformer(TransformerModel):
         self._func = forward
         self.init = init
         self.layers[0].attrs["convert_outputs"] = _convert_outputs
-        bf16 = wanted and not on_gpu and has_bf16()
-        self.attrs.update(windows, train_in_bf16=bf16, replace_listener_cfg=_replace_listener_cfg)
+        self.attrs.update(windows, train_in_bf16=wanted and not on_gpu, replace_listener_cfg=_replace_listener_cfg)
+        self.attrs["freeze_words"] = freeze_words
 
     def copy(self) -> PieceTransformer:
         windows = {key: self.attrs[key] for key in ("max_pieces", "overlap")}
         copied = PieceTransformer(self.attrs["name"], windows=windows)
         copied.layers[0] = copy.deepcopy(self.layers[0])
-        copied.attrs.update({key: self.attrs[key] for key in ("has_transformer", "train_in_bf16")})
+        copied.attrs.update({key: self.attrs[key] for key in ("has_transformer", "train_in_bf16", "freeze_words")})
         copied._dims = dict(self._dims)
         return copied
 
@@ -140,7 +145,10 @@ def forward(
     settings = {key: model.attrs[key] for key in ("max_pieces", "overlap")}
     windows = cut_windows(model.tokenizer, [doc.text for doc in read], **settings)
     wordpieces = pad_windows(windows, model.tokenizer)
-    with torch.autocast("cpu", torch.bfloat16, enabled=is_train and model.attrs["train_in_bf16"]):
+    if is_train:
+        model.transformer.get_input_embeddings().requires_grad_(not model.attrs["freeze_words"])
+    in_bf16 = is_train and model.attrs["train_in_bf16"] and has_bf16()  # Of this machine, not of the one that saved it.
+    with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
         output, backprop_encoder = model.layers[0](wordpieces, is_train)
     batch = make_batch(docs, windows, wordpieces, output)
 
@@ -199,6 +207,7 @@ def set_unread_tokens(docs: Sequence[Doc], batch: FullTransformerBatch) -> None:
             doc.user_data["n_unread_tokens"] = n_unread
 
 
+@cache
 def has_bf16() -> bool:
     """Whether this CPU has instructions for bfloat16; where it has not, torch's are slower than float32."""
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # Torch says it in these alone.

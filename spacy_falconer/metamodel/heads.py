@@ -78,8 +78,8 @@ class Likeness(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.middle = nn.Parameter(torch.tensor(0.25))
+        self.log_scale = nn.Parameter(torch.tensor([math.log(10.0)]))  # thinc's optimizers step no bare numbers.
+        self.middle = nn.Parameter(torch.tensor([0.25]))
 
     def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor) -> Tensor:
         means = mean_segments(tokens, lengths)  # (B, D)

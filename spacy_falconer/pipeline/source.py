@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 from spacy.language import Language
+from spacy.util import load_config
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import LISTENER
 
 OWN_ENCODER = "falconer_transformer"
+BASE = "en_falconer_sm"
+FACTORIES = ("falconer_label", "falconer_span")
+
+
+def find_base() -> Path:
+    """The pre-trained pipeline that tasks start from: the installed package, else the one beside a checkout.
+
+    RAISES (ModelError): Neither is there.
+    """
+    spec = importlib.util.find_spec(BASE)
+    folders = sorted(Path(spec.origin).parent.glob(f"{BASE}-*")) if spec and spec.origin else []
+    for folder in (*folders, Path(__file__).parents[2] / "assets" / BASE):
+        if (folder / "config.cfg").exists():
+            return folder
+    raise ModelError(
+        f"The pre-trained pipeline {BASE!r} is not installed. Install its wheel (pip install {BASE}), name another "
+        "pipeline by --source, or train an encoder of your own by --config configs/encoder.cfg."
+    )
+
+
+def find_parts(source: Path) -> list[str]:
+    """The names of a saved pipeline's encoder and falconer components, in its order.
+
+    RAISES (ModelError): It has no transformer, or no component of ours.
+    """
+    config = load_config(source / "config.cfg")
+    factories = {name: config["components"][name].get("factory") for name in config["nlp"]["pipeline"]}
+    ours = [name for name, factory in factories.items() if factory in FACTORIES]
+    encoders = {config["components"][name]["model"]["tok2vec"].get("upstream") for name in ours}
+    parts = [name for name in factories if name in encoders or name in ours]
+    if not ours or len(parts) != len(ours) + 1:
+        raise ModelError(
+            f"The pipeline {str(source)!r} ({', '.join(factories) or 'empty'}) has no falconer component with its "
+            "transformer to go on from. Give one that `falconer train` wrote, or the pre-trained one."
+        )
+    return parts
 
 
 def add_falconer(nlp: Language, source: Language) -> None:

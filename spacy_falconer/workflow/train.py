@@ -21,7 +21,9 @@ from thinc.api import Config
 from spacy_falconer.corpus.docbin import split_docs, write_docbin
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.pipeline.score import places
+from spacy_falconer.pipeline.source import find_parts
 from spacy_falconer.plan import Plan, write_plan
+from spacy_falconer.workflow.remember import remember
 from spacy_falconer.workflow.thresholds import fit_thresholds
 
 DEV_SHARE = 0.2
@@ -48,6 +50,8 @@ def train(
     plan: Plan,
     docs: Sequence[Doc],
     *,
+    source: Path | None = None,
+    replay: Sequence[Doc] = (),
     config: Path | None = None,
     overrides: dict[str, Any] | None = None,
     seed: int = 0,
@@ -56,18 +60,24 @@ def train(
     """Train a pipeline on answers and compose it with the plan.
 
     docs: Answers, as `corpus.docbin` makes them. A fifth is held out to choose the model and its thresholds.
+    source (Path): A pipeline to go on from: the pre-trained one, or that of an earlier task, whose instructions it
+        keeps. Without it, the config's encoder gets fresh heads.
+    replay: Answers to the earlier instructions, some of which are learned again. Without them, what the source itself
+        finds in `docs` stands for them.
     config (Path): A training config in place of the package's own, `configs/cpu.cfg`.
     overrides (dict): Config values by their dotted names, as `spacy train` takes them.
     RAISES (AnswerError): There are too few answers to learn from.
     """
     check_enough(docs)
     train_docs, dev_docs = split_docs(docs, dev_share=DEV_SHARE, seed=seed)
+    learned = train_docs if source is None else remember(source, plan, train_docs, replay, seed=seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = write_inputs(plan, train_docs, dev_docs, folder)
-        settings = fill_config(config, train_docs, {**paths, "system.seed": seed, **(overrides or {})})
+        paths = write_inputs(plan, learned, dev_docs, folder)
+        options = {**paths, "system.seed": seed, **(overrides or {})}
+        settings = fill_config(config, learned, options, source=source)
         nlp = run_training(settings, folder, quiet=quiet)
-    unsure = fit_thresholds(nlp, dev_docs)
+    unsure = [key for key in fit_thresholds(nlp, dev_docs) if key in plan.steps_by_id]
     compose(nlp, plan)
     return nlp, TrainReport(len(train_docs), len(dev_docs), unsure, find_silent(plan, train_docs))
 
@@ -89,12 +99,17 @@ def write_inputs(plan: Plan, train_docs: Sequence[Doc], dev_docs: Sequence[Doc],
     return {f"paths.{name}": str(path) for name, path in paths.items()}
 
 
-def fill_config(path: Path | None, docs: Sequence[Doc], overrides: dict[str, Any]) -> Config:
-    """The training config, with a schedule that fits the number of answers."""
+def fill_config(path: Path | None, docs: Sequence[Doc], overrides: dict[str, Any], *, source: Path | None) -> Config:
+    """The training config, with a schedule that fits the number of answers, and the parts of the source."""
     path = path or find_default_config()
     batch = registry.resolve({"batcher": load_config(path)["training"]["batcher"]})["batcher"]
     n_steps = count_steps(sum(1 for _ in batch(docs)))
-    return load_config(path, overrides={**schedule(n_steps), **overrides})
+    config = load_config(path, overrides={**schedule(n_steps), **overrides})
+    if source is not None:
+        parts = find_parts(source)
+        config["nlp"]["pipeline"] = parts
+        config["components"] = {name: {"source": str(source)} for name in parts}
+    return config
 
 
 def find_default_config() -> Path:

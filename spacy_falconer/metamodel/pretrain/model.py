@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from spacy_falconer.metamodel.heads import LabelHead, SpanHead
 from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch, Pieces, Task
 
-WINDOWS_AT_ONCE = 16
+WINDOWS_AT_ONCE = 32
 
 
 class Metamodel(nn.Module):

@@ -47,8 +47,8 @@ class PretrainSettings:
     cap: int = 5000
     freeze_words: bool = True
     pool: int = 64
-    max_texts: int = 18
-    max_pieces: int = 1536
+    max_texts: int = 24
+    max_pieces: int = 3072
     minutes_per_checkpoint: float = 10.0
     minutes_per_score: float = 15.0
     n_score_texts: int = 300

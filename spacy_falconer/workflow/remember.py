@@ -1,0 +1,59 @@
+"""What an earlier pipeline knows, kept while it learns something new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.instructed import InstructedPipe
+from spacy_falconer.pipeline.score import asked_keys
+from spacy_falconer.plan import Plan
+
+MOST_REPLAYED = 1.0  # Earlier answers, for each new one.
+
+
+def remember(source: Path, plan: Plan, docs: Sequence[Doc], replay: Sequence[Doc], *, seed: int) -> list[Doc]:
+    """New answers together with what must not be forgotten: earlier answers, or what the source finds in the new texts.
+
+    source (Path): The earlier pipeline. replay: Answers to its instructions, where there are some.
+    """
+    if replay:
+        n_most = round(MOST_REPLAYED * len(docs))
+        return [*docs, *Random(seed).sample(list(replay), min(len(replay), n_most))]
+    nlp = spacy.load(source)
+    old = [pipe for factory in ("falconer_label", "falconer_span") for pipe in find_components(nlp, factory)]
+    new = {step.id for step in plan.steps}
+    if not any(set(pipe.labels) - new for pipe in old):
+        return list(docs)
+    found = nlp.pipe([nlp.make_doc(doc.text) for doc in docs])
+    return [add_findings(doc.copy(), seen, old, new) for doc, seen in zip(docs, found, strict=True)]
+
+
+def add_findings(doc: Doc, seen: Doc, pipes: Sequence[InstructedPipe], new: set[str]) -> Doc:
+    """Put what the source found by its own instructions beside the answers to the new ones."""
+    for pipe in pipes:
+        keys = [key for key in pipe.labels if key not in new]
+        if "spans_key" not in pipe.cfg:
+            doc.cats = {**{key: seen.cats[key] for key in keys}, **doc.cats}
+            continue
+        group = doc.spans["sc"]
+        spans = [span for span in seen.spans[pipe.cfg["spans_key"]] if span.label_ in keys]
+        group.extend([Span(doc, span.start, span.end, label=span.label_) for span in spans])
+        group.attrs["asked"] = [*asked_keys(group), *keys]
+    return doc
+
+
+def instructions_of(nlp: Language) -> dict[str, str]:
+    """Every instruction that a pipeline holds, by its key."""
+    return {
+        key: text
+        for factory in ("falconer_label", "falconer_span")
+        for pipe in find_components(nlp, factory)
+        for key, text in pipe.cfg["instructions"].items()
+    }

@@ -1,0 +1,76 @@
+"""A pre-trained checkpoint as an ordinary spaCy pipeline, with weights in half precision."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import spacy
+from spacy.language import Language
+
+from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.pretrain.checkpoint import read_checkpoint
+from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.workflow.train import find_default_config
+
+PARTS = {"falconer_label": "label", "falconer_span": "span"}  # Component, and its head in a checkpoint.
+MAX_BYTES = 50_000_000
+
+
+def ship(checkpoint: Path, output: Path, *, meta: Mapping[str, Any]) -> None:
+    """Write a pipeline of transformer, `falconer_label` and `falconer_span`, without instructions.
+
+    checkpoint (Path): A folder that pretrain wrote.
+    meta: What `meta.json` says: name, version, description, licence, sources, performance.
+    RAISES (ModelError): No complete checkpoint, or the pipeline would be larger than what may be shipped.
+    """
+    nlp = make_pipeline(checkpoint)
+    nlp.meta.update(meta)
+    shutil.rmtree(output, ignore_errors=True)
+    nlp.to_disk(output)
+    halve(output)
+    n_bytes = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    if n_bytes > MAX_BYTES:
+        raise ModelError(
+            f"{output} has {n_bytes:,} bytes; expected at most {MAX_BYTES:,}. Pre-train a smaller encoder."
+        )
+
+
+def make_pipeline(checkpoint: Path) -> Language:
+    """The checkpoint's encoder and heads as a live pipeline, in full precision."""
+    model, tokenizer, settings = read_checkpoint(checkpoint)
+    config = spacy.util.load_config(find_default_config())["components"]["transformer"]
+    encoder, public_name = config["model"], config["model"]["name"]
+    n_pieces = min(encoder["max_pieces"], tokenizer.model_max_length)
+    encoder.update(name=str(checkpoint / "encoder"), max_pieces=n_pieces, overlap=n_pieces // 4)
+    nlp = spacy.blank("en")
+    nlp.add_pipe("transformer", config={key: value for key, value in config.items() if key != "factory"})
+    for factory in PARTS:
+        nlp.add_pipe(factory, config={"model": {"hidden_width": settings["hidden_width"]}})
+    nlp.initialize()
+    for factory, part in PARTS.items():
+        (pipe,) = find_components(nlp, factory)
+        pipe.model.attrs["load_head"](pipe.model, getattr(model, part).state_dict())
+    _forget_folder(nlp, public_name)
+    return nlp
+
+
+def halve(folder: Path) -> None:
+    """Store a saved pipeline's weights as float16; they load as float32. A pipeline that ran is never saved so."""
+    nlp = spacy.load(folder)
+    for _, pipe in nlp.components:
+        for node in pipe.model.walk() if hasattr(pipe, "model") else ():
+            for shim in node.shims:
+                if shim._model is not None:
+                    shim._model.half()
+    nlp.to_disk(folder)
+
+
+def _forget_folder(nlp: Language, name: str) -> None:
+    """Name the encoder by its public name, in the config and in the model, in place of the checkpoint's folder."""
+    nlp.get_pipe_config("transformer")["model"]["name"] = name
+    nlp.get_pipe("transformer").model.attrs["name"] = name
+    tokenizer = nlp.get_pipe("transformer").model.tokenizer
+    tokenizer.name_or_path = tokenizer.init_kwargs["name_or_path"] = name

@@ -1,0 +1,124 @@
+"""A pre-trained checkpoint as a pipeline, and tasks that start from it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import spacy
+import torch
+
+from spacy_falconer.corpus.docbin import make_docs
+from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.pretrain.checkpoint import read_model, write_checkpoint
+from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.score import places
+from spacy_falconer.plan import parse_plan
+from spacy_falconer.workflow.remember import remember
+from spacy_falconer.workflow.ship import make_pipeline, ship
+from spacy_falconer.workflow.train import train
+
+STATEMENT = "The reviewer is satisfied."
+
+
+@pytest.fixture(scope="module")
+def checkpoint(encoder_folder, tmp_path_factory):
+    torch.manual_seed(0)
+    sizes = {"hidden_width": 192, "dropout": 0.1, "encoder_dropout": 0.0}
+    model, tokenizer = read_model(encoder_folder, **sizes)
+    folder = tmp_path_factory.mktemp("run") / "best"
+    write_checkpoint(folder, model, tokenizer, sizes, None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def base(checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base") / "en_falconer_xs"
+    ship(checkpoint, folder, meta={"name": "falconer_xs", "version": "0.0.1"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def later(trained, review_plan, review_answers, tmp_path_factory, training_overrides):
+    """A second task that starts from the pipeline of a first."""
+    first = tmp_path_factory.mktemp("first")
+    trained[0].to_disk(first)
+    plan = parse_plan(
+        {"instruction": "What broke", "steps": [{"id": "defect", "op": "get_label", "instruction": "It broke."}]}
+    )
+    nlp = spacy.blank("en")
+    docs = [nlp.make_doc(f"the bad thing {'broke' if i % 2 else 'works'} {i}") for i in range(40)]
+    for i, doc in enumerate(docs):
+        doc.cats = {"defect": float(i % 2)}
+        doc.spans["sc"] = []
+        doc.spans["sc"].attrs["asked"] = []
+    overrides = {key: value for key, value in training_overrides.items() if key.startswith("training.")}
+    earlier, _ = make_docs(review_answers, review_plan, nlp)
+    return plan, docs, train(plan, docs, source=first, replay=earlier, overrides=overrides, quiet=True)
+
+
+def test_what_is_shipped_answers_at_once(base, checkpoint):
+    nlp, live = spacy.load(base), make_pipeline(checkpoint)
+    for one in (nlp, live):
+        one.get_pipe("falconer_label").add_instruction("positive", STATEMENT)
+        one.get_pipe("falconer_span").add_instruction("price", "Amounts of money.")
+    text = "i paid 7 dollars and love it"
+    assert nlp(text).cats["positive"] == pytest.approx(live(text).cats["positive"], abs=2e-3)
+
+
+def test_what_is_shipped_is_half_as_large_and_names_no_folder(base, checkpoint, tmp_path):
+    live = make_pipeline(checkpoint)
+    live.to_disk(tmp_path / "live")
+    sizes = [(folder / "transformer" / "model").stat().st_size for folder in (base, tmp_path / "live")]
+    assert sizes[0] < 0.75 * sizes[1]
+    files = [path.read_bytes() for path in base.rglob("*") if path.is_file()]
+    assert not [content for content in files if str(checkpoint).encode() in content]
+    assert json.loads((base / "meta.json").read_text())["name"] == "falconer_xs"
+
+
+def test_a_task_starts_from_what_was_shipped(base, review_plan, review_answers, training_overrides):
+    docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
+    overrides = {key: value for key, value in training_overrides.items() if key.startswith("training.")}
+    nlp, _ = train(review_plan, docs, source=base, overrides={**overrides, "training.max_steps": 20}, quiet=True)
+    assert nlp.pipe_names == ["transformer", "falconer_label", "falconer_span", "falconer_plan"]
+    assert nlp.get_pipe("falconer_label").labels == ("positive", "gift")
+
+
+def test_a_later_task_keeps_the_earlier_instructions(later, trained):
+    plan, docs, (nlp, _) = later
+    assert nlp.get_pipe("falconer_label").labels == ("positive", "gift", "defect")
+    assert nlp.get_pipe("falconer_span").labels == ("price",)
+    for text in ("i paid 7 dollars and love it 7", "the bad price broke 4"):
+        before, after = trained[0](text), nlp(text)
+        assert (after.cats["positive"] > 0.5) == (before.cats["positive"] > 0.5)
+        assert places(after.spans["sc"]) == places(before.spans["sc"])
+    assert nlp("the bad thing broke 9").cats["defect"] > 0.5 > nlp("the bad thing works 8").cats["defect"]
+
+
+def test_without_earlier_answers_the_source_is_asked(later, trained, tmp_path):
+    plan, docs, _ = later
+    trained[0].to_disk(tmp_path)
+    known = [*docs, spacy.blank("en").make_doc("i paid 7 dollars and love it")]
+    known[-1].spans["sc"] = []
+    remembered = remember(tmp_path, plan, known, [], seed=0)
+    assert set(remembered[0].cats) == {"positive", "gift", "defect"}
+    assert remembered[0].spans["sc"].attrs["asked"] == ["price"]
+    assert places(remembered[-1].spans["sc"]) == {"price": {(7, 16)}}
+    assert "positive" not in docs[0].cats
+
+
+def test_a_pipeline_without_our_components_is_no_source(tmp_path, review_plan, review_answers):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    nlp.to_disk(tmp_path)
+    docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
+    with pytest.raises(ModelError, match="sentencizer.*no falconer component"):
+        train(review_plan, docs, source=tmp_path, quiet=True)
+
+
+def test_both_components_of_what_was_shipped_have_no_instructions(base):
+    nlp = spacy.load(base)
+    assert [pipe.labels for name in ("falconer_label", "falconer_span") for pipe in find_components(nlp, name)] == [
+        (),
+        (),
+    ]
