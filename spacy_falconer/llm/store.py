@@ -238,7 +238,6 @@ class AnswerStore:
         """Forget the replies kept about a text: they lead nowhere."""
         with self._transaction():
             self._connection.execute(DROP_REPLIES, (hash_parts(text),))
-            self._connection.executemany(ADD_USAGE, usage)
 
     def usage(self, model: str) -> dict[str, Usage]:
         """What the answers of a model took so far, by kind."""
