@@ -10,12 +10,32 @@ from pathlib import Path
 
 import pytest
 
+from spacy_falconer.llm.forms import TextForm
+from spacy_falconer.llm.passages import Passage, PassageForm
 from spacy_falconer.llm.planner import plan_messages, repair_messages
+from spacy_falconer.plan import Step
+from spacy_falconer.types import Answer, CharSpan, Quote
 
 FOLDER = Path(__file__).parent / "prompts"
 SENTENCE = "Extract all prices from positive reviews"
 TEXTS = ["Paid $25 and love it.", "It broke. " * 60]
+STEPS = [
+    Step(id="positive", op="get_label", instruction="The reviewer is satisfied."),
+    Step(id="price", op="get_span", instruction="Amounts of money."),
+]
+EACH = [
+    Step(id="paid", op="get_label", instruction="The reviewer paid {span}.", for_each="price"),
+    Step(id="bought", op="get_span", instruction="What was bought for {span}.", for_each="price"),
+]
+EXAMPLE = Answer("Broke.", "m", {"The reviewer is satisfied.": False}, {"Amounts of money.": (Quote("$1"),)})
+TEXT_FORM = TextForm(TEXTS[0], STEPS, [EXAMPLE])
+PASSAGE_FORM = PassageForm(
+    "A pan for $25, a lid\nfor $25.", EACH, [Passage("price", CharSpan(start, start + 3), "$25") for start in (10, 25)]
+)
 MESSAGES = {  # by the name of the .jinja file
+    "annotate": lambda: TEXT_FORM.messages,
+    "annotate_passages": lambda: PASSAGE_FORM.messages,
+    "annotate_repair": lambda: TEXT_FORM.repair('{"positive": 1}', ["'positive' is 1. Expected true or false."]),
     "plan": lambda: plan_messages(SENTENCE, TEXTS),
     "plan_repair": lambda: repair_messages('{"plan": {}}', "The plan has no 'steps'. Add it."),
 }

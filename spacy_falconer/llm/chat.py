@@ -79,7 +79,7 @@ class Chat:
         """
 
         async def send(form: str) -> Any:
-            return await self._send(make_body(self.model, messages, schema, form), n_tokens, step)
+            return await self._send(form, make_body(self.model, messages, schema, form), n_tokens, step)
 
         n_tokens = self._count_request(messages, schema)
         completion = await (send("text") if schema is None else self._formats.send(send))
@@ -96,11 +96,12 @@ class Chat:
             return 0
         return count_message_tokens(messages) + (count_schema_tokens(schema) if schema is not None else 0)
 
-    async def _send(self, body: dict[str, Any], n_tokens: int, step: Steps) -> Any:
+    async def _send(self, form: str, body: dict[str, Any], n_tokens: int, step: Steps) -> Any:
         """Until there is a reply, or no hope of one."""
         n_failed = 0
         while True:
             async with self._limits.slot(n_tokens):
+                self._formats.check(form)
                 failure = await self._attempt(body, step)
             if not isinstance(failure, Failure):
                 return failure

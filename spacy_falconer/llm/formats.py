@@ -27,11 +27,13 @@ class FormatFinder:
 
     def __init__(self) -> None:
         self.found: str | None = None
+        self._doubted: set[str] = set()
         self._lock: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     async def send(self, send: Callable[[str], Awaitable[T]]) -> T:
         """Send a request in the format that the server takes.
 
+        send: Sends it in a format, and calls `check` at the last moment.
         RAISES (FormatError): It takes none: the request is at fault.
         """
         form = self.found or FORMATS[0]
@@ -40,6 +42,7 @@ class FormatFinder:
         except FormatError:
             if self.found == form:
                 raise
+            self._doubted.add(form)
         else:
             self.found = self.found or form
             return reply
@@ -48,18 +51,26 @@ class FormatFinder:
                 return await self._try_others(send)
         return await send(self.found)
 
+    def check(self, form: str) -> None:
+        """Do not send a request in a format that was refused while it waited.
+
+        RAISES (FormatError): It was.
+        """
+        if form in self._doubted and self.found != form:
+            raise FormatError(f"The server refuses requests in the format {form!r}.")
+
     async def _try_others(self, send: Callable[[str], Awaitable[T]]) -> T:
-        *others, last = FORMATS[1:]
-        for form in others:
+        refusal = None
+        for form in FORMATS[1:]:
             try:
                 reply = await send(form)
-            except FormatError:
-                continue
-            self.found = form
-            return reply
-        reply = await send(last)
-        self.found = last
-        return reply
+            except FormatError as error:
+                refusal = error
+            else:
+                self.found = form
+                return reply
+        self._doubted.clear()
+        raise refusal or FormatError("The server takes no format.")
 
     def _get_lock(self) -> asyncio.Lock:
         """The lock of this event loop."""
