@@ -145,6 +145,18 @@ def training_overrides(encoder_folder):
 
 
 @pytest.fixture(scope="session")
+def tiny_config(training_overrides, tmp_path_factory):
+    """The package's training config, with the tiny encoder, as a file."""
+    from spacy.util import load_config
+
+    from spacy_falconer.workflow.train import find_default_config
+
+    path = tmp_path_factory.mktemp("config") / "tiny.cfg"
+    load_config(find_default_config(), overrides=training_overrides).to_disk(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def trained(review_plan, review_answers, training_overrides):
     import spacy
 

@@ -15,6 +15,7 @@ from thinc.types import Floats1d, Floats2d
 
 from spacy_falconer.corpus.choose import choose_random, choose_uncertain, has_stopped_growing
 from spacy_falconer.corpus.docbin import make_docs
+from spacy_falconer.errors import CorpusError
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
@@ -23,7 +24,7 @@ from spacy_falconer.workflow.choose import UNCERTAIN, Chosen, Sampling, pick, pi
 from spacy_falconer.workflow.evaluate import evaluate
 from spacy_falconer.workflow.memory import Memory
 from spacy_falconer.workflow.thresholds import all_spans
-from spacy_falconer.workflow.train import train
+from spacy_falconer.workflow.train import LEAST_ANSWERS, train
 
 DEV_SHARE = 0.2  # Of the texts, chosen at random and first: the agreement is measured on these.
 N_READ = 2000  # Texts that a round's model reads, to find those of which it is least sure.
@@ -36,9 +37,11 @@ def annotate_in_rounds(
 
     RETURNS (list[list[Chosen]]): The texts by round; those of the last one are not asked about yet. Where the asker
         has to stop, no further round begins.
+    RAISES (CorpusError): A round would be too small to learn from.
     """
     n_dev = round(DEV_SHARE * n)
     sizes = [len(part) for part in numpy.array_split(numpy.arange(n - n_dev), sampling.n_rounds)]
+    check_sizes(sizes, sampling)
     dev = pick_random(texts, n_dev, seed=sampling.seed + 2)
     rest = without(texts, dev)
     rounds = [dev, recall_chosen(memory, "round 1", rest, lambda: pick(rest, sizes[0], plan, sampling))]
@@ -53,6 +56,14 @@ def annotate_in_rounds(
             break
         rounds.append(_choose_next(f"round {number}", without(texts, sum(rounds, [])), size, learned, memory))
     return rounds
+
+
+def check_sizes(sizes: Sequence[int], sampling: Sampling) -> None:
+    if min(sizes) < LEAST_ANSWERS:
+        raise CorpusError(
+            f"The {sampling.n_rounds} rounds of --sample {sampling.n_texts} have as few as {min(sizes)} texts; expected "
+            f"at least {LEAST_ANSWERS} to learn from. Take fewer rounds or more texts."
+        )
 
 
 @dataclass(frozen=True)

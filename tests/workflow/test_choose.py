@@ -1,0 +1,106 @@
+"""Texts that are chosen by vectors or by a model, and asked about in rounds."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import numpy
+import pytest
+
+from spacy_falconer.errors import BudgetError, CorpusError
+from spacy_falconer.llm.ledger import Ledger
+from spacy_falconer.llm.store import AnswerStore
+from spacy_falconer.types import Record
+from spacy_falconer.workflow import rounds
+from spacy_falconer.workflow.annotate import annotate, hold_out
+from spacy_falconer.workflow.choose import Sampling
+from spacy_falconer.workflow.embed import embed
+from spacy_falconer.workflow.endpoint import Endpoint
+from spacy_falconer.workflow.rounds import read_scores
+
+
+@pytest.fixture
+def records():
+    texts = [f"i paid {i % 10} dollars and love it {i}" if i % 3 else f"the bad price broke {i}" for i in range(150)]
+    return [Record(str(i), text) for i, text in enumerate(texts)]
+
+
+@pytest.fixture
+def run(review_plan, records, llm_server, tmp_path, tiny_config):
+    """Annotate 60 texts by some sampling; the memory is beside the store."""
+
+    def annotate_sample(max_requests=None, **settings):
+        sampling = Sampling(n_texts=60, config=tiny_config, **settings)
+        endpoint = Endpoint(ledger=Ledger(max_requests=max_requests))
+        with AnswerStore(tmp_path / "answers.db") as store:
+            return annotate(
+                review_plan, records, store, sampling=sampling, endpoint=endpoint, memory=tmp_path / "chosen.json"
+            )
+
+    return annotate_sample
+
+
+def test_like_texts_have_like_vectors_in_any_company(tiny_config):
+    texts = ["i paid 3 dollars", "", "the bad price broke", "i paid 4 dollars", "x " * 2000]
+    vectors = embed(texts, config=tiny_config)
+    assert vectors.shape == (5, 32) and numpy.allclose(numpy.linalg.norm(vectors, axis=1), 1)
+    assert vectors[0] @ vectors[3] > vectors[0] @ vectors[2]
+    assert numpy.allclose(embed(texts[2:3], config=tiny_config), vectors[2], atol=1e-5)
+
+
+@pytest.mark.parametrize("strategy", ["diverse", "balanced"])
+def test_a_fifth_is_random_and_held_out(strategy, run, review_plan, llm_server):
+    docs = run(strategy=strategy).docs
+    assert Counter(doc.user_data["chosen"] for doc in docs) == {strategy: 48, "held-out": 12}
+    assert len(llm_server.requests) == 60
+    train, test = hold_out(docs, review_plan, None, seed=0)
+    assert {doc.user_data["chosen"] for doc in test} == {"held-out"} and len(train) == 48
+
+
+def test_weights_come_to_the_corpus(run, records):
+    docs = run(strategy="balanced").docs
+    assert sum(doc.user_data["weight"] for doc in docs) == pytest.approx(len(records), rel=0.1)
+    assert "weight" not in run(strategy="diverse").docs[0].user_data
+
+
+@pytest.mark.parametrize("settings", [{"strategy": "diverse"}, {"strategy": "balanced"}, {"n_rounds": 2}])
+def test_the_same_texts_are_chosen_again_and_nothing_is_sent(settings, run, llm_server, monkeypatch):
+    first = run(**settings).docs
+    assert len(llm_server.requests) == 60
+    for work in ("spacy_falconer.workflow.choose.embed", "spacy_falconer.workflow.rounds.train"):
+        monkeypatch.setattr(work, None)  # Neither is needed any more.
+    assert [doc.text for doc in run(**settings).docs] == [doc.text for doc in first]
+    assert len(llm_server.requests) == 60
+
+
+def test_rounds_take_what_the_model_is_unsure_of(run, llm_server):
+    docs = run(n_rounds=3).docs
+    assert Counter(doc.user_data["chosen"] for doc in docs) == {"random": 23, "uncertain": 25, "held-out": 12}
+    assert len({doc.text for doc in docs}) == 60 and all(doc.user_data["weight"] > 0 for doc in docs)
+
+
+def test_rounds_end_where_the_agreement_no_longer_grows(run, llm_server, monkeypatch, tmp_path):
+    monkeypatch.setattr(rounds.Learned, "measure", lambda learned: 0.6)
+    docs = run(n_rounds=4).docs
+    decided = json.loads((tmp_path / "chosen.json").read_text())["decided"]
+    assert "round 3" in decided and decided["agreement 3"] == 0.6 and "round 4" not in decided
+    assert len(docs) == len(llm_server.requests) == 51
+
+
+def test_rounds_too_small_to_learn_from_are_refused_before_anything_is_asked(run, llm_server):
+    with pytest.raises(CorpusError, match="6 rounds of --sample 60 .* 6 texts; expected at least 8"):
+        run(n_rounds=6)
+    assert llm_server.requests == []
+
+
+def test_rounds_that_a_limit_stops_go_on(run, llm_server):
+    stopped = run(n_rounds=2, max_requests=20)
+    assert isinstance(stopped.stopped, BudgetError) and len(llm_server.requests) == 20
+    assert len(run(n_rounds=2).docs) == len(llm_server.requests) == 60
+
+
+def test_scores_of_all_instructions(trained, review_plan):
+    scores, thresholds = read_scores(trained[0], ["i paid 7 dollars and love it", "the bad price broke"])
+    assert scores.shape == (2, 3) and thresholds.shape == (3,)
+    assert scores[0, 0] > thresholds[0] > scores[1, 0] and scores[0, 2] > thresholds[2]
