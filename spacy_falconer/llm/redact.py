@@ -103,7 +103,7 @@ class Redactor:
 
     function: Takes a text. Gives it back changed, or gives the changes: (start, end, replacement) of each stretch to
         replace, in any order, not overlapping. Of a text it is found out by comparison which words were replaced, and
-        as far as a word that both texts share; changes are exact.
+        neighbours without a word between them that both texts share are one passage; changes are exact.
     name: What it is called in messages.
     """
 

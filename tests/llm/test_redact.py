@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_falconer.errors import RedactError
+from spacy_falconer.llm.ask import ask_answers
+from spacy_falconer.llm.chat import Chat, Reply
 from spacy_falconer.llm.edits import Edit, apply_edits, find_edits
 from spacy_falconer.llm.questions import make_messages
 from spacy_falconer.llm.redact import Redactor, hide_answers, load_redactor
+from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer, CharSpan, Quote
 
@@ -168,6 +174,53 @@ def test_examples_hold_none_of_the_hidden_words():
     sent = make_messages(redact("Bob left.", hide_names).text, plan.steps, [example])
     assert json.loads(sent[2]["content"]) == {"who": ["[NAME]", "[NAME]"]}
     assert not re.search("Anna|Smith|Bob|Dora", json.dumps(sent))
+
+
+class Listening(Chat):
+    """Hears what is sent. Every first reply quotes what the text does not have."""
+
+    def __init__(self):
+        super().__init__("m", max_in_flight=1)
+        self.heard = []
+
+    async def ask(self, messages, *, schema=None, step=""):
+        self.heard.append(messages)
+        is_repair = messages[-2]["role"] == "assistant" and len(messages) > 4
+        if "passages" in messages[1]["content"]:
+            n_passages = len(re.findall(r"^who \d+:", messages[1]["content"], re.MULTILINE))
+            said = {"who": [{"N": number + 1, "old": True} for number in range(n_passages)]}
+        else:
+            said = {"who": ["[NAME]"] if is_repair else ["Nobody of that name"]}
+        return Reply(json.dumps(said), "m", 1, 1, is_estimated=False)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.sampled_from(["a word ", "\u00a7Anna\u00a7 ", "and \u00a7B C\u00a7. ", "\n"]), min_size=1, max_size=30),
+    st.booleans(),
+)
+def test_no_request_holds_what_is_hidden(parts, is_long):
+    """The text, its windows, corrections, examples and passages; of a text in which all between two signs is hidden."""
+    text = (
+        "".join(parts)
+        + ("\u00a7Dora\u00a7 wrote. " + "Many a word. " * 600) * (2 if is_long else 0)
+        + "\u00a7Dora\u00a7"
+    )
+    steps = [{"id": "who", "op": "get_span", "instruction": "People."},
+             {"id": "old", "op": "get_label", "instruction": "{span} is old.", "for_each": "who"}]  # fmt: skip
+    plan, chat = parse_plan({"instruction": "People", "steps": steps}), Listening()
+    example = Answer("\u00a7Eve\u00a7 left", "m", {}, {"People.": (Quote("\u00a7Eve\u00a7", 0),)})
+    hidden = re.compile("\u00a7[^\u00a7]*\u00a7")
+    redactor = Redactor(lambda text: [(*match.span(), "[NAME]") for match in hidden.finditer(text)], "rules:hide")
+    with TemporaryDirectory() as folder, AnswerStore(Path(folder) / "answers.db") as store:
+        asyncio.run(ask_answers([text], plan, chat, store, examples=[example], redact=redactor))
+        [answer] = store.export()
+    assert not re.search("\u00a7|Anna|Dora|Eve|B C", json.dumps(chat.heard, ensure_ascii=False))
+    assert "[NAME] left" in str(chat.heard)
+    found = answer.spans["People."]
+    assert found and all(hidden.fullmatch(quote.quote) for quote in found)
+    assert all(text.startswith(quote.quote, quote.start) for quote in found)
+    assert [one.labels for one in answer.about.values()] == [{f"{quote.quote} is old.": True} for quote in found]
 
 
 @pytest.mark.parametrize(
