@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 # Words; in scripts that put no spaces between them, single characters.
 WORD = re.compile(r"[^\W\u0e00-\u1dff\u2c00-\U0010ffff]+|\w")
+N_WORDS = (1, 2, 4, 8)  # In a row, by which two texts are compared.
 MAX_CELLS = 10_000  # Of words of the one text times words of the other: more are not compared one by one.
 
 
@@ -69,10 +70,15 @@ def match_words(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]
 
 
 def _find_anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Words that each text has once, as many as stand in the same order in both."""
-    counts = Counter(old), Counter(new)
-    where = {word: j for j, word in enumerate(new) if counts[0][word] == counts[1][word] == 1}
-    return _longest_rise([(i, where[word]) for i, word in enumerate(old) if word in where])
+    """Where words begin that each text has once, as many as stand in the same order in both; several in a row count
+    where no single word does."""
+    for length in N_WORDS:
+        rows = [[tuple(words[i : i + length]) for i in range(len(words) - length + 1)] for words in (old, new)]
+        counts = Counter(rows[0]), Counter(rows[1])
+        where = {row: j for j, row in enumerate(rows[1]) if counts[0][row] == counts[1][row] == 1}
+        if where:
+            return _longest_rise([(i, where[row]) for i, row in enumerate(rows[0]) if row in where])
+    return []
 
 
 def _longest_rise(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
