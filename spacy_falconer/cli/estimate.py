@@ -39,7 +39,7 @@ def estimate_cli(
     with plain_errors():
         found = estimate(
             read_plan(plan), CorpusFile(corpus, text_field, id_field), store,
-            sampling=options.make_sampling(sample, choose, rounds, few_shot, seed, None),
+            sampling=options.make_sampling(sample, choose, rounds, few_shot, seed=seed),
             endpoint=options.make_endpoint(model, is_batch=batch), redact=options.find_redactor(redact),
         )  # fmt: skip
     print(format_estimate(found))

@@ -41,6 +41,7 @@ def induce_cli(
     rounds: options.Rounds = 1,
     few_shot: options.FewShot = 0,
     config: options.Config = None,
+    source: options.Source = None,
     text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
     id_field: options.IdField = "id",
     seed: options.Seed = 0,
@@ -63,7 +64,7 @@ def induce_cli(
             model, max_cost=max_cost, max_requests=max_requests, max_in_flight=max_in_flight, is_batch=batch,
             requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute,
         )  # fmt: skip
-        sampling = options.make_sampling(sample, choose, rounds, few_shot, seed, config)
+        sampling = options.make_sampling(sample, choose, rounds, few_shot, seed=seed, config=config, source=source)
         bar = partial(progress, quiet=quiet, note=show_cost(endpoint.ledger))
         with show_bill(endpoint.ledger, quiet=quiet):
             found = induce(

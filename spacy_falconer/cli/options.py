@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,10 @@ Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random")]
 Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Training config, such as configs/cpu.cfg", exists=True, dir_okay=False),
+]
+Source = Annotated[
+    Path | None,
+    typer.Option("--source", help="Pipeline to go on from; it keeps its instructions", exists=True, file_okay=False),
 ]
 RecordedOnly = Annotated[
     bool, typer.Option("--recorded-only", help="Take only texts that the store answers already, and ask nobody")
@@ -85,12 +89,11 @@ def make_endpoint(
     return Endpoint(model=model or None, ledger=Ledger(max_cost, max_requests), **pace)
 
 
-def make_sampling(n_texts: int, strategy: str, n_rounds: int, n_shots: int, seed: int, config: Path | None) -> Sampling:
+def make_sampling(n_texts: int, strategy: str, n_rounds: int, n_shots: int, **settings: Any) -> Sampling:
+    """Which texts are annotated. `settings` has further fields of Sampling by their names."""
     from spacy_falconer.workflow.choose import Sampling
 
-    return Sampling(
-        n_texts=n_texts, strategy=strategy, n_rounds=n_rounds, n_shots=n_shots, seed=seed, config=config
-    )  # fmt: skip
+    return Sampling(n_texts=n_texts, strategy=strategy, n_rounds=n_rounds, n_shots=n_shots, **settings)
 
 
 def find_redactor(name: str | None) -> Redactor | None:

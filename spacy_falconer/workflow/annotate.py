@@ -161,7 +161,7 @@ def choose(texts: Sequence[str], plan: Plan, sampling: Sampling, memory: Memory,
 def open_memory(path: Path | None, plan: Plan, texts: Sequence[str], sampling: Sampling) -> Memory:
     """What was chosen before among these texts, for this plan and by this sampling."""
     config = sampling.config.read_text(encoding="utf8") if sampling.config else ""
-    settings = [sampling.n_texts, sampling.strategy, sampling.n_rounds, sampling.seed]
+    settings = [sampling.n_texts, sampling.strategy, sampling.n_rounds, sampling.seed, str(sampling.source)]
     return Memory(path, digest(json.dumps(plan.model_dump(mode="json")), json.dumps(settings), config, *texts))
 
 

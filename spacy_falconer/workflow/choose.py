@@ -6,13 +6,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import spacy
+from thinc.types import Floats2d
+
 from spacy_falconer.corpus.choose import choose_balanced, choose_diverse, choose_random, combine_rounds
 from spacy_falconer.errors import CorpusError
+from spacy_falconer.pipeline.callbacks import add_instructions
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.embed import embed
 from spacy_falconer.workflow.files import digest
 from spacy_falconer.workflow.memory import Memory
+from spacy_falconer.workflow.scores import read_scores
 
 N_CANDIDATES = 5000  # Texts, chosen at random, among which the others are chosen by vectors or by a model's scores.
 TEST_SHARE = 0.2
@@ -29,6 +34,7 @@ class Sampling:
     n_rounds (int): With several, each but the first takes the texts that the model of the last one is least sure of.
     n_shots (int): Earlier answers to show with each text.
     config (Path): Training config, whose encoder reads the candidates and by which the rounds train.
+    source (Path): A pipeline to go on from, such as the pre-trained one. It says what looks likely, untrained.
     RAISES (CorpusError): There is no such strategy.
     """
 
@@ -38,6 +44,7 @@ class Sampling:
     n_shots: int = 0
     seed: int = 0
     config: Path | None = None
+    source: Path | None = None
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
@@ -81,9 +88,22 @@ def pick(texts: Sequence[str], n: int, plan: Plan, sampling: Sampling) -> list[C
     vectors = embed(texts, config=sampling.config)
     if sampling.strategy == DIVERSE:
         return [Chosen(texts[i], DIVERSE, None) for i in choose_diverse(vectors, n, seed=sampling.seed)]
-    wanted = embed([step.instruction for step in plan.steps if step.for_each is None], config=sampling.config)
-    places, weights = choose_balanced(vectors @ wanted.T, n, seed=sampling.seed, vectors=vectors)
+    scores = score_likely(texts, vectors, plan, sampling)
+    places, weights = choose_balanced(scores, n, seed=sampling.seed, vectors=vectors)
     return [Chosen(texts[i], BALANCED, float(weight)) for i, weight in zip(places, weights, strict=True)]
+
+
+def score_likely(texts: Sequence[str], vectors: Floats2d, plan: Plan, sampling: Sampling) -> Floats2d:
+    """How likely each step looks true of each text before anything is learned, shape (n_texts, K).
+
+    The source's scores, where there is one; else how near the texts' vectors are to the instructions'.
+    """
+    if sampling.source is None:
+        steps = [step.instruction for step in plan.steps if step.for_each is None]
+        return vectors @ embed(steps, config=sampling.config).T
+    nlp = spacy.load(sampling.source)
+    add_instructions(nlp, plan)
+    return read_scores(nlp, texts, plan)[0]
 
 
 def without(texts: Sequence[str], chosen: Iterable[Chosen]) -> list[str]:

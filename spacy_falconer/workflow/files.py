@@ -35,6 +35,12 @@ def digest_file(path: Path | None) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None else ""
 
 
+def digest_folder(path: Path | None) -> str:
+    """Of all its files and their names."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path is not None else []
+    return digest(*(part for file in files for part in (str(file.relative_to(path)), digest_file(file))))
+
+
 def digest_records(records: Iterable[Record]) -> tuple[str, int]:
     """Of a whole corpus, in one pass; and how many records it has."""
     total, n_records = hashlib.sha256(), 0

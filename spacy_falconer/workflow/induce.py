@@ -29,7 +29,7 @@ from spacy_falconer.workflow.annotate import LANGUAGE, Annotated, annotate, writ
 from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.evaluate import evaluate
-from spacy_falconer.workflow.files import digest, digest_file, digest_records, whole
+from spacy_falconer.workflow.files import digest, digest_file, digest_folder, digest_records, whole
 from spacy_falconer.workflow.journal import Journal
 from spacy_falconer.workflow.mine import MineReport, mine
 from spacy_falconer.workflow.plan import find_plan
@@ -178,7 +178,10 @@ class _Run:
 
     def _train(self) -> TrainReport:
         docs = self._read_docs("train.spacy")
-        nlp, report = train(self.plan, docs, config=self.sampling.config, seed=self.sampling.seed, quiet=self.quiet)
+        nlp, report = train(
+            self.plan, docs, source=self.sampling.source, config=self.sampling.config, seed=self.sampling.seed,
+            quiet=self.quiet,
+        )  # fmt: skip
         with whole(self.output / "pipeline") as part:
             nlp.to_disk(part)
         return report
@@ -207,12 +210,13 @@ class _Run:
             n_answers = len(store)
         redact = self.settings["redact"]
         asked = [self.endpoint.model, self.settings["recorded_only"], redact.name if redact else None, n_answers]
-        sampling = {**asdict(self.sampling), "config": digest_file(self.sampling.config)}
+        sampling = {**asdict(self.sampling), "config": digest_file(self._config), "source": str(self.sampling.source)}
         return digest(self._plan_json, self._corpus[0], json.dumps([asked, sampling]), prompt_version(), __version__)
 
     def _digest_training(self) -> str:
         files = [digest_file(path) for path in (self.output / "train.spacy", self._config)]
-        return digest(self._plan_json, *files, str(self.sampling.seed), __version__)
+        source = digest_folder(self.sampling.source)
+        return digest(self._plan_json, *files, source, str(self.sampling.seed), __version__)
 
     def _digest_evaluation(self) -> str:
         return digest(self._digest_training(), digest_file(self.output / "test.spacy"))

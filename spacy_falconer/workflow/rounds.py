@@ -11,19 +11,17 @@ import numpy
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
-from thinc.types import Floats1d, Floats2d
 
 from spacy_falconer.corpus.choose import choose_random, choose_uncertain, has_stopped_growing
 from spacy_falconer.corpus.docbin import make_docs
 from spacy_falconer.errors import CorpusError
-from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 from spacy_falconer.workflow.ask import Asker
 from spacy_falconer.workflow.choose import UNCERTAIN, Chosen, Sampling, pick, pick_random, recall_chosen, without
 from spacy_falconer.workflow.evaluate import evaluate
 from spacy_falconer.workflow.memory import Memory
-from spacy_falconer.workflow.thresholds import all_spans
+from spacy_falconer.workflow.scores import read_scores
 from spacy_falconer.workflow.train import LEAST_ANSWERS, train
 
 DEV_SHARE = 0.2  # Of the texts, chosen at random and first: the agreement is measured on these.
@@ -78,7 +76,14 @@ class Learned:
     @cached_property
     def nlp(self) -> Language:
         docs = self._make_docs(answer for answer in self.answers if answer.text not in self.dev_texts)
-        return train(self.plan, docs, config=self.sampling.config, seed=self.sampling.seed, quiet=True)[0]
+        return train(
+            self.plan,
+            docs,
+            source=self.sampling.source,
+            config=self.sampling.config,
+            seed=self.sampling.seed,
+            quiet=True,
+        )[0]
 
     def measure(self) -> float:
         """Agreement on the texts that were not learned from: mean F1 of both primitives, 0 to 1."""
@@ -89,33 +94,13 @@ class Learned:
     def pick_uncertain(self, texts: Sequence[str], n: int) -> list[Chosen]:
         """At most `n` of the texts, more of those that are near an instruction's threshold."""
         read = choose_random(texts, max(n, N_READ), seed=self.sampling.seed)
-        scores, thresholds = read_scores(self.nlp, read)
+        scores, thresholds = read_scores(self.nlp, read, self.plan)
         places, weights = choose_uncertain(scores, n, seed=self.sampling.seed, thresholds=thresholds)
         share = len(texts) / max(1, len(read))
         return [Chosen(read[i], UNCERTAIN, float(weight) * share) for i, weight in zip(places, weights, strict=True)]
 
     def _make_docs(self, answers: Iterable[Answer]) -> list[Doc]:
         return make_docs(answers, self.plan, spacy.blank("en"))[0]
-
-
-def read_scores(nlp: Language, texts: Sequence[str]) -> tuple[Floats2d, Floats1d]:
-    """Each instruction's score of each text, for passages the best one's, shape (n_texts, K); and the thresholds, (K,)."""
-    labels, spans = (find_components(nlp, name) for name in ("falconer_label", "falconer_span"))
-    thresholds = [pipe.threshold_of(key) for pipe in [*labels, *spans] for key in pipe.labels]
-    plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
-    with all_spans(nlp), nlp.select_pipes(disable=plans):
-        rows = [
-            [doc.cats[key] for pipe in labels for key in pipe.labels]
-            + [best_score(doc, key, pipe.cfg["spans_key"]) for pipe in spans for key in pipe.labels]
-            for doc in nlp.pipe(texts)
-        ]
-    return numpy.array(rows), numpy.array(thresholds)
-
-
-def best_score(doc: Doc, key: str, spans_key: str) -> float:
-    group = doc.spans[spans_key]
-    scores = zip(group, group.attrs["scores"], strict=True)
-    return max((float(score) for span, score in scores if span.label_ == key), default=0.0)
 
 
 def _choose_next(name: str, texts: Sequence[str], size: int, learned: Learned, memory: Memory) -> list[Chosen]:

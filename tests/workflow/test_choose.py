@@ -12,12 +12,12 @@ from spacy_falconer.errors import BudgetError, CorpusError
 from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.types import Record
-from spacy_falconer.workflow import rounds
+from spacy_falconer.workflow import choose, rounds
 from spacy_falconer.workflow.annotate import annotate, hold_out
 from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.embed import embed
 from spacy_falconer.workflow.endpoint import Endpoint
-from spacy_falconer.workflow.rounds import read_scores
+from spacy_falconer.workflow.scores import read_scores
 
 
 @pytest.fixture
@@ -100,7 +100,20 @@ def test_rounds_that_a_limit_stops_go_on(run, llm_server):
     assert len(run(n_rounds=2).docs) == len(llm_server.requests) == 60
 
 
-def test_scores_of_all_instructions(trained, review_plan):
-    scores, thresholds = read_scores(trained[0], ["i paid 7 dollars and love it", "the bad price broke"])
+def test_scores_of_a_plans_steps(trained, review_plan):
+    scores, thresholds = read_scores(trained[0], ["i paid 7 dollars and love it", "the bad price broke"], review_plan)
     assert scores.shape == (2, 3) and thresholds.shape == (3,)
     assert scores[0, 0] > thresholds[0] > scores[1, 0] and scores[0, 2] > thresholds[2]
+    one = review_plan.model_copy(update={"steps": review_plan.steps[:1]})
+    assert read_scores(trained[0], ["i love it"], one)[0].shape == (1, 1)
+
+
+def test_a_source_says_what_looks_likely(run, trained, tmp_path, monkeypatch):
+    trained[0].to_disk(tmp_path / "source")
+    seen = []
+    monkeypatch.setattr(
+        choose, "choose_balanced", lambda scores, n, **_: (seen.append(scores), range(n), [1.0] * n)[1:]
+    )
+    run(strategy="balanced", source=tmp_path / "source")
+    positive = seen[0][:, 0]
+    assert positive.max() > 0.9 and positive.min() < 0.1  # As it was taught; two vectors are never so sure.

@@ -1,0 +1,40 @@
+"""How sure a pipeline is of a plan's instructions about texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy
+from spacy.language import Language
+from spacy.tokens import Doc
+from thinc.types import Floats1d, Floats2d
+
+from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.plan import Plan
+from spacy_falconer.workflow.thresholds import all_spans
+
+
+def read_scores(nlp: Language, texts: Sequence[str], plan: Plan) -> tuple[Floats2d, Floats1d]:
+    """Each step's score of each text, for passages the best one's, shape (n_texts, K); and the steps' thresholds, (K,).
+
+    Steps that run for each passage are left out.
+    """
+    wanted = {step.id for step in plan.steps if step.for_each is None}
+    labels, spans = (
+        [(pipe, key) for pipe in find_components(nlp, name) for key in pipe.labels if key in wanted]
+        for name in ("falconer_label", "falconer_span")
+    )
+    thresholds = [pipe.threshold_of(key) for pipe, key in [*labels, *spans]]
+    plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
+    with all_spans(nlp), nlp.select_pipes(disable=plans):
+        rows = [
+            [doc.cats[key] for _, key in labels] + [_best_score(doc, key, pipe.cfg["spans_key"]) for pipe, key in spans]
+            for doc in nlp.pipe(texts)
+        ]
+    return numpy.array(rows), numpy.array(thresholds)
+
+
+def _best_score(doc: Doc, key: str, spans_key: str) -> float:
+    group = doc.spans[spans_key]
+    scores = zip(group, group.attrs["scores"], strict=True)
+    return max((float(score) for span, score in scores if span.label_ == key), default=0.0)

@@ -1,0 +1,154 @@
+"""From a sentence and an empty folder to mined rows, by asking a language model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import spacy
+import srsly
+from server import KEY
+from spacy.util import load_config
+
+from spacy_falconer.errors import BudgetError, UnsupportedPlanError
+from spacy_falconer.llm.exchange import write_exchange
+from spacy_falconer.llm.ledger import Ledger
+from spacy_falconer.plan import read_plan
+from spacy_falconer.types import Record
+from spacy_falconer.workflow.choose import Sampling
+from spacy_falconer.workflow.endpoint import Endpoint
+from spacy_falconer.workflow.induce import induce
+
+SENTENCE = 'prices over $25, "new"'
+FILES = {"plan.json", "answers.db", "train.spacy", "test.spacy", "pipeline", "scores.json", "rows.jsonl"}
+
+
+@pytest.fixture(scope="session")
+def quick_config(tiny_config, tmp_path_factory):
+    """A training that learns nothing, for what is not about learning."""
+    path = tmp_path_factory.mktemp("quick") / "quick.cfg"
+    steps = {"training.max_steps": 4, "training.eval_frequency": 2}
+    load_config(tiny_config, overrides=steps).to_disk(path)
+    return path
+
+
+@pytest.fixture
+def run(review_answers, tiny_config, quick_config, tmp_path):
+    """Induce from 40 texts; what was done, by step."""
+
+    def run_it(sentence=SENTENCE, max_requests=None, n_texts=40, records=None, learn=False, **settings):
+        records = records or [Record(str(i), one.text) for i, one in enumerate(review_answers)]
+        done = {}
+        endpoint = Endpoint(ledger=Ledger(max_requests=max_requests))
+        run_it.done = done
+        found = induce(
+            sentence, records, tmp_path / "out", sampling=Sampling(n_texts=n_texts, config=tiny_config if learn else quick_config),
+            endpoint=endpoint, watch=done.__setitem__, **settings,
+        )  # fmt: skip
+        return found, done
+
+    return run_it
+
+
+def times(folder):
+    return {
+        path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and "answers.db" not in path.name
+    }
+
+
+def test_from_a_sentence_to_rows_and_not_twice(run, llm_server, tmp_path):
+    found, done = run(learn=True)
+    assert list(done) == ["plan", "annotate", "train", "evaluate", "mine"] and found.done_before == ()
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES
+    assert (len(llm_server.planned), len(llm_server.annotated)) == (1, 40)
+    assert read_plan(tmp_path / "out" / "plan.json").instruction == SENTENCE
+    rows = list(found.rows())
+    assert rows and all(row["spans"]["price"] for row in rows) and found.scores["n_texts"] == 8
+    assert spacy.load(tmp_path / "out" / "pipeline")("i paid 7 dollars and love it")._.mined["spans"]["price"]
+
+    before = times(tmp_path / "out")
+    again, done = run(learn=True)
+    assert len(llm_server.requests) == 41 and list(done) == ["plan"]
+    assert again.done_before == ("annotate", "train", "evaluate", "mine") and times(tmp_path / "out") == before
+
+
+def test_a_limit_stops_it_and_another_run_goes_on(run, llm_server, tmp_path):
+    with pytest.raises(BudgetError, match="10 of 10 requests.*9 of 40 texts are answered.*--recorded-only"):
+        run(max_requests=10)
+    assert run.done["annotate"].stopped is not None and "train" not in run.done
+    found, done = run()
+    assert len(llm_server.requests) == 41 and "mine" in done
+
+
+def test_what_is_answered_will_do_where_nobody_is_to_be_asked(run, llm_server):
+    with pytest.raises(BudgetError):
+        run(max_requests=31)
+    found, done = run(recorded_only=True)
+    assert len(done["annotate"].docs) == 30 and len(llm_server.requests) == 31 and "mine" in done
+
+
+def test_only_what_has_changed_is_done_again(run, llm_server, tmp_path, review_answers):
+    run()
+    (tmp_path / "out" / "scores.json").unlink()
+    assert list(run()[1]) == ["plan", "evaluate"]
+    starred = [Record(str(i), one.text, {"stars": 5}) for i, one in enumerate(review_answers)]
+    assert list(run(records=starred)[1]) == ["plan", "annotate", "mine"]  # The answers are the same.
+    assert len(llm_server.requests) == 41
+
+
+def test_more_texts_cost_what_they_add(run, llm_server):
+    run(n_texts=30)
+    assert len(llm_server.requests) == 31
+    _, done = run(n_texts=40)
+    assert len(llm_server.requests) == 41 and "train" in done
+
+
+def test_another_sentence_is_planned_anew(run, llm_server):
+    run()
+    found, _ = run("Something else")
+    assert found.plan.instruction == "Something else" and len(llm_server.planned) == 2
+    assert len(llm_server.annotated) == 40  # The planner asks the same of the texts.
+
+
+def test_what_cannot_be_planned_costs_one_request(run, llm_server):
+    with pytest.raises(UnsupportedPlanError, match="A count"):
+        run("How many?")
+    assert len(llm_server.requests) == 1
+
+
+def test_recorded_answers_are_not_asked_for(run, llm_server, review_answers, review_plan, tmp_path):
+    write_exchange(review_answers, tmp_path / "answers.jsonl")
+    srsly.write_json(tmp_path / "plan.json", review_plan.model_dump(mode="json"))
+    found, done = run(plan=tmp_path / "plan.json", answers=[tmp_path / "answers.jsonl"])
+    assert llm_server.requests == [] and done["annotate"].models == ["a model"] and "mine" in done
+
+
+def test_records_that_can_be_read_only_once(run, llm_server, review_answers):
+    records = (Record(str(i), one.text) for i, one in enumerate(review_answers))
+    assert run(records=records)[1]["mine"].n_texts == 40
+
+
+def test_no_key_stays(run, llm_server, tmp_path):
+    run()
+    assert llm_server.keys == {KEY}
+    assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("mark", ["answers.db", "pipeline"])
+def test_a_run_that_was_killed_goes_on(mark, run, llm_server, tmp_path, review_answers, quick_config):
+    """Killed as soon as a file is there; what was asked before is not asked again."""
+    out, corpus = tmp_path / "out", tmp_path / "corpus.jsonl"
+    srsly.write_jsonl(corpus, [{"id": str(i), "text": one.text} for i, one in enumerate(review_answers)])
+    command = [
+        sys.executable, "-m", "spacy_falconer", "induce", SENTENCE, corpus, "--output", out, "--config", quick_config,
+        "--sample", "40", "--max-in-flight", "2", "--quiet",
+    ]  # fmt: skip
+    process = subprocess.Popen(list(map(str, command)), env={**os.environ, **llm_server.environment})
+    while not (out / mark).exists() and process.poll() is None:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert run()[1]["mine"].n_texts == 40 and 41 <= len(llm_server.requests) <= 41 + 3
