@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from spacy_falconer.errors import ServerError
 from spacy_falconer.llm.forms import prompt_version
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
@@ -23,24 +22,6 @@ def recorded_answers(
         answer = read_answer(text, plan, store, model=model, version=version)
         if answer is not None:
             yield answer
-
-
-def require_answers(
-    texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None
-) -> Iterator[Answer]:
-    """The answers to all of the texts.
-
-    RAISES (ServerError): The store does not answer one of them.
-    """
-    for text in texts:
-        answer = read_answer(text, plan, store, model=model)
-        if answer is None:
-            raise ServerError(
-                f"The store {str(store.path)!r} holds no answers to the plan's instructions about {text[:60]!r}, "
-                "and there is no language model to ask. Set OPENAI_BASE_URL and OPENAI_API_KEY to an OpenAI-compatible "
-                "endpoint; or import recorded answers (`answers import`) and use --recorded-only."
-            )
-        yield answer
 
 
 def read_answer(

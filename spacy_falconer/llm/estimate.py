@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import cycle
 from statistics import fmean
 
 from spacy_falconer.llm.forms import Form, TextForm, prompt_version
 from spacy_falconer.llm.ledger import Price, find_price
-from spacy_falconer.llm.passages import Passage, PassageForm, ask_each, find_passages, passage_steps
+from spacy_falconer.llm.passages import NUMBER, Passage, PassageForm, ask_each, find_passages, passage_steps
 from spacy_falconer.llm.questions import asked_steps
 from spacy_falconer.llm.redact import Redacted, Redactor, hide_answers
 from spacy_falconer.llm.rows import Question, Value
@@ -23,9 +25,9 @@ from spacy_falconer.plan import Plan, Step
 from spacy_falconer.types import Answer, CharSpan, Quote
 
 MAX_TEXTS = 500  # That are looked at; more are drawn from, and scaled up.
-N_DOUBTED = 5  # Requests' worth of doubt whether what earlier answers took holds for these.
+N_DOUBTED = 2  # Requests' worth of doubt whether what earlier answers took holds for these.
 N_KNOWN = 20  # Requests after which it does.
-N_BRACES, N_NUMBER = 2, 6  # Tokens of a reply: around an object, and of a passage's number.
+N_REPLIES = 200  # That are made up to know how long they are.
 _USUAL_QUOTES = (Quote("a few words"),)  # Of a text, where the store has no answers to go by.
 # The least and most, as parts of what is expected, before and after N_KNOWN requests.
 SPREADS = {
@@ -120,16 +122,17 @@ class _Survey:
     examples: tuple[Answer, ...]
     accept: str | None
     redact: Redactor | None
+    _means: dict[tuple[str, ...], float] = field(default_factory=dict)
 
     def guess(self, text: str) -> _Guess:
         sent = Redacted(text, ()) if self.redact is None else self.redact.apply(text)
-        text_forms = list(self._list_text_forms(text, sent))
         passage_forms, share = self._list_passage_forms(text, sent)
-        weighted = [(form, 1.0) for form in text_forms] + [(form, share) for form in passage_forms]
+        weighted = [(form, 1.0) for form in self._list_text_forms(text, sent)]
+        weighted += [(form, share) for form in passage_forms]
         return _Guess(
             sum(weight for _, weight in weighted),
             sum(weight * count_form(form) for form, weight in weighted),
-            sum(weight * self._count_reply(form, len(text_forms)) for form, weight in weighted),
+            sum(weight * self._count_reply(form) for form, weight in weighted),
             weighted[0][0] if weighted else None,
         )
 
@@ -169,13 +172,23 @@ class _Survey:
         own = {step.id: self.store.values(step.op, step.instruction) for step in steps}
         return {step.id: own[step.id] or self.store.values(step.op) or [_usual(step)] for step in steps}
 
-    @cached_property
-    def _reply_tokens(self) -> dict[str, float]:
-        """How long the answer to each step is, with its name."""
-        return {
-            step.id: count_tokens(f'"{step.id}": , ') + fmean(_count_value(value) for value in self._known[step.id])
-            for step in self.plan.steps
-        }
+    def _count_reply(self, form: Form) -> float:
+        """The tokens of a reply, the same for a window as for a whole text."""
+        if not isinstance(form, PassageForm):
+            return self._mean_tokens(tuple(step.id for step in form.steps))
+        sources = Counter(passage.source for passage in form.passages)
+        own = {one: [NUMBER, *(step.id for step in form.steps if step.for_each == one)] for one in sources}
+        return sum(
+            count_tokens(f'{{"{one}": [], ') + n * self._mean_tokens(tuple(own[one])) for one, n in sources.items()
+        )
+
+    def _mean_tokens(self, keys: tuple[str, ...]) -> float:
+        """How long an object with answers to steps is in JSON, made up of answers that there are."""
+        if keys not in self._means:
+            known = {key: cycle([1] if key == NUMBER else self._known[key]) for key in keys}
+            rows = [{key: _show(next(values)) for key, values in known.items()} for _ in range(N_REPLIES)]
+            self._means[keys] = fmean(count_tokens(json.dumps(row, ensure_ascii=False)) for row in rows)
+        return self._means[keys]
 
     @cached_property
     def _chance_of_passages(self) -> float:
@@ -197,18 +210,9 @@ class _Survey:
             passages += [Passage(source, place, sent.text[place.start : place.end]) for place in places]
         return passages
 
-    def _count_reply(self, form: Form, n_windows: int) -> float:
-        """The tokens of a reply. What a long text holds is spread over its windows."""
-        if isinstance(form, PassageForm):
-            own = {source: sum(self._reply_tokens[step.id] for step in form.steps if step.for_each == source)
-                   for source in {passage.source for passage in form.passages}}  # fmt: skip
-            return N_BRACES + sum(own[passage.source] + N_BRACES + N_NUMBER for passage in form.passages)
-        return N_BRACES + sum(self._reply_tokens[step.id] for step in form.steps) / n_windows
 
-
-def _count_value(value: Value) -> int:
-    shown = value if isinstance(value, bool) else [quote.quote for quote in value]
-    return count_tokens(json.dumps(shown, ensure_ascii=False))
+def _show(value: Value | int) -> bool | int | list[str]:
+    return [quote.quote for quote in value] if isinstance(value, tuple) else value
 
 
 def _usual(step: Step) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from spacy_falconer.types import Answer, CharSpan, Quote
@@ -54,8 +54,8 @@ def answer_rows(answer: Answer, version: str | None = None) -> Iterator[Row]:
                 yield from _rows_about(place, one, model, asked)
 
 
-def gather(rows: Iterable[Row], text: str) -> Answer:
-    """Rows about one text, each question once, as one answer."""
+def gather(rows: Iterable[Row], text: str, people: Sequence[Row] = ()) -> Answer:
+    """Rows about one text, each question once, as one answer; beside it what people said, to compare with."""
     rows = list(rows)
     about: dict[CharSpan, list[Row]] = {}
     for row in rows:
@@ -64,7 +64,7 @@ def gather(rows: Iterable[Row], text: str) -> Answer:
     model = rows[0].model if rows else ""
     maps = _gather_maps(row for row in rows if row.question.place is None)
     passages = {place: Answer(text, model, *_gather_maps(said)) for place, said in sorted(about.items())}
-    return Answer(text, model, *maps, about=passages)
+    return Answer(text, model, *maps, gather(people, text) if people else None, passages)
 
 
 def choose(rows: Iterable[Row], *, model: str | None = None, version: str | None = None) -> dict[Question, Row]:
@@ -76,8 +76,10 @@ def choose(rows: Iterable[Row], *, model: str | None = None, version: str | None
     """
     usable = [row for row in rows if may_answer(row.model, model) and is_current(row, version)]
     last = {(row.model, row.question): row for row in usable}
-    by_rank = sorted(last.values(), key=lambda row: row.model != HUMAN)
-    return {row.question: row for row in reversed(by_rank)}
+    chosen: dict[Question, Row] = {}
+    for row in sorted(last.values(), key=lambda row: row.model != HUMAN):
+        chosen.setdefault(row.question, row)
+    return chosen
 
 
 def may_answer(model: str, wanted: str | None) -> bool:
@@ -92,14 +94,39 @@ def make_key(row: Row, text: str) -> bytes:
     """A key for what was asked of what by whom, and by which prompt."""
     place = row.question.place
     parts = [row.model, row.question.op, row.question.instruction, text]
-    parts += [] if place is None else [f"{place.start}-{place.end}"]
-    return hash_parts(*parts, *([] if row.version is None else [row.version]))
+    parts += [] if place is None else [f"place {place.start}-{place.end}"]
+    return hash_parts(*parts, *([] if row.version is None else [f"version {row.version}"]))
 
 
 def hash_parts(*parts: str) -> bytes:
     """A key for content: no two lists of parts share it."""
     lengths = [str(len(part)) for part in parts]
     return hashlib.sha256("\0".join([*lengths, *parts]).encode("utf8", "surrogatepass")).digest()
+
+
+def make_question(op: str, instruction: str, start: int | None, end: int | None) -> Question:
+    return Question(op, instruction, None if start is None or end is None else CharSpan(start, end))
+
+
+def make_fields(row: Row, text: str) -> dict[str, Any]:
+    """The columns of a row, but for its value."""
+    op, instruction, place = row.question
+    start, end = (None, None) if place is None else (place.start, place.end)
+    key = {"key": make_key(row, text), "text": hash_parts(text), "model": row.model, "version": row.version}
+    return {**key, "op": op, "instruction": instruction, "start": start, "end": end}
+
+
+def encode(text: str) -> str | bytes:
+    """SQLite's text is UTF-8; one with half characters is kept as bytes."""
+    try:
+        text.encode("utf8")
+    except UnicodeEncodeError:
+        return text.encode("utf8", "surrogatepass")
+    return text
+
+
+def decode(text: str | bytes) -> str:
+    return text.decode("utf8", "surrogatepass") if isinstance(text, bytes) else text
 
 
 def _rows_about(place: CharSpan | None, said: Answer, model: str, version: str | None) -> Iterator[Row]:

@@ -18,12 +18,15 @@ from spacy_falconer.llm.rows import (
     Value,
     answer_rows,
     choose,
+    decode,
+    encode,
     gather,
     hash_parts,
-    make_key,
+    make_fields,
+    make_question,
     parse_value,
 )
-from spacy_falconer.types import Answer, CharSpan, Quote
+from spacy_falconer.types import Answer, Quote
 
 __all__ = ["GOLD", "HUMAN", "AnswerStore", "Question", "Quote", "Usage", "Value"]
 
@@ -130,10 +133,8 @@ class AnswerStore:
         if not all(question in chosen for question in wanted):
             return None
         passages = sorted(question for question in chosen if question.place is not None)
-        answer = gather([chosen[question] for question in [*wanted, *passages]], text)
         people = [row for row in rows if row.model == GOLD and row.question in chosen]
-        gold = gather(people, text) if people else None
-        return Answer(text, answer.model, answer.labels, answer.spans, gold, answer.about)
+        return gather([chosen[question] for question in [*wanted, *passages]], text, people)
 
     def open_questions(
         self,
@@ -153,7 +154,7 @@ class AnswerStore:
         query = 'SELECT op, instruction, start, "end", version FROM failures WHERE text = ? AND model = ?'
         for *question, asked_by in self._fetch(query, (hash_parts(text), model)):
             if version is None or asked_by in (None, version):
-                settled.add(_make_question(*question))
+                settled.add(make_question(*question))
         return [question for question in questions if Question(*question) not in settled]
 
     def count_stale(
@@ -209,7 +210,7 @@ class AnswerStore:
         with self._transaction():
             for question in (Question(*one) for one in questions):
                 row = Row(model, question, version, reason)
-                self._connection.execute(INSERT_FAILURE, {**_fields(row, text), "reason": reason})
+                self._connection.execute(INSERT_FAILURE, {**make_fields(row, text), "reason": reason})
             self._connection.execute(DROP_REPLIES, (hash_parts(text),))
             self._connection.executemany(ADD_USAGE, usage)
 
@@ -256,12 +257,9 @@ class AnswerStore:
         """Everything, one answer a text and model, in the order in which it came."""
         query = "SELECT text, model FROM answers WHERE model != ? GROUP BY text, model ORDER BY min(number)"
         for text_hash, model in self._fetch(query, (GOLD,)):
-            text = _decode(self._fetch("SELECT text FROM texts WHERE hash = ?", (text_hash,))[0][0])
+            text = decode(self._fetch("SELECT text FROM texts WHERE hash = ?", (text_hash,))[0][0])
             rows = self._rows(text)
-            people = [row for row in rows if row.model == GOLD]
-            answer = gather(choose(rows, model=model).values(), text)
-            gold = gather(people, text) if people else None
-            yield Answer(text, model, answer.labels, answer.spans, gold, answer.about)
+            yield gather(choose(rows, model=model).values(), text, [row for row in rows if row.model == GOLD])
 
     def models(self) -> list[str]:
         """Who answered, people to compare with left out."""
@@ -274,10 +272,10 @@ class AnswerStore:
                 f"The answer about {answer.text[:60]!r} names {GOLD!r} as its model, the word for answers to compare "
                 f"with. Put those in its 'gold'; name {HUMAN!r} as the model of corrections."
             )
-        text = (hash_parts(answer.text), _encode(answer.text))
+        text = (hash_parts(answer.text), encode(answer.text))
         self._connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", text)
         for row in answer_rows(answer, version):
-            self._connection.execute(INSERT, {**_fields(row, answer.text), "value": row.value})
+            self._connection.execute(INSERT, {**make_fields(row, answer.text), "value": row.value})
 
     def _rows(self, text: str) -> list[Row]:
         """All answers about a text, in the order in which they came."""
@@ -285,7 +283,7 @@ class AnswerStore:
             'SELECT model, version, value, op, instruction, start, "end" FROM answers WHERE text = ? ORDER BY number'
         )
         rows = self._fetch(query, (hash_parts(text),))
-        return [Row(model, _make_question(*question), version, value) for model, version, value, *question in rows]
+        return [Row(model, make_question(*question), version, value) for model, version, value, *question in rows]
 
     def _fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with plain_errors(self.path):
@@ -295,27 +293,3 @@ class AnswerStore:
     def _transaction(self) -> Iterator[None]:
         with plain_errors(self.path), transaction(self._connection):
             yield
-
-
-def _make_question(op: str, instruction: str, start: int | None, end: int | None) -> Question:
-    return Question(op, instruction, None if start is None or end is None else CharSpan(start, end))
-
-
-def _fields(row: Row, text: str) -> dict[str, Any]:
-    op, instruction, place = row.question
-    start, end = (None, None) if place is None else (place.start, place.end)
-    key = {"key": make_key(row, text), "text": hash_parts(text), "model": row.model, "version": row.version}
-    return {**key, "op": op, "instruction": instruction, "start": start, "end": end}
-
-
-def _encode(text: str) -> str | bytes:
-    """SQLite's text is UTF-8; one with half characters is kept as bytes."""
-    try:
-        text.encode("utf8")
-    except UnicodeEncodeError:
-        return text.encode("utf8", "surrogatepass")
-    return text
-
-
-def _decode(text: str | bytes) -> str:
-    return text.decode("utf8", "surrogatepass") if isinstance(text, bytes) else text

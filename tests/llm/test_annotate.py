@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from spacy_falconer.errors import ServerError
-from spacy_falconer.llm.annotate import recorded_answers, require_answers
+from spacy_falconer.llm.annotate import count_stale, recorded_answers
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import parse_plan
-from spacy_falconer.types import Answer, Quote
+from spacy_falconer.types import Answer, CharSpan, Quote
 
 PLAN = parse_plan({
     "instruction": "Prices",
@@ -38,8 +39,15 @@ def test_only_the_model_that_is_asked_for(store):
     assert list(recorded_answers(["Fine.", "Paid $5."], PLAN, store, model="m")) == [FULL]
 
 
-def test_a_missing_answer_says_how_to_get_it(store):
-    answers = require_answers(["Paid $5.", "Meh."], PLAN, store)
-    assert next(answers) == FULL
-    with pytest.raises(ServerError, match="'Meh.'.*OPENAI_BASE_URL and OPENAI_API_KEY.*--recorded-only"):
-        next(answers)
+def test_what_was_said_of_passages_comes_along_but_is_not_required(store):
+    about = {CharSpan(5, 7): Answer("Paid $5.", "m", {"$5 is cheap.": True})}
+    store.put(Answer("Paid $5.", "m", about=about))
+    [answer] = recorded_answers(["Paid $5."], PLAN, store)
+    assert answer == replace(FULL, about=about)
+
+
+def test_only_answers_to_the_prompt_as_it_is_where_that_is_wanted(store):
+    store.put(Answer("New.", "m", {"Good.": True}, {"Money.": ()}), version="old")
+    assert [one.text for one in recorded_answers(["New.", "Fine."], PLAN, store)] == ["New.", "Fine."]
+    assert [one.text for one in recorded_answers(["New.", "Fine."], PLAN, store, version="now")] == ["Fine."]
+    assert count_stale(["New.", "Fine."], PLAN, store) == 2

@@ -6,7 +6,8 @@ import pytest
 
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.exchange import read_exchange, write_exchange
-from spacy_falconer.types import Answer, Quote
+from spacy_falconer.llm.store import AnswerStore
+from spacy_falconer.types import Answer, CharSpan, Quote
 
 TEXT = "İ paid $25,\nthen “$5” 👍\u2028."
 
@@ -28,6 +29,31 @@ def test_a_round_trip_changes_nothing(tmp_path):
     assert list(read_exchange(tmp_path / "one.jsonl")) == answers
     write_exchange(read_exchange(tmp_path / "one.jsonl"), tmp_path / "two.jsonl")
     assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
+
+
+ABOUT = {
+    CharSpan(2, 3): Answer("A $5.", "m", {"A $5.": False}),
+    CharSpan(2, 4): Answer("A $5.", "m", {"$5 is cheap.": True}, {"Like $5.": (Quote("A", 0), Quote("it"))}),
+}
+PEOPLE = Answer("A $5.", "gold", about={CharSpan(2, 4): Answer("A $5.", "gold", {"$5 is cheap.": False})})
+
+
+def test_answers_about_passages_survive_the_file_and_the_store(tmp_path):
+    answer = Answer("A $5.", "m", {"Good.": True}, {"Money.": (Quote("$5", 2),)}, PEOPLE, ABOUT)
+    write_exchange([answer], tmp_path / "one.jsonl")
+    assert list(read_exchange(tmp_path / "one.jsonl")) == [answer]
+    with AnswerStore(tmp_path / "answers.db") as store:
+        store.put_many(read_exchange(tmp_path / "one.jsonl"))
+        write_exchange(store.export(), tmp_path / "two.jsonl")
+    assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
+
+
+def test_the_format_of_answers_about_passages(tmp_path):
+    about = {CharSpan(2, 4): Answer("A $5.", "m", {"$5 is cheap.": True})}
+    write_exchange([Answer("A $5.", "m", about=about)], tmp_path / "a.jsonl")
+    assert json.loads((tmp_path / "a.jsonl").read_text())["about"] == [
+        {"start": 2, "end": 4, "labels": {"$5 is cheap.": True}, "spans": {}}
+    ]
 
 
 def test_the_format_on_disk(tmp_path):
@@ -59,6 +85,11 @@ def test_labels_spans_start_and_gold_may_be_left_out(tmp_path):
         ({"spans": {"Money.": [{"quote": "$5", "start": "5"}]}}, "'start' is '5'; expected a number"),
         ({"spans": {"Money.": [{"quote": "$5", "start": True}]}}, "'start' is 'True'; expected a number"),
         ({"gold": {"labels": {"Good.": None}}}, "line 1, gold: label 'Good.' is 'None'; expected true or false"),
+        ({"about": {}}, "line 1: 'about' is .*; expected a list"),
+        ({"about": [{"end": 3}]}, "line 1, about: 'start' is 'None'; expected a number"),
+        ({"about": [{"start": 3, "end": 3}]}, "line 1, about characters 3 to 3: the text has 8 characters"),
+        ({"about": [{"start": 0, "end": 9}]}, "line 1, about characters 0 to 9: the text has 8 characters"),
+        ({"about": [{"start": 0, "end": 4, "labels": {"x": 1}}]}, "about characters 0 to 4: label 'x' is '1'"),
         ({"gold": []}, "line 1, gold: this is .*; expected an object"),
     ],
 )

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from spacy_falconer.errors import AnswerError
-from spacy_falconer.llm.store import AnswerStore
-from spacy_falconer.types import Answer, Quote
+from spacy_falconer.llm.store import AnswerStore, Question, Usage
+from spacy_falconer.types import Answer, CharSpan, Quote
 
 TEXT = "Paid $25 for it."
 MONEY = (Quote("$25", 5), Quote("it"))
@@ -112,7 +112,7 @@ def test_put_many_is_all_or_nothing(store):
     assert len(store) == 4
 
 
-@pytest.mark.parametrize("text", ["", "İ 👍 \u2028 \x00 'quoted'; DROP TABLE answers", "x" * 1_000_000])
+@pytest.mark.parametrize("text", ["", "half \ud83d", "İ 👍 \u2028 \x00 'quoted'; DROP TABLE answers", "x" * 1_000_000])
 def test_any_text(store, text):
     store.put(Answer(text, "m", {"Good.": True}))
     assert store.find(text, "get_label", "Good.") is True
@@ -152,6 +152,225 @@ def test_a_file_with_nothing_in_it_becomes_a_store(path, settings):
     with AnswerStore(path) as store:
         store.put(ANSWER)
         assert len(store) == 4
+
+
+def test_a_store_of_a_newer_format_is_left_alone(path):
+    AnswerStore(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(AnswerError, match="newer version.*format 99.*upgrade"):
+        AnswerStore(path)
+    assert path.read_bytes() == before
+
+
+def test_damage_in_the_middle_is_told_in_words(path):
+    with AnswerStore(path) as store:
+        store.put_many(Answer(f"Text {i}. " * 50, "m", {"Good.": True}) for i in range(200))
+    data = path.read_bytes()
+    path.write_bytes(data[:8192] + b"\xff" * (len(data) - 8192))
+    with pytest.raises(AnswerError, match="answers.db.*left as it"), AnswerStore(path) as store:
+        list(store.export())
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_words(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AnswerError, match="cannot be opened"):
+        AnswerStore(tmp_path / "file" / "answers.db")
+
+
+OLD = """
+CREATE TABLE texts (hash BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE answers (number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, text BLOB NOT NULL REFERENCES texts (hash),
+    model TEXT NOT NULL, op TEXT NOT NULL, instruction TEXT NOT NULL, value TEXT NOT NULL);
+CREATE INDEX answers_by_text ON answers (text);
+PRAGMA application_id = 1178684483;
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def old_path(path):
+    """A store as the first version made it, with the answer of this module in it."""
+    with AnswerStore(path) as store:
+        store.put(ANSWER)
+        texts = store._fetch("SELECT * FROM texts")
+        rows = store._fetch("SELECT number, key, text, model, op, instruction, value FROM answers")
+    for file in path.parent.iterdir():
+        file.unlink()
+    connection = sqlite3.connect(path)
+    connection.executescript(OLD)
+    connection.executemany("INSERT INTO texts VALUES (?, ?)", texts)
+    connection.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.commit()
+    connection.close()
+    return path
+
+
+def test_an_older_store_is_upgraded_and_its_answers_stay_valid(old_path):
+    with AnswerStore(old_path) as store:
+        assert list(store.export()) == [ANSWER]
+        assert store.open_questions(TEXT, [("get_label", "Good.")], model="m", version="v1") == []
+        store.put(ANSWER)
+        store.put(Answer(TEXT, "m", {"New.": True}), version="v1")
+        assert len(store) == 5
+    with AnswerStore(old_path) as store:
+        assert len(store) == 5
+
+
+def test_processes_upgrade_a_store_together(old_path):
+    running = [start(SHARED, old_path, model) for model in ("a", "b", "c")]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    with AnswerStore(old_path) as store:
+        assert len(store) == 4 + 60
+
+
+# What is asked of passages
+
+FIRST, SECOND = CharSpan(5, 8), CharSpan(13, 15)
+ABOUT = Answer(
+    TEXT, "m", {"Good.": True}, {"Money.": MONEY},
+    about={
+        FIRST: Answer(TEXT, "m", {"$25 is cheap.": True}, {"Like $25.": (Quote("it", 13),)}),
+        SECOND: Answer(TEXT, "m", {"it is cheap.": False}),
+    },
+)  # fmt: skip
+
+
+def test_answers_about_passages_are_kept_by_their_place(store):
+    store.put(ABOUT)
+    assert list(store.export()) == [ABOUT]
+    assert store.read(TEXT, labels=["Good."], spans=["Money."]) == ABOUT
+    assert store.find(TEXT, "get_label", "$25 is cheap.") is None  # It was not asked of the text.
+    asked = [Question("get_label", "$25 is cheap.", place) for place in (FIRST, SECOND)]
+    assert store.open_questions(TEXT, asked, model="m") == [asked[1]]
+
+
+# What is asked by which version of the prompt
+
+
+def test_a_newer_prompt_asks_again_and_has_the_last_word(store):
+    question = ("get_label", "Good.")
+    store.put(Answer(TEXT, "m", {"Good.": False}), version="v1")
+    assert store.open_questions(TEXT, [question], model="m", version="v1") == []
+    assert store.open_questions(TEXT, [question], model="m", version="v2") == [question]
+    assert store.read(TEXT, labels=["Good."], version="v2") is None
+    store.put(Answer(TEXT, "m", {"Good.": True}), version="v2")
+    assert len(store) == 2
+    assert store.open_questions(TEXT, [question], model="m", version="v2") == []
+    for version, expected in ((None, True), ("v1", False), ("v2", True)):
+        assert store.read(TEXT, labels=["Good."], version=version).labels == {"Good.": expected}
+    assert [answer.labels for answer in store.export()] == [{"Good.": True}]
+
+
+def test_recorded_answers_belong_to_no_version(store):
+    store.put(Answer(TEXT, "m", {"Good.": True}))
+    assert store.open_questions(TEXT, [("get_label", "Good.")], model="m", version="v9") == []
+    assert store.read(TEXT, labels=["Good."], version="v9") is not None
+    store.put(Answer(TEXT, "m", {"Bad.": True}), version="v1")
+    store.put_many(list(store.export()))  # Exported and imported again.
+    assert len(store) == 2
+
+
+def test_what_a_changed_prompt_makes_stale_is_counted(store):
+    store.put(ABOUT, version="v1")
+    store.put(Answer("Other.", "n", {"Good.": True}), version="v1")
+    store.put(Answer("Recorded.", "m", {"Good.": True}))
+    questions = [("get_label", "Good."), ("get_span", "Money."), ("get_label", "{span} is cheap.")]
+    assert store.count_stale(questions, version="v1") == 0
+    assert store.count_stale(questions, version="v2") == 5
+    assert store.count_stale(questions[:1], version="v2") == 2
+    assert store.count_stale(questions, version="v2", model="m") == 4
+    assert store.count_stale(questions, version="v2", texts=["Other.", "Unknown."]) == 1
+    store.put(Answer("Other.", "n", {"Good.": True}), version="v2")
+    assert store.count_stale(questions, version="v2") == 4
+
+
+@pytest.mark.parametrize("instruction", ["Is {span} [cheap]?", "100% *{span}*", "{span}"])
+def test_signs_in_an_instruction_are_no_pattern(store, instruction):
+    filled = instruction.replace("{span}", "$25")
+    store.put(Answer(TEXT, "m", about={FIRST: Answer(TEXT, "m", {filled: True})}), version="v1")
+    store.put(Answer(TEXT, "m", about={SECOND: Answer(TEXT, "m", {"Else": True})}), version="v1")
+    n_expected = 2 if instruction == "{span}" else 1
+    assert store.count_stale([("get_label", instruction)], version="v2") == n_expected
+
+
+# Failures
+
+
+def test_a_failure_is_kept_with_its_reason(store):
+    questions = [("get_label", "Good."), ("get_span", "Money.")]
+    store.put_failure(TEXT, questions, model="m", reason="It was refused.", version="v1")
+    assert store.failures(["Other.", TEXT]) == {TEXT: "It was refused."} == store.failures([TEXT], model="m")
+    assert store.failures([TEXT], model="n") == {}
+    assert store.open_questions(TEXT, questions, model="m", version="v1") == []
+    assert store.open_questions(TEXT, questions, model="n", version="v1") == questions
+    assert store.open_questions(TEXT, questions, model="m", version="v2") == questions
+    store.forget_failures()
+    assert store.failures([TEXT]) == {} and store.open_questions(TEXT, questions, model="m") == questions
+
+
+def test_kept_replies_are_dropped_once_the_text_is_settled(store):
+    for text in (TEXT, "Other."):
+        store.keep_reply(text, f"request about {text}", "a reply")
+    assert store.find_reply(f"request about {TEXT}") == "a reply"
+    store.put(ANSWER, version="v1")
+    store.put_failure("Other.", [("get_label", "Good.")], model="m", reason="why")
+    assert store.find_reply(f"request about {TEXT}") is None is store.find_reply("request about Other.")
+
+
+def test_what_answers_took_adds_up(store):
+    for n in (1, 2):
+        store.put(Answer(f"Text {n}.", "m", {"Good.": True}), usage=[Usage("m", "input", 10 * n, 12 * n)])
+    assert store.usage("m") == {"input": Usage("m", "input", 30, 36)} and store.usage("n") == {}
+
+
+# Forgetting
+
+
+def read_all(path):
+    return b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+
+@pytest.fixture
+def filled(store):
+    store.put(Answer("My secret is 1234.", "m", {"Good.": True, "Bad.": True}, {"Money.": (Quote("1234", 13),)}))
+    store.put(Answer("My secret is 1234.", "n", {"Good.": False}))
+    store.put(Answer("Another.", "m", {"Good.": True}, about={FIRST: Answer("Another.", "m", {"x is cheap.": True})}))
+    store.keep_reply("My secret is 1234.", "request", "It says 1234.")
+    store.put_failure("My secret is 1234.", [("get_label", "New.")], model="m", reason="1234 is no number")
+    return store
+
+
+@pytest.mark.parametrize(
+    ("what", "n_deleted", "left"),
+    [
+        ({"texts": ["My secret is 1234."]}, 4, ["Another."]),
+        ({"model": "m"}, 5, ["My secret is 1234."]),
+        ({"instruction": "Good."}, 3, ["My secret is 1234.", "Another."]),
+        ({"instruction": "{span} is cheap."}, 1, ["My secret is 1234.", "My secret is 1234.", "Another."]),
+        ({"texts": ["My secret is 1234."], "model": "n"}, 1, ["My secret is 1234.", "Another."]),
+        ({"texts": ["Unknown."]}, 0, ["My secret is 1234.", "My secret is 1234.", "Another."]),
+    ],
+)
+def test_what_is_named_is_forgotten(filled, what, n_deleted, left):
+    assert filled.delete(**what) == n_deleted
+    assert [answer.text for answer in filled.export()] == left
+
+
+def test_what_is_forgotten_is_not_in_the_file(filled, path):
+    assert b"1234" in read_all(path)
+    filled.delete(texts=["My secret is 1234."])
+    assert b"1234" not in read_all(path) and filled.failures(["My secret is 1234."]) == {}
+    filled.close()
+    assert b"1234" not in read_all(path)
+
+
+def test_nothing_named_is_nothing_forgotten(filled):
+    with pytest.raises(AnswerError, match="Nothing is named to forget"):
+        filled.delete()
+    assert len(filled) == 6
 
 
 KILLED = """
