@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import devnull
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import spacy
@@ -28,7 +29,8 @@ from spacy_falconer.workflow.thresholds import fit_thresholds
 
 DEV_SHARE = 0.2
 LEAST_ANSWERS = 8
-N_EPOCHS, LEAST_STEPS, MOST_STEPS = 6, 150, 3000
+BATCH_TEXTS = 12
+N_EPOCHS, LEAST_READS, MOST_READS = 6, 1200, 12_000  # Reads of texts; few answers are read more often than many.
 N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 
 
@@ -102,9 +104,11 @@ def write_inputs(plan: Plan, train_docs: Sequence[Doc], dev_docs: Sequence[Doc],
 def fill_config(path: Path | None, docs: Sequence[Doc], overrides: dict[str, Any], *, source: Path | None) -> Config:
     """The training config, with a schedule that fits the number of answers, and the parts of the source."""
     path = path or find_default_config()
-    batch = registry.resolve({"batcher": load_config(path)["training"]["batcher"]})["batcher"]
-    n_steps = count_steps(sum(1 for _ in batch(docs)))
-    config = load_config(path, overrides={**schedule(n_steps), **overrides})
+    batcher = {**load_config(path)["training"]["batcher"], "size": count_batch_tokens(docs)}
+    n_batches = sum(1 for _ in registry.resolve({"batcher": batcher})["batcher"](docs))
+    n_steps = count_steps(len(docs), n_batches)
+    sizes = {"training.batcher.size": batcher["size"]}
+    config = load_config(path, overrides={**sizes, **schedule(n_steps), **overrides})
     if source is not None:
         parts = find_parts(source)
         config["nlp"]["pipeline"] = parts
@@ -117,9 +121,15 @@ def find_default_config() -> Path:
     return Path(__file__).parents[1] / "configs" / "cpu.cfg"
 
 
-def count_steps(n_batches: int) -> int:
+def count_batch_tokens(docs: Sequence[Doc]) -> int:
+    """Tokens of a batch, padding included: about `BATCH_TEXTS` texts of the middle length."""
+    return max(1, round(BATCH_TEXTS * median(len(doc) for doc in docs)))
+
+
+def count_steps(n_texts: int, n_batches: int) -> int:
     """Few answers are read more often than many."""
-    return min(MOST_STEPS, max(LEAST_STEPS, N_EPOCHS * n_batches))
+    n_reads = min(MOST_READS, max(LEAST_READS, N_EPOCHS * n_texts))
+    return max(1, round(n_reads / n_texts * n_batches))
 
 
 def schedule(n_steps: int) -> dict[str, Any]:
