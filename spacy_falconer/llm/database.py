@@ -69,8 +69,11 @@ def check_file(path: Path) -> None:
     """Refuse a file that is no store of ours, without touching it. One with nothing in it may become a store."""
     if path.is_file() and path.stat().st_size == 0 or not path.exists():
         return
+    # Where a process was killed while it made the tables, SQLite puts the file right, and must write for it.
+    mode = "rw" if path.with_name(path.name + "-journal").exists() else "ro"
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=TIMEOUT_S)) as connection:
+        uri = f"{path.resolve().as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(uri, uri=True, timeout=TIMEOUT_S)) as connection:
             # In this order: another process may make the tables, and with them the id, between the two.
             n_tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             found = connection.execute("PRAGMA application_id").fetchone()[0]
