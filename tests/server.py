@@ -16,6 +16,10 @@ PLAN = {"steps": STEPS, "keep": "positive and price", "output": ["price"], "unit
 UNSUPPORTED = {"unsupported": True, "reason": "A count over the reviews is needed; every review is read alone."}
 
 
+class PatientServer(ThreadingHTTPServer):
+    request_queue_size = 128  # Connections that wait to be accepted; by default more than 5 may be cut.
+
+
 class ScriptedServer:
     """An OpenAI-compatible server: `with ScriptedServer() as server`, then its `url`.
 
@@ -26,7 +30,7 @@ class ScriptedServer:
     def __init__(self):
         self.requests: list[dict] = []
         self.keys: set[str] = set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._make_handler())
+        self._server = PatientServer(("127.0.0.1", 0), self._make_handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
 
     def __enter__(self) -> ScriptedServer:

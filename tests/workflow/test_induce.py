@@ -11,7 +11,6 @@ import pytest
 import spacy
 import srsly
 from server import KEY
-from spacy.util import load_config
 
 from spacy_falconer.errors import BudgetError, UnsupportedPlanError
 from spacy_falconer.llm.exchange import write_exchange
@@ -26,26 +25,19 @@ SENTENCE = 'prices over $25, "new"'
 FILES = {"plan.json", "answers.db", "train.spacy", "test.spacy", "pipeline", "scores.json", "rows.jsonl"}
 
 
-@pytest.fixture(scope="session")
-def quick_config(tiny_config, tmp_path_factory):
-    """A training that learns nothing, for what is not about learning."""
-    path = tmp_path_factory.mktemp("quick") / "quick.cfg"
-    steps = {"training.max_steps": 4, "training.eval_frequency": 2}
-    load_config(tiny_config, overrides=steps).to_disk(path)
-    return path
-
-
 @pytest.fixture
-def run(review_answers, tiny_config, quick_config, tmp_path):
-    """Induce from 40 texts; what was done, by step."""
+def run(review_answers, tiny_config, tmp_path, monkeypatch):
+    """Induce from 40 texts; what was done, by step. Training is cut short where nothing need be learned."""
 
     def run_it(sentence=SENTENCE, max_requests=None, n_texts=40, records=None, learn=False, **settings):
+        if not learn:
+            monkeypatch.setattr("spacy_falconer.workflow.train.count_steps", lambda *_: 4)
         records = records or [Record(str(i), one.text) for i, one in enumerate(review_answers)]
         done = {}
         endpoint = Endpoint(ledger=Ledger(max_requests=max_requests))
         run_it.done = done
         found = induce(
-            sentence, records, tmp_path / "out", sampling=Sampling(n_texts=n_texts, config=tiny_config if learn else quick_config),
+            sentence, records, tmp_path / "out", sampling=Sampling(n_texts=n_texts, config=tiny_config),
             endpoint=endpoint, watch=done.__setitem__, **settings,
         )  # fmt: skip
         return found, done
@@ -138,12 +130,12 @@ def test_no_key_stays(run, llm_server, tmp_path):
 
 
 @pytest.mark.parametrize("mark", ["answers.db", "pipeline"])
-def test_a_run_that_was_killed_goes_on(mark, run, llm_server, tmp_path, review_answers, quick_config):
+def test_a_run_that_was_killed_goes_on(mark, run, llm_server, tmp_path, review_answers, tiny_config):
     """Killed as soon as a file is there; what was asked before is not asked again."""
     out, corpus = tmp_path / "out", tmp_path / "corpus.jsonl"
     srsly.write_jsonl(corpus, [{"id": str(i), "text": one.text} for i, one in enumerate(review_answers)])
     command = [
-        sys.executable, "-m", "spacy_falconer", "induce", SENTENCE, corpus, "--output", out, "--config", quick_config,
+        sys.executable, "-m", "spacy_falconer", "induce", SENTENCE, corpus, "--output", out, "--config", tiny_config,
         "--sample", "40", "--max-in-flight", "2", "--quiet",
     ]  # fmt: skip
     process = subprocess.Popen(list(map(str, command)), env={**os.environ, **llm_server.environment})
