@@ -13,7 +13,7 @@ from spacy.tokens import Doc, SpanGroup
 from thinc.api import Config
 
 from spacy_falconer.corpus.docbin import split_docs
-from spacy_falconer.metamodel.calibrate import best_threshold
+from spacy_falconer.metamodel.calibrate import Candidates, best_threshold
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.thresholds import label_candidates, span_candidates
 from spacy_falconer.workflow.train import DEV_SHARE, fill_config, run_training, write_inputs
@@ -66,7 +66,7 @@ def score_spacys_own(plan: Plan, docs: Sequence[Doc], tests: Sequence[Doc], *, s
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = write_inputs(plan, train_docs, dev_docs, folder)
-        config = swap_components(fill_config(None, train_docs, {**paths, "system.seed": seed}))
+        config = swap_components(fill_config(None, train_docs, {**paths, "system.seed": seed}, source=None))
         nlp = run_training(config, folder, quiet=True)
     dev_pairs, test_pairs = (list(zip(predict(nlp, part), part, strict=True)) for part in (dev_docs, tests))
     label_keys, span_keys = ([step.id for step in plan.text_steps(op)] for op in ("get_label", "get_span"))
@@ -107,12 +107,12 @@ def predict(nlp: Language, docs: Sequence[Doc]) -> list[Doc]:
     return found
 
 
-def score_key(dev: tuple, test: tuple) -> dict[str, float]:
+def score_key(dev: Candidates, test: Candidates) -> dict[str, float]:
     """Precision, recall and F1 on the test at the dev's best threshold."""
-    threshold = best_threshold(numpy.array(dev[0]), numpy.array(dev[1]), dev[2], default=0.5) or 0.5
-    found = numpy.array(test[0]) >= threshold
-    hits = int((found & numpy.array(test[1], dtype=bool)).sum())
-    p, r = hits / max(1, int(found.sum())), hits / max(1, test[2])
+    threshold = best_threshold(dev, default=0.5) or 0.5
+    found = test.scores >= threshold
+    hits = int((found & test.hits).sum())
+    p, r = hits / max(1, int(found.sum())), hits / max(1, test.n_wanted)
     return {"p": p, "r": r, "f": 2 * p * r / (p + r) if hits else 0.0}
 
 

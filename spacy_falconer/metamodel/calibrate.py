@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy
 from numpy.typing import NDArray
 
@@ -10,17 +12,31 @@ LEAST_POSITIVES = 5
 CLOSE = 0.01
 
 
-def best_threshold(scores: NDArray, hits: NDArray, n_wanted: int, *, default: float) -> float | None:
-    """The threshold with the best F; of those that come within a hundredth of it, the one nearest the default.
+@dataclass(frozen=True)
+class Candidates:
+    """What a threshold decides about.
 
     scores: Score of each candidate, shape (n,). hits: Whether each was wanted, shape (n,).
-    n_wanted (int): How many there were to find, those that no candidate can match included.
-    RETURNS: None where there are too few to tell.
+    weights: How much each counts, shape (n,).
+    n_wanted (int): How many there were to find, those that no candidate can match included. wanted (float): Their weight.
     """
-    if n_wanted < LEAST_POSITIVES:
+
+    scores: NDArray
+    hits: NDArray
+    weights: NDArray
+    n_wanted: int
+    wanted: float
+
+
+def best_threshold(candidates: Candidates, *, default: float) -> float | None:
+    """The threshold with the best F; of those that come within a hundredth of it, the one nearest the default.
+
+    RETURNS: None where there are too few to find to tell.
+    """
+    if candidates.n_wanted < LEAST_POSITIVES:
         return None
-    reached = scores[None, :] >= GRID[:, None]  # (n_thresholds, n)
-    n_found, n_right = reached.sum(axis=1), (reached & hits.astype(bool)).sum(axis=1)
-    f_scores = 2 * n_right / (n_found + n_wanted)
+    reached = candidates.scores[None, :] >= GRID[:, None]  # (n_thresholds, n)
+    found, right = reached @ candidates.weights, (reached & candidates.hits) @ candidates.weights
+    f_scores = 2 * right / (found + candidates.wanted)
     good = GRID[f_scores >= f_scores.max() - CLOSE]
     return float(good[numpy.argmin(numpy.abs(good - default))])

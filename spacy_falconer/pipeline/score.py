@@ -1,4 +1,8 @@
-"""Scorers that count only what was asked, each instruction by its own threshold, under spaCy's usual keys."""
+"""Scorers that count only what was asked, each instruction by its own threshold, under spaCy's usual keys.
+
+Where all texts have a weight (`doc.user_data["weight"]`), because likely ones were chosen more often, each counts by it:
+the scores are then those of the corpus.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from spacy.scorer import PRFScore
-from spacy.tokens import SpanGroup
+from spacy.tokens import Doc, SpanGroup
 from spacy.training import Example
 
 from spacy_falconer.pipeline.instructed import threshold_of
@@ -25,25 +29,33 @@ def make_span_scorer() -> Callable:
 def score_labels(examples: Iterable[Example], *, labels: Sequence[str], **cfg: Any) -> dict[str, Any]:
     """Precision, recall and F of `doc.cats`; a key that is not in the reference's cats was not asked."""
     counts = {key: PRFScore() for key in labels}
-    for eg in examples:
+    examples = list(examples)
+    for eg, weight in zip(examples, weights_of([eg.reference for eg in examples]), strict=True):
         for key in [key for key in labels if key in eg.reference.cats]:
             found = eg.predicted.cats.get(key, 0.0) >= threshold_of(cfg, key)
-            _count(counts[key], {key} if found else set(), {key} if eg.reference.cats[key] == 1.0 else set())
+            _count(counts[key], {key} if found else set(), {key} if eg.reference.cats[key] == 1.0 else set(), weight)
     return _report("cats", counts) | {"cats_f_per_type": {key: prf.to_dict() for key, prf in counts.items()}}
 
 
 def score_spans(examples: Iterable[Example], *, labels: Sequence[str], spans_key: str, **cfg: Any) -> dict[str, Any]:
     """Precision, recall and F of exact spans; an answer that could not be placed, or fits no token, is a miss."""
     counts = {key: PRFScore() for key in labels}
-    for eg in examples:
+    examples = list(examples)
+    for eg, weight in zip(examples, weights_of([eg.reference for eg in examples]), strict=True):
         gold = eg.reference.spans.get(spans_key)
         found = places(eg.predicted.spans.get(spans_key))
         wanted = places(gold)
         for key in [key for key in labels if key in asked_keys(gold)]:
-            _count(counts[key], found.get(key, set()), wanted.get(key, set()))
-            counts[key].fn += n_missed(gold, key)
+            _count(counts[key], found.get(key, set()), wanted.get(key, set()), weight)
+            counts[key].fn += weight * n_missed(gold, key)
     per_type = {key: prf.to_dict() for key, prf in counts.items()}
     return _report(f"spans_{spans_key}", counts) | {f"spans_{spans_key}_per_type": per_type}
+
+
+def weights_of(docs: Sequence[Doc]) -> list[float]:
+    """How much each text counts: its weight where all have one, else 1."""
+    weights = [doc.user_data.get("weight") for doc in docs]
+    return [1.0] * len(docs) if None in weights else weights
 
 
 def asked_keys(group: SpanGroup | None) -> set[str]:
@@ -66,16 +78,16 @@ def n_missed(group: SpanGroup, key: str) -> int:
     return len(group.attrs.get("missed", {}).get(key, ())) + group.attrs.get("unplaced", {}).get(key, 0)
 
 
-def _count(prf: PRFScore, found: set, wanted: set) -> None:
-    prf.tp += len(found & wanted)
-    prf.fp += len(found - wanted)
-    prf.fn += len(wanted - found)
+def _count(prf: PRFScore, found: set, wanted: set, weight: float) -> None:
+    prf.tp += weight * len(found & wanted)
+    prf.fp += weight * len(found - wanted)
+    prf.fn += weight * len(wanted - found)
 
 
 def _report(prefix: str, counts: Counts) -> dict[str, float | None]:
     """Micro over all pairs, macro over the instructions that had something to find or found something."""
     micro = sum(counts.values(), PRFScore())
-    seen = [prf for prf in counts.values() if len(prf)]
+    seen = [prf for prf in counts.values() if prf.tp + prf.fp + prf.fn]
     macro = sum(prf.fscore for prf in seen) / len(seen) if seen else None
     return {
         f"{prefix}_p": micro.precision if seen else None,

@@ -9,12 +9,11 @@ import numpy
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_falconer.metamodel.calibrate import best_threshold
+from spacy_falconer.metamodel.calibrate import Candidates, best_threshold
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe
-from spacy_falconer.pipeline.score import asked_keys, n_missed, places
+from spacy_falconer.pipeline.score import asked_keys, n_missed, places, weights_of
 
-Candidates = tuple[list[float], list[bool], int]  # scores, whether each was wanted, how many there were to find
 Pairs = Sequence[tuple[Doc, Doc]]  # what was found, what was answered
 
 
@@ -52,32 +51,46 @@ def all_spans(nlp: Language) -> Iterator[None]:
 
 def label_candidates(key: str, pairs: Pairs) -> Candidates:
     """Every text that was asked is a candidate."""
-    asked = [(found.cats[key], wanted.cats[key] == 1.0) for found, wanted in pairs if key in wanted.cats]
-    return [score for score, _ in asked], [hit for _, hit in asked], sum(hit for _, hit in asked)
+    weights = weights_of([wanted for _, wanted in pairs])
+    rows = [
+        (found.cats[key], wanted.cats[key] == 1.0, weight)
+        for (found, wanted), weight in zip(pairs, weights, strict=True) if key in wanted.cats
+    ]  # fmt: skip
+    return _gather(rows, [weight for _, hit, weight in rows if hit])
 
 
 def span_candidates(key: str, pairs: Pairs, *, spans_key: str) -> Candidates:
     """Every span found in a text that was asked is a candidate; answers that cannot be matched are to find, too."""
-    scores, hits, n_wanted = [], [], 0
-    for found, wanted in pairs:
+    rows, to_find = [], []
+    weights = weights_of([wanted for _, wanted in pairs])
+    for (found, wanted), weight in zip(pairs, weights, strict=True):
         gold = wanted.spans.get(spans_key)
         if key not in asked_keys(gold):
             continue
         targets = places(gold).get(key, set())
-        n_wanted += len(targets) + n_missed(gold, key)
+        to_find += [weight] * (len(targets) + n_missed(gold, key))
         group = found.spans[spans_key]
-        for span, score in zip(group, group.attrs["scores"], strict=True):
-            if span.label_ == key:
-                scores.append(float(score))
-                hits.append((span.start_char, span.end_char) in targets)
-    return scores, hits, n_wanted
+        rows += [
+            (float(score), (span.start_char, span.end_char) in targets, weight)
+            for span, score in zip(group, group.attrs["scores"], strict=True) if span.label_ == key
+        ]  # fmt: skip
+    return _gather(rows, to_find)
+
+
+def _gather(rows: Sequence[tuple[float, bool, float]], to_find: Sequence[float]) -> Candidates:
+    """Scores, hits and weights of candidates, and the weights of all that is to find."""
+    scores, hits, weights = zip(*rows, strict=True) if rows else ((), (), ())
+    return Candidates(
+        numpy.array(scores, dtype="float64"), numpy.array(hits, dtype=bool), numpy.array(weights, dtype="float64"),
+        n_wanted=len(to_find), wanted=sum(to_find),
+    )  # fmt: skip
 
 
 def _fit(pipe: InstructedPipe, candidates: dict[str, Candidates]) -> list[str]:
     """Set what can be told; return the keys for which nothing can."""
     unsure = []
-    for key, (scores, hits, n_wanted) in candidates.items():
-        threshold = best_threshold(numpy.array(scores), numpy.array(hits), n_wanted, default=pipe.cfg["threshold"])
+    for key, found in candidates.items():
+        threshold = best_threshold(found, default=pipe.cfg["threshold"])
         if threshold is None:
             unsure.append(key)
         else:

@@ -51,3 +51,13 @@ def test_answers_that_no_span_can_match_are_misses(example, miss):
 
 def test_nothing_asked_gives_no_score(example):
     assert score_labels([example({}, {})], labels=["positive"], **CFG)["cats_macro_f"] is None
+
+
+def test_a_text_counts_by_its_weight(example):
+    examples = [example({"positive": 0.9}, {"positive": 1.0}), example({"positive": 0.9}, {"positive": 0.0})]
+    for eg, weight in zip(examples, (3.0, 1.0), strict=True):
+        eg.reference.user_data["weight"] = weight
+    found = score_labels(examples, labels=["positive"], **CFG)["cats_f_per_type"]["positive"]
+    assert found == pytest.approx({"p": 0.75, "r": 1.0, "f": 6 / 7})
+    del examples[0].reference.user_data["weight"]
+    assert score_labels(examples, labels=["positive"], **CFG)["cats_p"] == pytest.approx(0.5)

@@ -13,12 +13,13 @@ from random import Random
 from spacy_falconer.metamodel.pretrain import data as sets
 from spacy_falconer.metamodel.pretrain import instructions as wording
 from spacy_falconer.metamodel.pretrain.data import Characters, Row
-from spacy_falconer.metamodel.pretrain.mix import Mix
+from spacy_falconer.metamodel.pretrain.mix import TYPES, Mix
 from spacy_falconer.metamodel.pretrain.wordings import GENRE_OF
 
 GROUP = 6  # Texts of a group; half as many where each text has instructions of its own.
 N_SPANS, N_LABELS = 6, 5  # Most labels of a set that a group is asked, those of no text among them included.
 N_WORDED = 6  # Most instructions of each primitive that a text of its own instructions is asked.
+TOPIC = "The text is about"  # How statements of kinds of texts begin.
 NARROW_GENRES = ("biomedicine", "laboratory", "programming", "security", "products")
 CONFUSED = ({"domain:banking", "domain:credit_cards"}, {"domain:meta", "domain:small_talk"})
 
@@ -68,8 +69,18 @@ def _ask_worded(name: str, rows: Sequence[Row], rng: Random) -> list[Example]:
                   if name in sets.QUESTIONS and other.text[:100] != row.text[:100]]  # fmt: skip
         foreign = {question: () for question in others if question not in row.spans}
         labels = dict(_sample(row.labels.items(), N_WORDED, rng))
+        if name == TYPES:
+            labels = {**_state_kinds(row, rows, rng), **dict(_sample(labels.items(), N_WORDED // 2, rng))}
         examples.append(Example(row.text, row.source, {**foreign, **own}, labels))
     return examples
+
+
+def _state_kinds(row: Row, rows: Sequence[Row], rng: Random) -> dict[str, bool]:
+    """Statements that a kind is there, or is not, and what another text is about, which this one is not."""
+    said = [wording.word_mention(kind, bool(row.spans[kind]), rng) for kind in _sample(row.spans, 2, rng)]
+    topics = [words for other in rows if other is not row for words, holds in other.labels.items()
+              if holds and words.startswith(TOPIC) and words not in row.labels]  # fmt: skip
+    return dict(said) | dict.fromkeys(_sample(topics, 1, rng), False)
 
 
 def _ask_spans(mix: Mix, name: str, rows: Sequence[Row], rng: Random) -> list[Example]:
