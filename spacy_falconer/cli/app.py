@@ -11,6 +11,7 @@ from spacy_falconer.cli.evaluate import evaluate_cli
 from spacy_falconer.cli.induce import induce_cli
 from spacy_falconer.cli.mine import mine_cli
 from spacy_falconer.cli.plan import plan_cli
+from spacy_falconer.cli.pretrain import pretrain_cli, ship_cli
 from spacy_falconer.cli.report import report_cli
 from spacy_falconer.cli.train import train_cli
 
@@ -21,7 +22,10 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # A traceback must not show texts or keys.
 )
 
-for command in (induce_cli, plan_cli, estimate_cli, annotate_cli, train_cli, evaluate_cli, mine_cli, report_cli):
+COMMANDS = (
+    induce_cli, plan_cli, estimate_cli, annotate_cli, train_cli, evaluate_cli, mine_cli, report_cli, pretrain_cli, ship_cli,
+)  # fmt: skip
+for command in COMMANDS:
     app.command(command.__name__.removesuffix("_cli"))(command)
 app.add_typer(answers)
 

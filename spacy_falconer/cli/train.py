@@ -14,8 +14,27 @@ def train_cli(
         ..., help="Answers: the .spacy file of annotate, or recorded answers as .jsonl", exists=True, dir_okay=False
     ),
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the trained pipeline"),
+    source: Path | None = typer.Option(
+        None,
+        "--source",
+        help="Pipeline to go on from, such as an earlier task's; else the pre-trained one",
+        exists=True,
+        file_okay=False,
+    ),
+    replay: Path | None = typer.Option(
+        None,
+        "--replay",
+        help="Answers to the source's own instructions, learned again beside the new ones",
+        exists=True,
+        dir_okay=False,
+    ),
     config: Path | None = typer.Option(
-        None, "--config", "-c", help="Training config, such as configs/cpu.cfg", exists=True, dir_okay=False
+        None,
+        "--config",
+        "-c",
+        help="Training config with an encoder of your own, such as configs/cpu.cfg",
+        exists=True,
+        dir_okay=False,
     ),
     seed: int = typer.Option(0, "--seed", help="Seed of everything random"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, errors only"),
@@ -27,14 +46,18 @@ def train_cli(
     """
     import spacy
 
+    from spacy_falconer.pipeline.source import choose_source
     from spacy_falconer.plan import read_plan
     from spacy_falconer.workflow.answers import read_answers
+    from spacy_falconer.workflow.remember import read_earlier
     from spacy_falconer.workflow.train import train
 
     with plain_errors():
         checked = read_plan(plan)
         docs, _ = read_answers(answers, checked, spacy.blank("en"))
-        nlp, report = train(checked, docs, config=config, seed=seed, quiet=quiet)
+        start = choose_source(source, config)
+        earlier = read_earlier(replay, start) if replay is not None and start is not None else []
+        nlp, report = train(checked, docs, source=start, replay=earlier, config=config, seed=seed, quiet=quiet)
         nlp.to_disk(output)
     if not quiet:
         show_training(report, output)

@@ -33,6 +33,11 @@ def find_base() -> Path:
     )
 
 
+def choose_source(source: Path | None, config: Path | None) -> Path | None:
+    """The pipeline to start from: the one named, none where a config has an encoder of its own, else the base."""
+    return source if source is not None or config is not None else find_base()
+
+
 def find_parts(source: Path) -> list[str]:
     """The names of a saved pipeline's encoder and falconer components, in its order.
 

@@ -10,11 +10,14 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
+from spacy_falconer.errors import AnswerError
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.score import asked_keys
-from spacy_falconer.plan import Plan
+from spacy_falconer.plan import Plan, parse_plan
+from spacy_falconer.workflow.answers import read_answers
 
+LANGUAGE = "en"
 MOST_REPLAYED = 1.0  # Earlier answers, for each new one.
 
 
@@ -49,11 +52,28 @@ def add_findings(doc: Doc, seen: Doc, pipes: Sequence[InstructedPipe], new: set[
     return doc
 
 
-def instructions_of(nlp: Language) -> dict[str, str]:
-    """Every instruction that a pipeline holds, by its key."""
-    return {
-        key: text
-        for factory in ("falconer_label", "falconer_span")
-        for pipe in find_components(nlp, factory)
-        for key, text in pipe.cfg["instructions"].items()
-    }
+def read_earlier(path: Path, source: Path) -> list[Doc]:
+    """Answers to a pipeline's own instructions, by its keys.
+
+    RAISES (AnswerError): The file answers none of them.
+    """
+    steps = list_steps(spacy.load(source))
+    docs, _ = read_answers(path, parse_plan({"instruction": "Earlier tasks", "steps": steps}), spacy.blank(LANGUAGE))
+    asked = [doc for doc in docs if doc.cats or asked_keys(doc.spans.get("sc"))]
+    if not asked:
+        known = "; ".join(step["instruction"] for step in steps)
+        raise AnswerError(
+            f"{str(path)!r} answers none of the instructions of {str(source)!r}: {known}. "
+            "Give the answers that the pipeline was trained on, or leave --replay out."
+        )
+    return asked
+
+
+def list_steps(nlp: Language) -> list[dict[str, str]]:
+    """Every instruction that a pipeline holds, as the step of a plan."""
+    found: dict[str, dict[str, str]] = {}
+    for factory, op in (("falconer_label", "get_label"), ("falconer_span", "get_span")):
+        for pipe in find_components(nlp, factory):
+            for key, text in pipe.cfg["instructions"].items():
+                found.setdefault(key, {"id": key, "op": op, "instruction": text})
+    return list(found.values())

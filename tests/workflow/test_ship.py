@@ -9,12 +9,14 @@ import spacy
 import torch
 
 from spacy_falconer.corpus.docbin import make_docs
-from spacy_falconer.errors import ModelError
+from spacy_falconer.errors import AnswerError, ModelError
+from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.metamodel.pretrain.checkpoint import read_model, write_checkpoint
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.score import places
 from spacy_falconer.plan import parse_plan
-from spacy_falconer.workflow.remember import remember
+from spacy_falconer.types import Answer
+from spacy_falconer.workflow.remember import read_earlier, remember
 from spacy_falconer.workflow.ship import make_pipeline, ship
 from spacy_falconer.workflow.train import train
 
@@ -39,7 +41,7 @@ def base(checkpoint, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def later(trained, review_plan, review_answers, tmp_path_factory, training_overrides):
+def later(trained, review_answers, tmp_path_factory, training_overrides):
     """A second task that starts from the pipeline of a first."""
     first = tmp_path_factory.mktemp("first")
     trained[0].to_disk(first)
@@ -53,7 +55,8 @@ def later(trained, review_plan, review_answers, tmp_path_factory, training_overr
         doc.spans["sc"] = []
         doc.spans["sc"].attrs["asked"] = []
     overrides = {key: value for key, value in training_overrides.items() if key.startswith("training.")}
-    earlier, _ = make_docs(review_answers, review_plan, nlp)
+    write_exchange(review_answers, first / "answers.jsonl")
+    earlier = read_earlier(first / "answers.jsonl", first)
     return plan, docs, train(plan, docs, source=first, replay=earlier, overrides=overrides, quiet=True)
 
 
@@ -122,3 +125,10 @@ def test_both_components_of_what_was_shipped_have_no_instructions(base):
         (),
         (),
     ]
+
+
+def test_answers_to_other_instructions_are_nothing_to_replay(trained, review_answers, tmp_path):
+    trained[0].to_disk(tmp_path / "first")
+    write_exchange([Answer("a text", "a model", {"Something else.": True})], tmp_path / "other.jsonl")
+    with pytest.raises(AnswerError, match="answers none of the instructions.*The reviewer is satisfied"):
+        read_earlier(tmp_path / "other.jsonl", tmp_path / "first")

@@ -23,6 +23,7 @@ from spacy_falconer.metamodel.pretrain.score import HeldOut, read_held_out, scor
 from spacy_falconer.metamodel.pretrain.settings import PretrainSettings, check_same
 
 LAST, BEST, LOG = "last", "best", "log.jsonl"
+Show = Callable[[dict[str, float]], None]
 
 
 @dataclass
@@ -51,23 +52,31 @@ class Trainer:
     optimizer: torch.optim.Optimizer
     progress: Progress
     held_out: list[HeldOut]
+    show: Show
 
 
-def pretrain(settings: PretrainSettings, *, clock: Callable[[], float] = time.monotonic) -> Path:
+def pretrain(
+    settings: PretrainSettings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    show: Show = lambda line: None,
+) -> Path:
     """Train an encoder and both heads on the data sets, or go on with the run in `settings.output`.
+
+    show: Called with each line of the log.
 
     RETURNS (Path): The folder of the last checkpoint; the best by held-out mean lies beside it, in `best`.
     """
     torch.set_num_threads(settings.n_threads)
     torch.manual_seed(settings.seed)
     settings.output.mkdir(parents=True, exist_ok=True)
-    trainer = start_trainer(settings)
+    trainer = start_trainer(settings, show)
     mix = read_mix(settings.data, settings.corpora, settings.own, cap=settings.cap, seed=settings.seed)
     run(trainer, mix, clock)
     return settings.output / LAST
 
 
-def start_trainer(settings: PretrainSettings) -> Trainer:
+def start_trainer(settings: PretrainSettings, show: Show) -> Trainer:
     """A fresh run, or the one that was stopped."""
     last = settings.output / LAST
     resumed = files.find_checkpoint(last)
@@ -87,7 +96,7 @@ def start_trainer(settings: PretrainSettings) -> Trainer:
     names = (*sets.HELD_OUT_SPANS, *sets.HELD_OUT_LABELS) if settings.n_score_texts else ()
     held_out = read_held_out(settings.data, names, split="dev", n_texts=settings.n_score_texts, seed=0)
     reader = TextReader(spacy.blank("en"), tokenizer)
-    return Trainer(settings, model, reader, optimizer, progress, held_out)
+    return Trainer(settings, model, reader, optimizer, progress, held_out, show)
 
 
 def start_model(settings: PretrainSettings) -> tuple[Metamodel, Any]:
@@ -202,3 +211,4 @@ def log(trainer: Trainer, values: dict[str, float]) -> None:
     line = {**where, "n_texts": progress.n_texts, **{k: round(v, 4) for k, v in values.items()}}
     with (trainer.settings.output / LOG).open("a", encoding="utf8") as file:
         file.write(json.dumps(line) + "\n")
+    trainer.show(line)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from spacy_falconer.cli.screen import msg, plain_errors
+
+
+def pretrain_cli(
+    # fmt: off
+    data: Path = typer.Argument(..., help="Folder of data sets, with its CATALOG.md", exists=True, file_okay=False),
+    output: Path = typer.Option(..., "--output", "-o", help="Folder for the checkpoints and the log"),
+    own: Path | None = typer.Option(None, "--own", help="Folder with types.jsonl.gz and corpora.jsonl.gz", exists=True),
+    corpora: Path | None = typer.Option(None, "--corpora", help="Folder of texts never to train on", exists=True),
+    encoder: str = typer.Option("sentence-transformers/all-MiniLM-L6-v2", "--encoder", help="Its name or folder"),
+    start: Path | None = typer.Option(
+        None, "--start", help="A checkpoint of an earlier run to start from", exists=True
+    ),
+    minutes: float = typer.Option(100.0, "--minutes", help="How long to train", min=0.01),
+    max_steps: int | None = typer.Option(None, "--max-steps", help="How many steps, in place of minutes", min=1),
+    seed: int = typer.Option(0, "--seed", help="Seed of everything random"),
+    n_threads: int = typer.Option(2, "--n-threads", help="Threads of the processor", min=1),
+    device: str = typer.Option("cpu", "--device", help="cpu, or cuda"),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Print nothing"),
+    # fmt: on
+):
+    """Pre-train an encoder and both heads on public data. Goes on where an earlier call stopped.
+
+    Example: falconer pretrain data --own pretraining/data --output run
+    """
+    from spacy_falconer.metamodel.encoder import find_encoder
+    from spacy_falconer.metamodel.pretrain.loop import pretrain
+    from spacy_falconer.metamodel.pretrain.settings import PretrainSettings
+
+    with plain_errors():
+        settings = PretrainSettings(
+            data=data, corpora=corpora, output=output, encoder=find_encoder(encoder), own=own, start=start,
+            minutes=minutes, max_steps=max_steps, seed=seed, n_threads=n_threads, device=device,
+        )  # fmt: skip
+        last = pretrain(settings, show=(lambda line: None) if quiet else print_line)
+    if not quiet:
+        msg.good(f"Checkpoints: {last}, and beside it `best`, the best by its zero-shot scores")
+
+
+def print_line(values: dict) -> None:
+    print("  ".join(f"{name} {value}" for name, value in values.items()), flush=True)
+
+
+def ship_cli(
+    # fmt: off
+    checkpoint: Path = typer.Argument(..., help="A folder that pretrain wrote", exists=True, file_okay=False),
+    output: Path = typer.Option(..., "--output", "-o", help="Folder for the pipeline"),
+    meta: Path = typer.Option(..., "--meta", help="What its meta.json says, as JSON", exists=True, dir_okay=False),
+    # fmt: on
+):
+    """Turn a checkpoint into an ordinary spaCy pipeline, its weights in half precision.
+
+    Example: falconer ship run/best --meta pretraining/meta.json --output assets/en_falconer_sm
+    """
+    import srsly
+
+    from spacy_falconer.workflow.ship import ship
+
+    with plain_errors():
+        ship(checkpoint, output, meta=srsly.read_json(meta))
+    msg.good(f"Pipeline: {output}")
