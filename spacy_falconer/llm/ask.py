@@ -10,6 +10,7 @@ from typing import Any
 
 from spacy_falconer.errors import ReplyError, RequestError
 from spacy_falconer.llm.chat import Chat
+from spacy_falconer.llm.commits import Commits
 from spacy_falconer.llm.forms import prompt_version
 from spacy_falconer.llm.passages import ask_each, find_passages, passage_steps
 from spacy_falconer.llm.questions import asked_steps
@@ -71,6 +72,7 @@ class _Run:
     stop: Exception | None = None
 
     def __post_init__(self) -> None:
+        self.commits = Commits(self.store)
         self.version = prompt_version()
         self.steps = asked_steps(self.plan)
         self.passage_steps = passage_steps(self.plan)
@@ -129,7 +131,7 @@ class _Run:
             if self.verdict.doubt(Failed(text, questions, error, talk.usage()), began):
                 raise
         else:
-            self.store.put(answer, version=self.version, usage=talk.usage())
+            await self.commits.add(partial(self.store.put, answer, version=self.version, usage=talk.usage()))
             self._replied()
             return True
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from itertools import accumulate, pairwise
@@ -199,12 +199,12 @@ def _read_file() -> dict[str, Any]:
 
 def _add(one: LedgerRow, other: LedgerRow) -> LedgerRow:
     is_known = one.cost_usd is not None and other.cost_usd is not None
-    return replace(
-        one,
-        n_requests=one.n_requests + other.n_requests,
-        n_input_tokens=one.n_input_tokens + other.n_input_tokens,
-        n_output_tokens=one.n_output_tokens + other.n_output_tokens,
-        cost_usd=one.cost_usd + other.cost_usd if is_known else None,
-        seconds=one.seconds + other.seconds,
-        is_estimated=one.is_estimated or other.is_estimated,
+    return LedgerRow(
+        one.step,
+        one.n_requests + other.n_requests,
+        one.n_input_tokens + other.n_input_tokens,
+        one.n_output_tokens + other.n_output_tokens,
+        one.cost_usd + other.cost_usd if is_known else None,
+        one.seconds + other.seconds,
+        one.is_estimated or other.is_estimated,
     )

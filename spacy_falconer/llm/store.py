@@ -274,8 +274,8 @@ class AnswerStore:
             )
         text = (hash_parts(answer.text), encode(answer.text))
         self._connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", text)
-        for row in answer_rows(answer, version):
-            self._connection.execute(INSERT, {**make_fields(row, answer.text), "value": row.value})
+        rows = ({**make_fields(row, answer.text), "value": row.value} for row in answer_rows(answer, version))
+        self._connection.executemany(INSERT, rows)
 
     def _rows(self, text: str) -> list[Row]:
         """All answers about a text, in the order in which they came."""
@@ -288,6 +288,12 @@ class AnswerStore:
     def _fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with plain_errors(self.path):
             return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is put inside is on disk once it ends, all of it or nothing: a disk takes its time for each `put`."""
+        with self._transaction():
+            yield
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

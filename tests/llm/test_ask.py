@@ -377,7 +377,7 @@ def test_a_kill_loses_at_most_the_requests_in_flight(serve, tmp_path, passage_pl
     assert run_until(server, tmp_path / "whole.db", passage_plan, texts, 10**9) == 0
     n_whole = len(server.requests)
     moments = sorted(random.Random(0).sample(range(1, n_whole), 2))
-    server.requests.clear(), server.texts.clear()
+    server.requests.clear(), server.texts.clear(), server.asked.clear()
     for moment in moments:
         assert run_until(server, tmp_path / "killed.db", passage_plan, texts, moment) == -signal.SIGKILL
     assert run_until(server, tmp_path / "killed.db", passage_plan, texts, 10**9) == 0

