@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import spacy
 import srsly
-from spacy.util import load_config
+from server import KEY, ScriptedServer
 from weasel.cli.run import project_run
 
 import spacy_falconer
@@ -21,34 +21,49 @@ SENTENCE = 'prices over $25, "new"'
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, review_plan, review_answers, training_overrides):
-    """A user's folder: our project.yml, and a plan, a corpus and answers of the user's own."""
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copy(ROOT / "project.yml", folder)
-    (folder / "spacy_falconer").symlink_to(ROOT / "spacy_falconer")
-    (folder / "my sentence.txt").write_text(SENTENCE)
+def make_project(tmp_path_factory, review_answers, tiny_config):
+    """Make a user's folder: our project.yml and package, and a sentence and a corpus of the user's own."""
+
+    def make():
+        folder = tmp_path_factory.mktemp("project")
+        shutil.copy(ROOT / "project.yml", folder)
+        for name in ("spacy_falconer", "assets"):
+            (folder / name).symlink_to(ROOT / name)
+        (folder / "my sentence.txt").write_text(SENTENCE)
+        rows = [{"id": i, "text": one.text} for i, one in enumerate(review_answers)]
+        srsly.write_jsonl(folder / "my corpus.jsonl", rows)
+        shutil.copy(tiny_config, folder / "tiny.cfg")
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def project(make_project, review_plan, review_answers):
+    """With a plan and answers of the user's own."""
+    folder = make_project()
     plan = review_plan.model_copy(update={"instruction": SENTENCE})
     srsly.write_json(folder / "plan.json", {"model": "a model, 2026", "plan": plan.model_dump(mode="json")})
-    srsly.write_jsonl(folder / "my corpus.jsonl", [{"id": i, "text": one.text} for i, one in enumerate(review_answers)])
     write_exchange(review_answers[:30], folder / "answers.jsonl")
     write_exchange(review_answers[30:], folder / "test.jsonl")
-    load_config(ROOT / "configs" / "cpu.cfg", overrides=training_overrides).to_disk(folder / "tiny.cfg")
     return folder
+
+
+FILES = {"instruction": "my sentence.txt", "corpus": "my corpus.jsonl", "config": "tiny.cfg"}
+
+
+def run_project(project, name, **changed):
+    """Run a workflow or a command; the names of the outputs that it wrote."""
+    overrides = {f"vars.{key}": value for key, value in {**FILES, **changed}.items()}
+    before = times(project)
+    project_run(project, name, overrides=overrides, capture=True)
+    return {path for path, time in times(project).items() if before.get(path) != time}
 
 
 @pytest.fixture(scope="module")
 def run(project):
-    """Run a workflow or a command; the commands that ran, and their output files' times."""
-    files = {"instruction": "my sentence.txt", "plan": "plan.json", "corpus": "my corpus.jsonl", "config": "tiny.cfg"}
-    answers = {"answers": "answers.jsonl", "test_answers": "test.jsonl"}
-
-    def run_project(name="all", **changed):
-        overrides = {f"vars.{key}": value for key, value in {**files, **answers, **changed}.items()}
-        before = times(project)
-        project_run(project, name, overrides=overrides, capture=True)
-        return {path for path, time in times(project).items() if before.get(path) != time}
-
-    return run_project
+    answers = {"plan": "plan.json", "answers": "answers.jsonl", "test_answers": "test.jsonl"}
+    return lambda name="all", **changed: run_project(project, name, **{**answers, **changed})
 
 
 def times(project):
@@ -106,7 +121,8 @@ def test_a_changed_plan_runs_what_depends_on_it(first_run, run, project):
     assert run() == set()
 
 
-def test_another_sentence_needs_a_language_model(first_run, run, project, capfd):
+def test_another_sentence_needs_a_language_model(first_run, run, project, capfd, monkeypatch):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     (project / "other.txt").write_text("Something else")
     with pytest.raises(Exception, match="exit|returned|command|Subprocess") as failed:
         run("plan", instruction="other.txt")
@@ -114,8 +130,48 @@ def test_another_sentence_needs_a_language_model(first_run, run, project, capfd)
     assert "OPENAI_BASE_URL" in said and "Something else" in said
 
 
-def test_the_lock_file_holds_no_key(first_run, project, monkeypatch):
-    assert "OPENAI" not in (project / "project.lock").read_text()
+@pytest.fixture(scope="module")
+def asked(make_project):
+    """A folder with a sentence and a corpus alone, after a first run against a language model; and what it wrote."""
+    with ScriptedServer() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        folder = make_project()
+        yield folder, server, run_project(folder, "all")
+
+
+def test_from_a_sentence_and_an_empty_store_to_rows(asked):
+    folder, server, written = asked
+    assert written == {"plan.json", "train.spacy", "test.spacy", "meta.json", "scores.json", "rows.jsonl"}
+    assert read_plan(folder / "output" / "plan.json").instruction == SENTENCE
+    assert (len(server.planned), len(server.annotated)) == (1, 40)
+    rows = list(srsly.read_jsonl(folder / "output" / "rows.jsonl"))
+    assert rows and all(row["spans"]["price"] for row in rows)
+    assert {"falconer_label", "falconer_span"} < set(spacy.load(folder / "output" / "pipeline").pipe_names)
+
+
+def test_a_second_run_sends_nothing_and_one_from_the_store_neither(asked):
+    folder, server, _ = asked
+    assert run_project(folder, "all") == set() and len(server.requests) == 41
+    (folder / "project.lock").unlink()
+    run_project(folder, "annotate")
+    assert len(server.requests) == 41
+
+
+def test_the_key_is_in_no_file_of_the_project(asked):
+    folder, server, _ = asked
+    assert server.keys == {KEY}
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert folder / "project.lock" in files and not any(KEY.encode() in path.read_bytes() for path in files)
+
+
+def test_a_limit_stops_the_workflow_and_another_run_goes_on(make_project, llm_server, capfd):
+    folder = make_project()
+    with pytest.raises(Exception, match="exit|returned|command|Subprocess"):
+        run_project(folder, "all", max_requests=9)
+    assert len(llm_server.annotated) == 9 and not (folder / "output" / "pipeline").exists()
+    run_project(folder, "annotate", max_requests=100)
+    assert len(llm_server.annotated) == 40
 
 
 def test_an_own_plan_needs_no_sentence(first_run, run, project, review_plan):

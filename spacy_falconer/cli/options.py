@@ -38,7 +38,7 @@ Model = Annotated[
     str | None,
     typer.Option("--model", help="The language model; of answers in the store, only its own count then"),
 ]
-PlannerModel = Annotated[str | None, typer.Option("--planner-model", help="The language model that plans")]
+PlannerModel = Annotated[str | None, typer.Option("--planner-model", help="The language model that plans, if another")]
 MaxInFlight = Annotated[int, typer.Option("--max-in-flight", help="Most requests at a time", min=1)]
 RequestsPerMinute = Annotated[int | None, typer.Option("--requests-per-minute", help="No faster than this", min=1)]
 TokensPerMinute = Annotated[int | None, typer.Option("--tokens-per-minute", help="No faster than this", min=1)]
