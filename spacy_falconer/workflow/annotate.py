@@ -93,12 +93,14 @@ def annotate(
     watch: Called with the batches under way, where the endpoint asks in batches.
     RAISES (AnswerError): `recorded_only`, and the store answers the plan for none of the texts.
     RAISES (ServerError): There is no answer at all, and none could be had.
+    RAISES (ModelError): The texts are to be chosen by a pipeline that is not there.
     """
     if recorded_only:
         return take_answered(plan, records, store, sampling=sampling, model=endpoint.model)
     found = take_recorded(recorded, plan, records, store, sampling=sampling, model=endpoint.model)
     if found is not None:
         return found
+    sampling = sampling if sampling.is_plain else sampling.name_source()
     texts = list_candidates(read_units(records, plan.unit), sampling)
     warn_of_stale(count_stale(texts, plan, store, model=endpoint.model), store, warn)
     asker = Asker(plan, store, endpoint, redact, sampling.n_shots, tick, watch)

@@ -12,6 +12,7 @@ from thinc.types import Floats2d
 from spacy_falconer.corpus.choose import choose_balanced, choose_diverse, choose_random, combine_rounds
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.pipeline.callbacks import add_instructions
+from spacy_falconer.pipeline.source import choose_source
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.embed import embed
@@ -33,8 +34,8 @@ class Sampling:
         likely for each instruction.
     n_rounds (int): With several, each but the first takes the texts that the model of the last one is least sure of.
     n_shots (int): Earlier answers to show with each text.
-    config (Path): Training config, whose encoder reads the candidates and by which the rounds train.
-    source (Path): A pipeline to go on from, such as the pre-trained one. It says what looks likely, untrained.
+    config (Path): Training config with an encoder of its own, for choosing and for the rounds' training.
+    source (Path): A pipeline to go on from, which says what looks likely; by default, without a config, the pre-trained.
     RAISES (CorpusError): There is no such strategy.
     """
 
@@ -55,6 +56,13 @@ class Sampling:
     def is_plain(self) -> bool:
         """Whether the texts are a random sample, for which nothing has to be read."""
         return self.strategy == RANDOM and self.n_rounds == 1
+
+    def name_source(self) -> Sampling:
+        """The same, with the pre-trained pipeline as its source where neither one nor a config is named.
+
+        RAISES (ModelError): It is not installed.
+        """
+        return replace(self, source=choose_source(self.source, self.config))
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def pick(texts: Sequence[str], n: int, plan: Plan, sampling: Sampling) -> list[C
     """At most `n` of the texts, by the strategy, in their order."""
     if sampling.strategy == RANDOM or n >= len(texts):
         return pick_random(texts, n, seed=sampling.seed)
-    vectors = embed(texts, config=sampling.config)
+    vectors = embed(texts, config=sampling.config, source=sampling.source)
     if sampling.strategy == DIVERSE:
         return [Chosen(texts[i], DIVERSE, None) for i in choose_diverse(vectors, n, seed=sampling.seed)]
     scores = score_likely(texts, vectors, plan, sampling)
@@ -96,7 +104,7 @@ def pick(texts: Sequence[str], n: int, plan: Plan, sampling: Sampling) -> list[C
 def score_likely(texts: Sequence[str], vectors: Floats2d, plan: Plan, sampling: Sampling) -> Floats2d:
     """How likely each step looks true of each text before anything is learned, shape (n_texts, K).
 
-    The source's scores, where there is one; else how near the texts' vectors are to the instructions'.
+    The scores of the pipeline to start from; where there is none, how near the texts' vectors are to the instructions'.
     """
     if sampling.source is None:
         steps = [step.instruction for step in plan.steps if step.for_each is None]

@@ -1,4 +1,4 @@
-"""Texts as vectors, by the encoder of a training config."""
+"""Texts as vectors, by the encoder that tasks start from."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from spacy.language import Language
 from spacy.util import load_config
 from thinc.types import Floats2d
 
+from spacy_falconer.pipeline.source import find_parts
 from spacy_falconer.workflow.train import find_default_config
 
 MAX_CHARACTERS = 600  # The beginning says what a text is about; long texts would take long.
 BATCH_SIZE = 64
 
 
-def embed(texts: Sequence[str], *, config: Path | None = None) -> Floats2d:
+def embed(texts: Sequence[str], *, config: Path | None = None, source: Path | None = None) -> Floats2d:
     """A unit vector for the beginning of each text: the mean of its pieces' vectors, shape (n_texts, width).
 
-    config (Path): A training config, whose encoder is taken; by default the package's own.
+    source (Path): A pipeline, whose encoder is taken.
+    config (Path): A training config, whose encoder is taken where there is no source; by default the package's own.
     """
-    nlp = load_encoder(config)
+    nlp = load_encoder(config) if source is None else spacy.load(source, enable=find_parts(source)[:1])
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # Alike in length, so little is padded.
     docs = nlp.pipe((texts[i][:MAX_CHARACTERS] or " " for i in order), batch_size=BATCH_SIZE)
     by_length = numpy.stack([_mean_vector(doc._.trf_data) for doc in docs])

@@ -105,7 +105,7 @@ def induce(
     RAISES (FalconerError): With the remedy. Answers that were got before it stay in the store.
     """
     records = list(records) if iter(records) is records else records
-    endpoint, sampling = endpoint or Endpoint(), sampling or Sampling()
+    endpoint, sampling = endpoint or Endpoint(), (sampling or Sampling()).name_source()
     output.mkdir(parents=True, exist_ok=True)
     planner = replace(endpoint, model=planner_model or endpoint.model)
     found = find_plan(

@@ -12,7 +12,7 @@ import spacy
 import srsly
 from server import KEY
 
-from spacy_falconer.errors import BudgetError, UnsupportedPlanError
+from spacy_falconer.errors import BudgetError, ModelError, UnsupportedPlanError
 from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.plan import read_plan
@@ -65,6 +65,13 @@ def test_from_a_sentence_to_rows_and_not_twice(run, llm_server, tmp_path):
     again, done = run(learn=True)
     assert len(llm_server.requests) == 41 and list(done) == ["plan"]
     assert again.done_before == ("annotate", "train", "evaluate", "mine") and times(tmp_path / "out") == before
+
+
+def test_a_pipeline_to_start_from_that_is_not_there_is_told_before_anything_is_asked(llm_server, tmp_path, monkeypatch):
+    monkeypatch.setattr("spacy_falconer.pipeline.source.BASE", "en_falconer_none")
+    with pytest.raises(ModelError, match="en_falconer_none.*--source"):
+        induce(SENTENCE, [Record("r", "i love it")], tmp_path / "out")
+    assert llm_server.requests == []
 
 
 def test_a_limit_stops_it_and_another_run_goes_on(run, llm_server, tmp_path):
