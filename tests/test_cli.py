@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 import srsly
+from server import KEY
 from typer.testing import CliRunner
 
 from spacy_falconer.cli.app import app
 from spacy_falconer.llm.exchange import read_exchange, write_exchange
+from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import write_plan
 
-COMMANDS = ["annotate", "answers", "evaluate", "induce", "mine", "plan", "report", "train"]
+COMMANDS = ["annotate", "answers", "estimate", "evaluate", "induce", "mine", "plan", "report", "train"]
 
 
 def run(*arguments, exit_code=0):
@@ -20,7 +22,9 @@ def run(*arguments, exit_code=0):
 
 
 @pytest.fixture
-def folder(tmp_path, review_plan, review_answers):
+def folder(tmp_path, review_plan, review_answers, monkeypatch):
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
     write_plan(review_plan, tmp_path / "plan.json")
     write_exchange(review_answers, tmp_path / "answers.jsonl")
     srsly.write_jsonl(tmp_path / "corpus.jsonl", [{"text": answer.text} for answer in review_answers])
@@ -36,7 +40,9 @@ def test_spacy_knows_the_commands():
     assert all(command in output for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "answers import", "answers export"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, *(f"answers {name}" for name in ("import", "export", "delete", "batches"))]
+)
 def test_every_command_has_help_and_an_example(command):
     output = run(*command.split(), "--help")
     assert command == "answers" or f"falconer {command}" in " ".join(output.replace("│", " ").split())
@@ -83,18 +89,147 @@ def test_a_malformed_plan_is_one_message(folder):
     assert "PlanError" in output and "Traceback" not in output
 
 
-def test_induce_goes_the_whole_way(folder, encoder_folder, training_overrides):
-    from spacy.util import load_config
+def plain(output):
+    """The words of a screen, without the breaks of its lines."""
+    return " ".join(output.split())
 
-    from spacy_falconer.workflow.train import find_default_config
 
-    load_config(find_default_config(), overrides=training_overrides).to_disk(folder / "tiny.cfg")
-    output = run(
-        "induce", "Prices of loved things", folder / "corpus.jsonl", "--plan", folder / "plan.json",
-        "--answers", folder / "answers.jsonl", "--recorded-only", "--config", folder / "tiny.cfg",
-        "--output", folder / "mined",
-    )  # fmt: skip
+@pytest.fixture
+def annotate(folder, llm_server):
+    """Annotate the corpus by asking; what is on the screen."""
+
+    def run_it(*arguments, exit_code=0):
+        return plain(
+            run(
+                "annotate", folder / "plan.json", folder / "corpus.jsonl", "--store", folder / "answers.db", "--output",
+                folder / "train.spacy", "--test-output", folder / "test.spacy", *arguments, exit_code=exit_code,
+            )
+        )  # fmt: skip
+
+    return run_it
+
+
+def test_plan_asks_and_says_that_it_may_be_edited(folder, llm_server):
+    arguments = ["plan", 'prices over $25, "new"', "--corpus", folder / "corpus.jsonl", "--output", folder / "p.json"]
+    output = plain(run(*arguments, "--planner-model", "gpt-5"))
+    assert "This plan is by gpt-5." in output and "price = get_span: Amounts of money." in output
+    assert "Edit the file" in output and "cost" in output
+    assert "answers this sentence already" in plain(run(*arguments)) and len(llm_server.requests) == 1
+
+
+def test_plan_says_what_cannot_be_planned(folder, llm_server):
+    output = run("plan", "How many?", "--output", folder / "p.json", exit_code=1)
+    assert "A count over the reviews is needed" in plain(output) and not (folder / "p.json").exists()
+
+
+def test_annotate_asks_and_shows_the_bill(annotate, llm_server, folder):
+    output = annotate("--sample", 20)
+    assert "positive 20" in output and "price 20" in output and "in total 20" in output and "$0.0" in output
+    assert "16 answered texts to learn from, 4 to test on" in output and len(llm_server.requests) == 20
+    assert "in total" not in annotate("--sample", 20) and len(llm_server.requests) == 20
+
+
+def test_a_limit_writes_what_there_is_and_the_same_command_goes_on(annotate, llm_server, folder):
+    output = annotate("--max-requests", 10, exit_code=1)
+    assert "10 of 40 texts are answered" in output and "8 answered texts to learn from, 2 to test on" in output
+    assert "BudgetError" in output and "Raise the limit and run again" in output
+    assert (folder / "train.spacy").exists() and len(llm_server.requests) == 10
+    assert "32 answered texts to learn from" in annotate() and len(llm_server.requests) == 40
+
+
+def test_a_price_that_is_unknown_is_no_limit(annotate, llm_server):
+    assert "price of the model 'my-own' is unknown" in annotate("--model", "my-own", "--max-cost", 1, exit_code=1)
+    assert llm_server.requests == []
+
+
+def test_empty_limits_are_none(annotate, llm_server):
+    annotate("--max-cost", "", "--max-requests", "", "--model", "")
+    assert len(llm_server.requests) == 40
+
+
+def test_texts_that_failed_are_counted_shown_and_asked_again_on_demand(annotate, llm_server, folder):
+    rows = [*srsly.read_jsonl(folder / "corpus.jsonl"), {"text": "a riddle"}]
+    srsly.write_jsonl(folder / "corpus.jsonl", rows)
+    output = annotate()
+    assert "1 texts have no answer" in output and "no JSON object" in output and "'a riddle'" in output
+    n_sent = len(llm_server.requests)
+    annotate()
+    assert len(llm_server.requests) == n_sent
+    run("answers", "delete", "--failures", "--store", folder / "answers.db")
+    annotate()
+    assert len(llm_server.requests) > n_sent
+
+
+def test_a_users_own_function_changes_texts_before_they_are_sent(annotate, llm_server, folder, monkeypatch):
+    (folder / "my_rules_of_the_tests.py").write_text("def hide(text): return text.replace('love', 'LIKE')")
+    monkeypatch.chdir(folder)
+    annotate("--redact", "my_rules_of_the_tests:hide")
+    assert len(llm_server.requests) == 40 and "love" not in str(llm_server.requests)
+    assert "names no function" in annotate("--redact", "nothing", exit_code=1)
+
+
+def test_estimate_sends_nothing(folder, llm_server):
+    arguments = ["estimate", folder / "plan.json", folder / "corpus.jsonl", "--sample", 20]
+    output = plain(run(*arguments))
+    assert "requests 20 20" in output and "cost $" in output and "tokens in" in output and "<text-" in output
+    output = plain(run(*arguments, "--model", "my-own"))
+    assert "price is unknown" in output and "$" not in output.split("One request")[0]
+    assert llm_server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("named", "n_left"),
+    [(["--id", "line-2", "--texts", "corpus.jsonl"], 117), (["--model", "gpt-4.1-mini"], 0), (["--texts", "corpus.jsonl"], 0),
+     (["--instruction", "Amounts of money."], 80)],
+)  # fmt: skip
+def test_answers_are_forgotten(named, n_left, annotate, folder, monkeypatch):
+    annotate()
+    monkeypatch.chdir(folder)
+    output = run("answers", "delete", "--store", "answers.db", *named)
+    assert f"{120 - n_left} answers forgotten" in output
+    with AnswerStore(folder / "answers.db") as store:
+        assert len(store) == n_left
+
+
+def test_what_is_to_be_forgotten_is_named(annotate, folder):
+    annotate("--sample", 10)
+    store = ["answers", "delete", "--store", folder / "answers.db"]
+    assert "Nothing is named" in run(*store, exit_code=1)
+    assert "--texts" in run(*store, "--id", "3", exit_code=1)
+    unknown = run(*store, "--id", "nobody", "--texts", folder / "corpus.jsonl", exit_code=1)
+    assert "no text with the id 'nobody'" in plain(unknown)
+
+
+def test_no_batches_are_under_way(annotate, folder):
+    annotate("--sample", 10)
+    assert "No batches are under way" in run("answers", "batches", "--store", folder / "answers.db")
+
+
+def test_the_key_is_on_no_screen_and_in_no_file(annotate, folder, llm_server):
+    screens = [
+        annotate(),
+        annotate("--max-requests", 0, "--sample", 39),
+        plain(run("plan", "x", "--output", folder / "p.json")),
+    ]
+    assert llm_server.keys == {KEY} and not any(KEY in screen for screen in screens)
+    assert not any(KEY.encode() in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_induce_goes_the_whole_way_and_not_twice(folder, llm_server, tiny_config):
+    arguments = ["induce", 'prices over $25, "new"', folder / "corpus.jsonl", "--config", tiny_config]
+    output = run(*arguments, "--output", folder / "mined")
     files = {"plan.json", "answers.db", "train.spacy", "test.spacy", "pipeline", "scores.json", "rows.jsonl"}
-    assert files <= {path.name for path in (folder / "mined").iterdir()}
-    assert "texts/s" in output and "get_span" in output
+    assert files <= {path.name for path in (folder / "mined").iterdir()} and len(llm_server.requests) == 41
+    assert "This plan is by" in output and "in total" in output and "texts/s" in output and "get_span" in output
+    assert str(folder / "mined" / "rows.jsonl") in output
+    again = plain(run(*arguments, "--output", folder / "mined"))
+    assert "Done before, and not again: annotate, train, evaluate, mine" in again and len(llm_server.requests) == 41
     assert "price" in run("report", folder / "mined")
+
+
+def test_induce_asks_nobody_where_answers_are_recorded(folder, llm_server, tiny_config):
+    output = run(
+        "induce", "Prices of loved things", folder / "corpus.jsonl", "--plan", folder / "plan.json", "--answers",
+        folder / "answers.jsonl", "--recorded-only", "--config", tiny_config, "--output", folder / "mined", "--quiet",
+    )  # fmt: skip
+    assert output == "" and llm_server.requests == [] and (folder / "mined" / "rows.jsonl").exists()
