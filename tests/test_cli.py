@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import srsly
-from server import KEY
+from batch_server import BatchServer
+from server import KEY, make_reply
 from typer.testing import CliRunner
 
 from spacy_falconer.cli.app import app
+from spacy_falconer.llm.batch import ask_in_batch
 from spacy_falconer.llm.exchange import read_exchange, write_exchange
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import write_plan
@@ -203,6 +207,19 @@ def test_what_is_to_be_forgotten_is_named(annotate, folder):
 def test_no_batches_are_under_way(annotate, folder):
     annotate("--sample", 10)
     assert "No batches are under way" in run("answers", "batches", "--store", folder / "answers.db")
+
+
+def test_batches_are_asked_in_shown_and_gone_when_they_are_done(annotate, folder, monkeypatch):
+    monkeypatch.setattr("spacy_falconer.workflow.ask.ask_in_batch", partial(ask_in_batch, poll_s=0.01))
+    with BatchServer(make_reply) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        output = annotate("--batch", "--sample", 20)
+        assert len(server.sent) == 20 and server.chats == []
+        assert "0 of 20 requests done" in output and "16 answered texts to learn from, 4 to test on" in output
+        assert "No batches are under way" in run("answers", "batches", "--store", folder / "answers.db")
+        annotate("--sample", 20)
+        assert len(server.sent) == 20 and server.chats == []
 
 
 def test_the_key_is_on_no_screen_and_in_no_file(annotate, folder, llm_server):

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import msg, plain_errors, progress, show_bill, show_cost
+from spacy_falconer.cli.screen import batch_lines, msg, plain_errors, progress, show_bill, show_cost
 
 
 def annotate_cli(
@@ -69,6 +69,7 @@ def annotate_cli(
                 checked, texts, opened, sampling=sampling, endpoint=endpoint, recorded_only=recorded_only,
                 recorded=Path(recorded) if recorded else None, redact=options.find_redactor(redact),
                 memory=output.with_suffix(".chosen.json"), tick=tick, warn=msg.warn,
+                watch=batch_lines(quiet=quiet),
             )  # fmt: skip
         tests = Path(test_answers) if test_answers else None
         n_train, n_test = write_annotated(annotated, checked, output, test_output, test_answers=tests, seed=seed)

@@ -9,7 +9,7 @@ import typer
 from spacy_falconer.cli import options
 from spacy_falconer.cli.annotate import show_annotated
 from spacy_falconer.cli.plan import show_plan
-from spacy_falconer.cli.screen import msg, plain_errors, progress, show_bill, show_cost
+from spacy_falconer.cli.screen import batch_lines, msg, plain_errors, progress, show_bill, show_cost
 from spacy_falconer.cli.train import show_training
 
 
@@ -71,7 +71,7 @@ def induce_cli(
                 read_sentence(sentence), records, output, endpoint=endpoint, planner_model=planner_model or None,
                 sampling=sampling, plan=plan, answers=answers, recorded_only=recorded_only,
                 redact=options.find_redactor(redact), quiet=quiet, progress=bar, warn=msg.warn,
-                watch=ignore if quiet else partial(show_step, output=output),
+                watch=ignore if quiet else partial(show_step, output=output), watch_batches=batch_lines(quiet=quiet),
             )  # fmt: skip
     if not quiet:
         show_induced(found, records)

@@ -48,6 +48,22 @@ def show_cost(ledger: Ledger) -> Callable[[], str]:
     return lambda: format_cost(ledger.total) if ledger.rows() else ""
 
 
+def batch_lines(*, quiet: bool) -> Callable[[list[Any]], None]:
+    """A line for each batch under way, whenever something has changed."""
+    from spacy_falconer.workflow.bill import format_batches
+
+    last = ""
+
+    def show(batches: list[Any]) -> None:
+        nonlocal last
+        lines = format_batches(batches) if batches else ""
+        if lines and lines != last and not quiet:
+            print(lines, file=sys.stderr, flush=True)
+        last = lines
+
+    return show
+
+
 @contextmanager
 def progress(
     title: str, total: int | None, *, quiet: bool, note: Callable[[], str] = lambda: ""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from spacy_falconer.corpus.read import read_units
 from spacy_falconer.llm import estimate as llm
 from spacy_falconer.llm.annotate import recorded_answers
-from spacy_falconer.llm.batch import PRICE_SHARE
+from spacy_falconer.llm.batch import batch_prices
 from spacy_falconer.llm.redact import Redactor
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
@@ -43,16 +42,8 @@ def estimate(
     texts = [one.text for one in pick_random(candidates, sampling.n_texts, seed=sampling.seed)]
     with AnswerStore(store) as opened:
         answered = recorded_answers(texts, plan, opened, model=endpoint.model) if sampling.n_shots else ()
-        found = llm.estimate(
+        return llm.estimate(
             texts, plan, model=endpoint.model_name, store=opened, seed=sampling.seed, accept=endpoint.model,
             examples=choose_examples(list(answered), sampling.n_shots), redact=redact,
+            prices=batch_prices() if endpoint.is_batch else None,
         )  # fmt: skip
-    return _halve(found) if endpoint.is_batch else found
-
-
-def _halve(found: llm.Estimate) -> llm.Estimate:
-    """Batches cost less."""
-    cost = found.cost_usd
-    if cost is None:
-        return found
-    return replace(found, cost_usd=llm.Range(*(PRICE_SHARE * part for part in (cost.low, cost.expected, cost.high))))
