@@ -31,6 +31,7 @@ class Response:
     finish_reason: str = "stop"
     refusal: str | None = None
     fate: str = ""  # "hang", "cut" or "broken": what becomes of it on its way.
+    usage: dict[str, int] | None = None
 
 
 @dataclass
@@ -142,15 +143,17 @@ class FaultyServer:
         is_faulty = fault is not None and n_before < int(fault[2] or sys.maxsize)
         response = fail(fault[1], said) if is_faulty else Response(said)
         if response.status == 200 and response.fate not in ("hang", "cut", "broken"):
-            self._bill(body, response.content or "")
+            usage = self._bill(body, response.content or "")
+            response.usage = {**usage, "total_tokens": sum(usage.values())} if self.has_usage else None
         return response
 
-    def _bill(self, body: dict, content: str) -> None:
+    def _bill(self, body: dict, content: str) -> dict[str, int]:
         sent = [message["content"] for message in body["messages"]]
         schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
         sent += [json.dumps(schema)] if schema else []
-        self._last_bill = {"prompt_tokens": sum(map(self.bill, sent)), "completion_tokens": self.bill(content)}
-        self.n_billed += Counter({"requests": 1, **self._last_bill})
+        usage = {"prompt_tokens": sum(map(self.bill, sent)), "completion_tokens": self.bill(content)}
+        self.n_billed += Counter({"requests": 1, **usage})
+        return usage
 
     def _write(self, response: Response) -> bytes:
         body = {"error": {"message": response.error, "type": "fault", "code": None}}
@@ -158,8 +161,7 @@ class FaultyServer:
             message = {"role": "assistant", "content": response.content, "refusal": response.refusal}
             choice = {"index": 0, "message": message, "finish_reason": response.finish_reason}
             body = {"id": "1", "object": "chat.completion", "created": 0, "model": "served", "choices": [choice]}
-            if self.has_usage and response.fate != "broken":
-                body["usage"] = {**self._last_bill, "total_tokens": sum(self._last_bill.values())}
+            body |= {"usage": response.usage} if response.usage else {}
         data = json.dumps(body).encode()
         data = data[:-10] if response.fate == "broken" else data
         headers = {"Content-Type": "application/json", "Content-Length": str(len(data)), **response.headers}
@@ -248,7 +250,7 @@ def _read_tokenizer():
 
 if __name__ == "__main__":
     settings = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
-    if settings.pop("bills_pieces", False):
+    if settings.pop("bills", "") == "wordpiece":
         settings["bill"] = count_pieces
     program = FaultyServer(**settings)
     asyncio.run(program.serve(lambda: print(program.url, flush=True)))
