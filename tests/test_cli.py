@@ -10,9 +10,11 @@ from batch_server import BatchServer
 from server import KEY, make_reply
 from typer.testing import CliRunner
 
+from spacy_falconer.cli import screen
 from spacy_falconer.cli.app import app
 from spacy_falconer.llm.batch import ask_in_batch
 from spacy_falconer.llm.exchange import read_exchange, write_exchange
+from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import write_plan
 
@@ -220,6 +222,21 @@ def test_batches_are_asked_in_shown_and_gone_when_they_are_done(annotate, folder
         assert "No batches are under way" in run("answers", "batches", "--store", folder / "answers.db")
         annotate("--sample", 20)
         assert len(server.sent) == 20 and server.chats == []
+
+
+@pytest.mark.parametrize("in_terminal", [True, False])
+def test_progress_tells_the_rate_the_time_left_and_the_cost(in_terminal, monkeypatch, capsys):
+    monkeypatch.setattr(screen, "LINE_INTERVAL_S", 0.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: in_terminal, raising=False)
+    ledger = Ledger()
+    with screen.progress("Annotating", 10, quiet=False, note=screen.show_cost(ledger)) as tick:
+        ledger.start("price", "gpt-4.1-mini")
+        ledger.pay("price", "gpt-4.1-mini", 1_000_000, 0, is_estimated=False)
+        tick(4)
+        tick(1)
+    shown = capsys.readouterr().err
+    assert "5" in shown and "10" in shown and "texts/s" in shown and "$0.4000" in shown
+    assert ("<" if in_terminal else "s left") in shown
 
 
 def test_the_key_is_on_no_screen_and_in_no_file(annotate, folder, llm_server):

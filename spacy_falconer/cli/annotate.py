@@ -31,6 +31,7 @@ def annotate_cli(
     max_in_flight: options.MaxInFlight = options.MAX_IN_FLIGHT,
     requests_per_minute: options.RequestsPerMinute = None,
     tokens_per_minute: options.TokensPerMinute = None,
+    timeout: options.Timeout = options.TIMEOUT_S,
     batch: options.Batch = False,
     redact: options.Redact = None,
     choose: options.Choose = "random",
@@ -59,7 +60,7 @@ def annotate_cli(
     with plain_errors(), AnswerStore(store) as opened:
         endpoint = options.make_endpoint(
             model, max_cost=max_cost, max_requests=max_requests, max_in_flight=max_in_flight, is_batch=batch,
-            requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute,
+            requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, timeout_s=timeout,
         )  # fmt: skip
         sampling = options.make_sampling(sample, choose, rounds, few_shot, seed=seed, config=config, source=source)
         checked, texts = read_plan(plan), CorpusFile(corpus, text_field, id_field)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from spacy_falconer.llm.redact import Redactor
     from spacy_falconer.workflow.choose import Sampling
 
-MAX_IN_FLIGHT = Endpoint.max_in_flight
+MAX_IN_FLIGHT, TIMEOUT_S = Endpoint.max_in_flight, Endpoint.timeout_s
 
 CORPUS = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True)
 TextField = Annotated[list[str], typer.Option("--text-field", help="Column of the text; several are joined")]
@@ -42,6 +42,9 @@ PlannerModel = Annotated[str | None, typer.Option("--planner-model", help="The l
 MaxInFlight = Annotated[int, typer.Option("--max-in-flight", help="Most requests at a time", min=1)]
 RequestsPerMinute = Annotated[int | None, typer.Option("--requests-per-minute", help="No faster than this", min=1)]
 TokensPerMinute = Annotated[int | None, typer.Option("--tokens-per-minute", help="No faster than this", min=1)]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for one reply", min=0.001)
+]
 Batch = Annotated[
     bool, typer.Option("--batch", help="Ask by the provider's Batch API: at half the price, and within a day")
 ]
@@ -83,10 +86,10 @@ MaxRequests = Annotated[
 
 
 def make_endpoint(
-    model: str | None, *, max_cost: float | None = None, max_requests: int | None = None, **pace: int | None
+    model: str | None, *, max_cost: float | None = None, max_requests: int | None = None, **settings: Any
 ) -> Endpoint:
-    """How the language model is asked. `pace` has the fields of Endpoint by their names."""
-    return Endpoint(model=model or None, ledger=Ledger(max_cost, max_requests), **pace)
+    """How the language model is asked. `settings` has fields of Endpoint by their names."""
+    return Endpoint(model=model or None, ledger=Ledger(max_cost, max_requests), **settings)
 
 
 def make_sampling(n_texts: int, strategy: str, n_rounds: int, n_shots: int, **settings: Any) -> Sampling:

@@ -21,6 +21,7 @@ def plan_cli(
     store: Path | None = typer.Option(None, "--store", help="Answer store that keeps the planner's replies, too"),
     planner_model: options.PlannerModel = None,
     model: options.Model = None,
+    timeout: options.Timeout = options.TIMEOUT_S,
     redact: options.Redact = None,
     text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
     id_field: options.IdField = "id",
@@ -37,7 +38,7 @@ def plan_cli(
 
     with plain_errors():
         records = read_corpus(corpus, text_field=tuple(text_field), id_field=id_field) if corpus else ()
-        endpoint = options.make_endpoint(planner_model or model)
+        endpoint = options.make_endpoint(planner_model or model, timeout_s=timeout)
         with show_bill(endpoint.ledger, quiet=quiet):
             found = find_plan(
                 read_sentence(sentence), output, endpoint=endpoint, known=Path(known) if known else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,9 @@ def annotate(
     tick: Called with the number of texts settled since the last call.
     warn: Called with what is to be known before anything is asked.
     watch: Called with the batches under way, where the endpoint asks in batches.
-    RAISES (AnswerError): `recorded_only`, and the store answers the plan for none of the texts.
+    RAISES (AnswerError): `recorded_only`, and the store answers the plan for none of the texts; or all of them failed.
     RAISES (ServerError): There is no answer at all, and none could be had.
+    RAISES (CorpusError): There is no text.
     RAISES (ModelError): The texts are to be chosen by a pipeline that is not there.
     """
     if recorded_only:
@@ -106,9 +107,9 @@ def annotate(
     asker = Asker(plan, store, endpoint, redact, sampling.n_shots, tick, watch)
     chosen = choose(texts, plan, sampling, open_memory(memory, plan, texts, sampling), asker)
     answers = asker.ask([one.text for one in chosen])
-    if not answers and asker.stopped is not None:
-        raise asker.stopped
-    return ground(answers, plan, chosen, failed=asker.find_failed([one.text for one in chosen]), stopped=asker.stopped)
+    failed = asker.find_failed([one.text for one in chosen])
+    check_some(answers, failed, asker.stopped)
+    return ground(answers, plan, chosen, failed=failed, stopped=asker.stopped)
 
 
 def take_answered(
@@ -184,6 +185,19 @@ def ground(answers: Sequence[Answer], plan: Plan, chosen: Sequence[Chosen], **ou
         if by_text[doc.text].weight is not None:
             doc.user_data["weight"] = by_text[doc.text].weight
     return Annotated(docs, report, sorted({answer.model for answer in answers}), len(by_text), **outcome)
+
+
+def check_some(answers: Sequence[Answer], failed: Mapping[str, str], stopped: ServerError | None) -> None:
+    """Where there is no answer at all, say why."""
+    if answers:
+        return
+    if stopped is not None:
+        raise stopped
+    reason = next(iter(failed.values()), "")
+    raise AnswerError(
+        f"The language model has no answer to any of the {len(failed)} texts. The first reason: {reason} Name another "
+        "model; `answers delete --failures` lets the texts be asked again."
+    )
 
 
 def check_any(answers: Sequence[Answer], plan: Plan) -> None:

@@ -79,9 +79,15 @@ class Chosen:
 
 
 def list_candidates(records: Iterable[Record], sampling: Sampling) -> list[str]:
-    """A random part of the corpus, each text once: the sample itself, or what it is chosen from."""
+    """A random part of the corpus, each text once: the sample itself, or what it is chosen from.
+
+    RAISES (CorpusError): There is none.
+    """
     n = sampling.n_texts if sampling.is_plain else max(N_CANDIDATES, sampling.n_texts)
-    return list(dict.fromkeys(record.text for record in choose_random(records, n, seed=sampling.seed)))
+    texts = list(dict.fromkeys(record.text for record in choose_random(records, n, seed=sampling.seed)))
+    if not texts:
+        raise CorpusError("The corpus holds no text to choose from. Expected at least one. Check the file.")
+    return texts
 
 
 def pick_random(texts: Sequence[str], n: int, *, how: str = RANDOM, seed: int) -> list[Chosen]:

@@ -22,6 +22,7 @@ class Endpoint:
         missing is asked of the default model.
     max_in_flight (int): Most requests at a time.
     requests_per_minute, tokens_per_minute (int): No faster than this.
+    timeout_s (float): For one whole reply.
     is_batch (bool): By the provider's Batch API: at half the price, and within a day.
     ledger (Ledger): Counts what is sent, and stops at its limits.
     """
@@ -30,6 +31,7 @@ class Endpoint:
     max_in_flight: int = 16
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    timeout_s: float = 60.0
     is_batch: bool = False
     ledger: Ledger = field(default_factory=Ledger)
 
@@ -44,6 +46,7 @@ class Endpoint:
             max_in_flight=self.max_in_flight,
             requests_per_minute=self.requests_per_minute,
             tokens_per_minute=self.tokens_per_minute,
+            timeout_s=self.timeout_s,
             ledger=self.ledger,
         )
 

@@ -144,6 +144,16 @@ def test_a_text_that_fails_costs_one_text_and_says_why(review_plan, records, emp
     assert len(llm_server.requests) == n_sent
 
 
+def test_where_every_text_fails_it_says_why(review_plan, empty, llm_server):
+    with pytest.raises(AnswerError, match="no answer to any of the 2 texts.*'I cannot tell.'.*--failures"):
+        ask(review_plan, [Record("1", "a riddle"), Record("2", "another riddle")], empty)
+
+
+def test_a_corpus_without_texts(review_plan, empty, llm_server):
+    with pytest.raises(CorpusError, match="holds no text"):
+        ask(review_plan, [], empty)
+
+
 def test_sentences_are_asked_where_they_are_the_unit(review_plan, empty, llm_server):
     plan = review_plan.model_copy(update={"unit": "sentence"})
     docs = ask(plan, [Record("r", "i love it. it cost 3 dollars.")], empty).docs
