@@ -157,7 +157,7 @@ def test_texts_that_failed_are_counted_shown_and_asked_again_on_demand(annotate,
     rows = [*srsly.read_jsonl(folder / "corpus.jsonl"), {"text": "a riddle"}]
     srsly.write_jsonl(folder / "corpus.jsonl", rows)
     output = annotate()
-    assert "1 texts have no answer" in output and "no JSON object" in output and "'a riddle'" in output
+    assert "Texts without an answer: 1" in output and "no JSON object" in output and "'a riddle'" in output
     n_sent = len(llm_server.requests)
     annotate()
     assert len(llm_server.requests) == n_sent

@@ -90,6 +90,6 @@ def show_annotated(annotated) -> None:
         msg.info(f"These answers are recorded, by {', '.join(annotated.models)}; no language model was asked.")
     print(format_grounding(annotated.report))
     if annotated.failed:
-        msg.warn(f"{len(annotated.failed)} texts have no answer:", format_failed(annotated.failed))
+        msg.warn(f"Texts without an answer: {len(annotated.failed)}", format_failed(annotated.failed))
     if annotated.stopped is not None:
         msg.warn(f"It stopped before the end: {len(annotated.docs)} of {annotated.n_chosen} texts are answered.")
