@@ -12,10 +12,10 @@ from pathlib import Path
 from random import Random
 
 import torch
+from numpy.typing import NDArray
 from spacy.tokens import Doc
-from torch import Tensor
 
-from spacy_falconer.metamodel.decode import B, I
+from spacy_falconer.metamodel.decode import decode_spans
 from spacy_falconer.metamodel.pretrain import data as sets
 from spacy_falconer.metamodel.pretrain.collate import Pieces, TextReader
 from spacy_falconer.metamodel.pretrain.data import Row
@@ -77,7 +77,8 @@ def score_spans(model: Metamodel, reader: TextReader, held: HeldOut) -> dict[str
         pieces, docs = _read(model, reader, [row.text for row in rows])
         logits = model.span(model.encode(pieces), pieces.lengths, instructions)  # (N, K, 3)
         for row, doc, text in zip(rows, docs, logits.softmax(-1).cpu().split(pieces.lengths.tolist()), strict=True):
-            found = {(span.start, span.end, span.label) for span in find_spans(text, doc, list(held.instructions))}
+            spans = find_spans(text.numpy(), doc, list(held.instructions))
+            found = {(span.start, span.end, span.label) for span in spans}
             wanted = {(start, end, label) for label, spans in row.spans.items() for start, end in spans}
             n_right, n_found, n_wanted = n_right + len(found & wanted), n_found + len(found), n_wanted + len(wanted)
     return {f"{held.name}_f": compute_f(n_right, n_found, n_wanted)}
@@ -98,23 +99,17 @@ def score_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> dict[st
     return {f"{held.name}_acc": n_best / len(held.rows), f"{held.name}_f": compute_f(n_right, n_found, n_wanted)}
 
 
-def find_spans(scores: Tensor, doc: Doc, labels: Sequence[str]) -> list[Found]:
-    """Best spans first, none overlapping another. A span begins where B reaches the threshold and goes on while I is
-    the likeliest.
+def find_spans(scores: NDArray, doc: Doc, labels: Sequence[str], *, threshold: float = THRESHOLD) -> list[Found]:
+    """The spans that reach the threshold, as the component finds them; best first, none overlapping another.
 
-    *Shape:* scores (n_tokens, K, 3)
+    scores: B, I, O scores, shape (n_tokens, K, 3).
     """
-    likeliest = scores.argmax(-1)
-    candidates = []
-    for start, column in (scores[:, :, B] >= THRESHOLD).nonzero().tolist():
-        end = start + 1
-        while end < len(doc) and likeliest[end, column] == I:
-            end += 1
-        inner = scores[start + 1 : end, column, I]
-        score = min([float(scores[start, column, B]), *inner.tolist()])
-        last = doc[end - 1]
-        candidates.append(Found(doc[start].idx, last.idx + len(last), labels[column], score))
-    return keep_best(candidates)
+    found = decode_spans(scores, [len(doc)])
+    found = found.take(found.score >= threshold)
+    rows = zip(found.instruction.tolist(), found.start.tolist(), found.end.tolist(), found.score.tolist(), strict=True)
+    return keep_best(
+        Found(doc[start].idx, doc[end - 1].idx + len(doc[end - 1]), labels[k], score) for k, start, end, score in rows
+    )
 
 
 def keep_best(spans: Iterable[Found]) -> list[Found]:
