@@ -23,33 +23,46 @@ def find_quotes(text: str, quotes: Sequence[Quote]) -> list[CharSpan | None]:
     RETURNS: One place a quote; None for one that is not in the text, or not unambiguously.
     """
     places: list[CharSpan | None] = []
+    taken: set[CharSpan] = set()
     position = 0
     for quote in quotes:
-        found = find_quote(text, quote, position, taken={place for place in places if place})
+        found = find_quote(text, quote, position, taken=taken)
         places.append(found)
-        position = max(position, found.end) if found else position
+        if found is not None:
+            taken.add(found)
+            position = max(position, found.end)
     return places
 
 
 def find_quote(text: str, quote: Quote, position: int, *, taken: set[CharSpan]) -> CharSpan | None:
     """One quote: where it says it stands, else its first free occurrence from `position`, else its only one."""
+    stated = find_stated(text, quote)
+    if stated is not None and stated not in taken:
+        return stated
     free = [place for place in find_occurrences(text, quote.quote) if place not in taken]
-    if quote.start is not None:
-        start = quote.start + len(quote.quote) - len(quote.quote.lstrip())
-        if stated := [place for place in free if place.start == start]:
-            return stated[0]
     later = [place for place in free if place.start >= position]
     candidates = prefer_words(text, later or free)
     return candidates[0] if later or len(candidates) == 1 else None
 
 
+def find_stated(text: str, quote: Quote) -> CharSpan | None:
+    """Where a quote says that it stands, if it does."""
+    if quote.start is None or not quote.quote.strip():
+        return None
+    start = quote.start + len(quote.quote) - len(quote.quote.lstrip())
+    found = re.compile(_make_pattern(quote.quote)).match(text, start) if start >= 0 else None
+    return CharSpan(*found.span()) if found else None
+
+
 def find_occurrences(text: str, words: str) -> list[CharSpan]:
     """All places of a quote, overlapping ones too. Case counts; the kind and amount of white space do not."""
-    parts = [re.escape(part) for part in words.split()]
-    if not parts:
+    if not words.strip():
         return []
-    matches = re.finditer("(?=(" + r"\s+".join(parts) + "))", text)
-    return [CharSpan(*match.span(1)) for match in matches]
+    return [CharSpan(*match.span(1)) for match in re.finditer(f"(?=({_make_pattern(words)}))", text)]
+
+
+def _make_pattern(words: str) -> str:
+    return r"\s+".join(re.escape(part) for part in words.split())
 
 
 def prefer_words(text: str, places: list[CharSpan]) -> list[CharSpan]:

@@ -27,6 +27,7 @@ class Response:
     content: str | None = None
     status: int = 200
     error: str = "as the text wishes"
+    code: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     finish_reason: str = "stop"
     refusal: str | None = None
@@ -156,14 +157,15 @@ class FaultyServer:
         return usage
 
     def _write(self, response: Response) -> bytes:
-        body = {"error": {"message": response.error, "type": "fault", "code": None}}
-        if response.status == 200:
+        body = {"error": {"message": response.error, "type": "fault", "code": response.code}}
+        if response.status == 200 and response.content != "an error":
             message = {"role": "assistant", "content": response.content, "refusal": response.refusal}
             choice = {"index": 0, "message": message, "finish_reason": response.finish_reason}
             body = {"id": "1", "object": "chat.completion", "created": 0, "model": "served", "choices": [choice]}
             body |= {"usage": response.usage} if response.usage else {}
         data = json.dumps(body).encode()
         data = data[:-10] if response.fate == "broken" else data
+        data = b"<html>Welcome</html>" if "Content-Type" in response.headers else data
         headers = {"Content-Type": "application/json", "Content-Length": str(len(data)), **response.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"HTTP/1.1 {response.status} Said\r\n{head}\r\n".encode() + data
@@ -176,6 +178,12 @@ def fail(fault: str, said: str) -> Response:
             return Response(status=int(fault))
         case "429-after":
             return Response(status=429, headers={"Retry-After": "0.05"})
+        case "spent":
+            return Response(status=429, code="insufficient_quota")
+        case "proxy":
+            return Response("an error")  # With HTTP 200, as some proxies do.
+        case "page":
+            return Response("", headers={"Content-Type": "text/html"})
         case "hang" | "cut" | "broken":
             return Response(said, fate=fault)
         case "truncated":

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -93,7 +95,9 @@ def _explain_status(error: Any, sent_at: float, model: str) -> Failure:
         return Failure(message, sent_at, ServerError)
     if status in (408, 409, 429) or status >= 500:
         message = f"The language model's endpoint is busy or failed ({said}). Run again later, or with fewer in flight."
-        return Failure(message, sent_at, may_pass=True, is_refusal=status in BUSY, wait_s=_find_wait_s(error.response))
+        return Failure(
+            message, sent_at, may_pass=True, is_refusal=status in BUSY, wait_s=find_wait_s(error.response.headers)
+        )
     message = f"The endpoint refuses the request ({said}). Check the model's context length, and --model."
     return Failure(message, sent_at, is_bad_request=status in (400, 422))
 
@@ -107,16 +111,17 @@ def _find_code(error: Any) -> str | None:
     return error.body.get("code") if isinstance(error.body, dict) else None
 
 
-def _find_wait_s(response: Any) -> float | None:
-    """What Retry-After says: seconds, or a date."""
-    said = response.headers.get("retry-after")
-    if said is None:
-        return None
-    try:
-        wait_s = float(said)
-    except ValueError:
-        try:
-            wait_s = parsedate_to_datetime(said).timestamp() - time.time()
-        except ValueError:
-            return None
-    return min(max(wait_s, 0.0), MAX_WAIT_S)
+def find_wait_s(headers: Mapping[str, str]) -> float | None:
+    """How long a server wants to be left alone: in milliseconds, in seconds, or until a date."""
+    in_ms, said = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
+    with suppress(ValueError):
+        return _limit(float(in_ms) / 1000)
+    with suppress(ValueError):
+        return _limit(float(said))
+    with suppress(ValueError):
+        return _limit(parsedate_to_datetime(said).timestamp() - time.time())
+    return None
+
+
+def _limit(wait_s: float) -> float:
+    return min(max(0.0, wait_s), MAX_WAIT_S)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from itertools import count
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
 from spacy_falconer.errors import PlanError, UnsupportedPlanError
+from spacy_falconer.llm.formats import Message
+from spacy_falconer.llm.prompt import choose_fence, render
 from spacy_falconer.plan import Plan, parse_plan, plan_json_schema
 from spacy_falconer.plan.schema import Instruction
 from spacy_falconer.plan.show import show
-from spacy_falconer.prompts import read_prompt
 
 MAX_TEXTS = 5
 MAX_CHARACTERS = 500  # of each text: enough to see what the texts are like
@@ -22,8 +21,6 @@ MAX_CHARACTERS = 500  # of each text: enough to see what the texts are like
 _SENTENCE = TypeAdapter(Instruction)
 # What strict structured output refuses, or does not need. The checks of the plan room hold all the same.
 _LOOSE_KEYWORDS = {"default", "maxLength", "minItems", "pattern", "title"}
-
-Message = dict[str, str]
 
 
 class HasContent(Protocol):
@@ -64,13 +61,14 @@ async def make_plan(sentence: str, texts: Sequence[str], chat: Asks) -> Plan:
 def plan_messages(sentence: str, texts: Sequence[str]) -> list[Message]:
     """The request for a plan. The same sentence and texts give the same request."""
     shown = [_shorten(text) for text in texts[:MAX_TEXTS]]
-    values = {"sentence": sentence, "texts": shown, "fence": choose_fence([sentence, *shown])}
-    return [{"role": role, "content": _render("plan", role, **values)} for role in ("system", "user")]
+    told = [sentence, *shown]
+    values = {"sentence": sentence, "texts": shown, "fence": choose_fence(told, seed="\0".join(told))}
+    return [{"role": role, "content": render("plan", role, **values)} for role in ("system", "user")]
 
 
 def repair_messages(reply: str, message: str) -> list[Message]:
     """What follows a refused reply: the reply itself, and what the checker says of it."""
-    repair = _render("plan_repair", "user", message=message)
+    repair = render("plan_repair", "user", message=message)
     return [{"role": "assistant", "content": reply}, {"role": "user", "content": repair}]
 
 
@@ -101,13 +99,6 @@ def parse_reply(content: str, sentence: str) -> Plan:
     return parse_plan({**plan, "instruction": sentence} if isinstance(plan, Mapping) else plan)
 
 
-def choose_fence(texts: Sequence[str]) -> str:
-    """A word that stands in none of the texts, so that none of them can end the place where it is shown."""
-    seed = "\0".join(texts).encode("utf8", "replace")
-    words = (sha256(b"%d %b" % (number, seed)).hexdigest()[:8] for number in count())
-    return next(word for word in words if not any(word in text for text in texts))
-
-
 def _check_sentence(sentence: str) -> None:
     try:
         _SENTENCE.validate_python(sentence)
@@ -122,14 +113,6 @@ def _shorten(text: str) -> str:
     """The beginning of a text, without the lone surrogates that no request can carry."""
     shown = text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + " ..."
     return shown.encode("utf8", "replace").decode("utf8")
-
-
-def _render(name: str, role: str, **values: object) -> str:
-    """One block of a prompt: what is said to the model in that role."""
-    from jinja2 import Environment, StrictUndefined
-
-    template = Environment(undefined=StrictUndefined, trim_blocks=True).from_string(read_prompt(name))
-    return "".join(template.blocks[role](template.new_context(values))).strip()
 
 
 def _make_strict(schema: Any) -> Any:

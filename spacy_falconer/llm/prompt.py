@@ -20,12 +20,13 @@ def render(name: str, role: str, **values: object) -> str:
     return "".join(template.blocks[role](template.new_context(values))).strip()
 
 
-def choose_fence(texts: Sequence[str]) -> str:
+def choose_fence(texts: Sequence[str], *, seed: str = "") -> str:
     """A word that stands in none of the texts, so that none of them can end the place where it is shown.
 
-    It is the same for nearly all texts, so that servers which remember how requests begin need not read that again.
+    With one seed it is the same for nearly all texts: servers remember how requests begin, and need not read it again.
     """
-    words = (sha256(b"%d" % number).hexdigest()[:8] for number in count())
+    salt = seed.encode("utf8", "replace")
+    words = (sha256(b"%d %b" % (number, salt)).hexdigest()[:8] for number in count())
     return next(word for word in words if not any(word in text for text in texts))
 
 

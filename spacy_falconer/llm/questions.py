@@ -8,12 +8,12 @@ from typing import Any
 
 from spacy_falconer.errors import ReplyError
 from spacy_falconer.grounding import find_quotes
+from spacy_falconer.llm.formats import Message
 from spacy_falconer.llm.prompt import choose_fence, clean, render
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.plan.show import show
 from spacy_falconer.types import Answer, CharSpan, Quote
 
-Message = dict[str, str]
 Said = dict[str, bool | list[str]]  # By step id.
 SCHEMAS = {"get_label": {"type": "boolean"}, "get_span": {"type": "array", "items": {"type": "string"}}}
 VALUES = {"get_label": "true or false", "get_span": "[quotes]"}  # How the prompt shows what belongs there.

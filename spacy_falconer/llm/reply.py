@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacy_falconer.errors import ReplyError
+from spacy_falconer.llm.failure import hide_key
 from spacy_falconer.llm.tokens import count_message_tokens, count_schema_tokens, count_tokens
 
 
@@ -57,7 +58,11 @@ def _find_reason(completion: Any, reply: Reply) -> str | None:
     if refusal or ended == "content_filter":
         said = repr(str(refusal)[:200]) if refusal else "finish reason 'content_filter'"
         return f"The language model refused to answer: {said}. Leave the text out, or name another model."
-    return None if reply.content.strip() else "The reply is empty. Expected a JSON object. Name another model."
+    if reply.content.strip():
+        return None
+    if error := getattr(completion, "error", None):  # Some proxies reply so, with HTTP 200.
+        return f"The reply is an error: {hide_key(str(error))[:200]!r}. Run again, or name another model."
+    return "The reply is empty. Expected a JSON object. Name another model."
 
 
 def _find_choice(completion: Any) -> Any:

@@ -77,6 +77,7 @@ def test_what_does_not_pass_says_so(server, talk, fault, message):
         ("length", "cut off after .* tokens.*Raise the server's limits"),
         ("refusal", "refused to answer: 'I would rather not.'"),
         ("empty", "reply is empty"),
+        ("proxy", "reply is an error: .*as the text wishes"),
     ],
 )
 def test_a_reply_that_is_no_answer_is_paid_for(server, talk, fault, message):
@@ -84,7 +85,7 @@ def test_a_reply_that_is_no_answer_is_paid_for(server, talk, fault, message):
     with pytest.raises(ReplyError, match=message):
         raise error
     assert len(server.requests) == 1
-    assert chat.ledger.total.n_input_tokens == server.n_billed["prompt_tokens"] == error.n_input_tokens
+    assert chat.ledger.total.n_input_tokens == error.n_input_tokens > 100
 
 
 @pytest.mark.parametrize("status", [401, 404])
@@ -92,6 +93,17 @@ def test_an_endpoint_that_serves_nobody_is_asked_once(server, talk, status):
     [error], _ = talk(f"<<{status}>>")
     assert type(error) is ServerError and f"HTTP {status}" in str(error) and "--model" in str(error)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [("spent", "no money left.*Pay it up"), ("page", "replies with .*OPENAI_BASE_URL; it often ends in /v1")],
+)
+def test_an_endpoint_that_needs_a_persons_hand_is_asked_once(server, talk, fault, message):
+    [error], _ = talk(f"<<{fault}>>")
+    assert type(error) is ServerError and len(server.requests) == 1
+    with pytest.raises(ServerError, match=message):
+        raise error
 
 
 @pytest.mark.parametrize("names", [["OPENAI_BASE_URL"], ["OPENAI_API_KEY"], ["OPENAI_BASE_URL", "OPENAI_API_KEY"]])

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from spacy_falconer.errors import PlanError, UnsupportedPlanError
-from spacy_falconer.llm.planner import choose_fence, make_plan, plan_messages, reply_schema
+from spacy_falconer.llm.planner import make_plan, plan_messages, reply_schema
+from spacy_falconer.llm.prompt import choose_fence
 
 SENTENCE = 'prices over $25, "new"'
 STEP = {
@@ -97,9 +98,7 @@ def test_no_text_can_close_the_place_where_it_is_shown():
 
 def test_a_fence_is_none_of_the_words_of_a_text(monkeypatch):
     words = iter(["taken", "free"])
-    monkeypatch.setattr(
-        "spacy_falconer.llm.planner.sha256", lambda data: SimpleNamespace(hexdigest=lambda: next(words))
-    )
+    monkeypatch.setattr("spacy_falconer.llm.prompt.sha256", lambda data: SimpleNamespace(hexdigest=lambda: next(words)))
     assert choose_fence(["a text", "this one is taken"]) == "free"
 
 
