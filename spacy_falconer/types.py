@@ -52,8 +52,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Record:
-    """One row of a corpus: its text, its id and the columns that are carried through."""
+    """One row of a corpus: its text, its id and the columns that are carried through.
+
+    place: Where it is a sentence, its characters in the row's text.
+    """
 
     id: str
     text: str
     fields: Mapping[str, Any] = field(default_factory=dict)
+    place: CharSpan | None = None

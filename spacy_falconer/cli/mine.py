@@ -1,49 +1,123 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
+from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import msg, plain_errors, progress
+
+N_SEARCHED = 100_000  # Records among which the texts of the first rows are looked for.
 
 
 def mine_cli(
     # fmt: off
     pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),
-    corpus: Path = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True),
-    output: Path = typer.Option(..., "--output", "-o", help="The rows, as a .jsonl file"),
-    text_field: list[str] = typer.Option(["text"], "--text-field", help="Column of the text; several are joined"),
-    id_field: str = typer.Option("id", "--id-field", help="Column of the text's id"),
+    corpus: Path = typer.Argument(
+        ..., help="Texts: .jsonl, .csv, .tsv, .txt (each also .gz or .zst), .parquet, or a folder of them", exists=True
+    ),
+    output: Path = typer.Option(
+        ..., "--output", "-o", help="The rows: a .jsonl or .parquet file, or a folder for parts of Parquet"
+    ),
+    text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
+    id_field: options.IdField = "id",
+    since: Path | None = typer.Option(
+        None,
+        "--since",
+        help="The .manifest.json of an earlier run: records that it read are skipped",
+        exists=True,
+        dir_okay=False,
+    ),
+    fresh: bool = typer.Option(False, "--fresh", help="Begin anew, rather than go on where an earlier run stopped"),
+    n_process: int = typer.Option(1, "--n-process", help="Processes that read texts", min=1),
+    batch_size: int = typer.Option(64, "--batch-size", help="Texts that are read at once; fewer of long ones", min=1),
+    part_size: int = typer.Option(
+        10_000, "--part-size", help="Texts that are kept at once: at most these are read again after a kill", min=1
+    ),
     show: int = typer.Option(10, "--show", help="Rows to print at the end"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, no table"),
     # fmt: on
 ):
     """Run a pipeline over a corpus and write a row for every text that its plan keeps.
 
+    It may be stopped, or killed, at any time: the same command goes on, and no row is lost or doubled. Rows of the
+    corpus that cannot be read stand in the .rejects.jsonl beside the rows. .jsonl or .parquet files appear when they are whole.
+
     Example: falconer mine pipeline reviews.jsonl --output rows.jsonl
     """
     import spacy
 
-    from spacy_falconer.corpus.read import read_corpus
-    from spacy_falconer.workflow.mine import mine
+    from spacy_falconer.corpus.count import count_rows
+    from spacy_falconer.workflow.corpus_file import CorpusFile
+    from spacy_falconer.workflow.mine import count_done, mine
 
     with plain_errors():
+        records = CorpusFile(corpus, text_field, id_field)
+        n_done = 0 if fresh else count_done(output)
+        if n_done and not quiet:
+            msg.info(f"Going on after {n_done} texts that an earlier run has done.")
+        total = None if quiet else count_rows(corpus)
         nlp = spacy.load(pipeline)
-        records = list(read_corpus(corpus, text_field=tuple(text_field), id_field=id_field))
-        with progress("Mining", len(records), quiet=quiet) as tick:
-            report = mine(nlp, records, output, tick=tick)
+        with progress("Mining", total - n_done if total else None, quiet=quiet) as tick:
+            report = mine(
+                nlp, records, output, n_process=n_process, batch_size=batch_size, part_size=part_size, since=since,
+                fresh=fresh, tick=tick,
+            )  # fmt: skip
+    show_problems(report, output, nlp.lang)
     if not quiet:
         show_mined(nlp, records, output, report, n_rows=show)
 
 
-def show_mined(nlp, records, output: Path, report, *, n_rows: int) -> None:
+def show_mined(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: int) -> None:
     """The first rows as a table, then what was read and found."""
     from spacy_falconer.workflow.mine import find_plan
-    from spacy_falconer.workflow.report import format_rows, read_rows
+    from spacy_falconer.workflow.parts import read_first_rows
+    from spacy_falconer.workflow.report import format_rows
 
-    texts = {record.id: record.text for record in records}
-    print(format_rows(read_rows(output, n_rows), find_plan(nlp), texts))
-    speed = f"{report.n_texts} texts in {report.seconds:.1f} s, {report.texts_per_second:.1f} texts/s"
-    msg.good(f"{report.n_rows} rows in {output} ({speed})")
+    rows = read_first_rows(output, n_rows)
+    print(format_rows(rows, find_plan(nlp), find_texts(records, {row["id"] for row in rows})))
+    if report.n_texts and report.n_texts == report.n_before and not report.seconds:
+        msg.good(f"{report.n_rows} rows in {output}: mined before, from the same. To mine again, use --fresh.")
+        return
+    speed = f"{report.seconds:.1f} s, {report.texts_per_second:.1f} texts/s"
+    before = f", {report.n_before} of them by an earlier run" if report.n_before else ""
+    msg.good(f"{report.n_rows} rows of {report.n_texts} texts{before}, in {output} ({speed})")
+    if report.n_duplicates:
+        msg.info(f"{report.n_duplicates} texts stood in the corpus before, and were not read again.")
+    if report.n_skipped:
+        msg.info(f"{report.n_skipped} records were skipped: the earlier run has read them.")
+
+
+def find_texts(records: Any, ids: set[str]) -> dict[str, str]:
+    """The texts of some ids, where they stand near the beginning."""
+    from spacy_falconer.workflow.mine import read_input
+
+    texts: dict[str, str] = {}
+    for (_, item), _ in zip(read_input(records), range(N_SEARCHED), strict=False):
+        if len(texts) == len(ids):
+            break
+        if (name := getattr(item, "id", None)) in ids:
+            texts.setdefault(name, item.text)
+    return texts
+
+
+def show_problems(report: Any, output: Path, language: str) -> None:
+    """What a user must know of the rows, also with --quiet."""
+    from spacy_falconer.workflow.parts import Paths
+
+    if report.n_rejected:
+        rejects = Paths(output).beside("rejects.jsonl")
+        msg.warn(
+            f"{report.n_rejected} rows of the corpus could not be read; they are in {rejects}, each with the reason."
+        )
+    if report.n_damaged:
+        msg.warn(f"{report.n_damaged} files are damaged: what stands after the damage is not mined.")
+    if n_other := sum(report.languages.values()):
+        share, names = n_other / max(report.n_texts, 1), ", ".join(list(report.languages)[:3])
+        msg.warn(
+            f"{n_other} texts ({share:.1%}) look to be in other languages than the pipeline's {language!r}, first: {names}. "
+            "Their scores mean little."
+        )
     if report.n_unread_tokens:
         msg.warn(f"The encoder has no piece for {report.n_unread_tokens} tokens; they were read as blanks.")

@@ -1,112 +1,244 @@
-"""A pipeline over a whole corpus: rows in a file."""
+"""A pipeline over a whole corpus: rows in a file. It may be killed at any moment, and goes on."""
 
 from __future__ import annotations
 
-import os
+import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import srsly
 from spacy.language import Language
-from spacy.tokens import Doc
 
-from spacy_falconer.corpus.read import read_units
-from spacy_falconer.errors import CorpusError, ModelError
+from spacy_falconer.corpus.read import Item, Place, describe_flaw, read_items
+from spacy_falconer.corpus.tables import Flaw
+from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
+from spacy_falconer.workflow.corpus_file import CorpusFile
+from spacy_falconer.workflow.manifest import (
+    check_same,
+    describe_run,
+    find_finished,
+    list_changes,
+    open_seen,
+    write_manifest,
+)
+from spacy_falconer.workflow.mine_part import Miner, Part, Tick, cut_parts, digest_items
+from spacy_falconer.workflow.mine_state import MineState, Seen, remove_state
+from spacy_falconer.workflow.mined import find_plan
+from spacy_falconer.workflow.mined import make_rows as make_rows
+from spacy_falconer.workflow.parts import Paths, dump_row, durable, join_parts, write_part
+from spacy_falconer.workflow.reading import open_reader
+from spacy_falconer.workflow.tabular import check_parquet
 
 BATCH_SIZE = 64
-ZONE_SIZE = 2048  # Texts after which the strings that they brought into the vocabulary are forgotten.
-
-Row = dict[str, Any]
+PART_SIZE = 10_000  # Rows of the corpus in a part, at most: what is read again where a run is killed.
+COUNTS = ("n_texts", "n_rows", "n_duplicates", "n_skipped", "n_rejected", "n_damaged", "n_unread_tokens")
 
 
 @dataclass
 class MineReport:
-    """What was read and what was found."""
+    """What was read and what was found.
+
+    n_texts: Records that the rows speak for, those of earlier runs that this one went on from (`n_before`) included.
+    n_duplicates: Those, or their sentences, whose text had been read already, and was not again.
+    n_skipped: Records that the run named by `since` had read.
+    n_rejected: Rows of the corpus that are no records, or that the pipeline failed on; `n_damaged` files end by one.
+    n_unread_tokens: Tokens that the encoder has no piece for.
+    languages: How many texts look to be in another language than the pipeline's, by language or script.
+    seconds: Of this run.
+    """
 
     n_texts: int = 0
     n_rows: int = 0
+    n_duplicates: int = 0
+    n_skipped: int = 0
+    n_rejected: int = 0
+    n_damaged: int = 0
     n_unread_tokens: int = 0
+    languages: dict[str, int] = field(default_factory=dict)
+    n_before: int = 0
     seconds: float = 0.0
 
     @property
     def texts_per_second(self) -> float:
-        return self.n_texts / self.seconds if self.seconds else 0.0
+        return (self.n_texts - self.n_before) / self.seconds if self.seconds else 0.0
 
 
 def mine(
-    nlp: Language, records: Iterable[Record], output: Path, *, tick: Callable[[int], Any] = lambda n_texts: None
+    nlp: Language,
+    records: Iterable[Record],
+    output: Path,
+    *,
+    n_process: int = 1,
+    batch_size: int = BATCH_SIZE,
+    part_size: int = PART_SIZE,
+    since: Path | None = None,
+    fresh: bool | None = False,
+    tick: Tick = lambda n_texts: None,
 ) -> MineReport:
     """Write a row for every text that the plan keeps, in the corpus's order.
 
-    output (Path): A `.jsonl` file. It appears when it is whole; a run that is cut off leaves an old one as it was.
-    tick: Called with the number of texts read since the last call.
-    RAISES (ModelError): The pipeline holds no plan.
-    RAISES (CorpusError): The output is no `.jsonl` file.
+    A text that stands in the corpus several times is read once, and each of its records has its rows. Rows of a corpus
+    on disk that are no records go to a file beside the rows, and stop nothing. A run that was killed goes on.
+
+    records: A `CorpusFile`, or records from elsewhere; those must come again, and the same, for a run to go on.
+    output (Path): A `.jsonl` or `.parquet` file, or a folder for parts of Parquet. A file appears when it is whole; until
+        then an old one stays. Beside it: .manifest.json (of what it was made), .rejects.jsonl, .seen.db (for `since`).
+    n_process (int): With several, each holds the pipeline.
+    batch_size (int): Texts that are read at once; of long ones it is fewer.
+    part_size (int): What is read again, at most, where a run is killed.
+    since (Path): The manifest of an earlier run: records whose id and text it read are skipped.
+    fresh (bool): Forget an unfinished run. Without it a run goes on, and refuses where anything has changed; None: goes
+        on, or begins anew where anything has changed.
+    tick: Called with the number of the corpus's rows read since the last call.
+    RAISES (ModelError): The pipeline holds no plan, or one of the processes ended.
+    RAISES (CorpusError): Nothing can be read or written, or the unfinished run was begun with something else.
     """
-    if output.suffix != ".jsonl":
-        raise CorpusError(f"The rows' file is {str(output)!r}; expected a name that ends in .jsonl. Choose such a name.")
-    report, start = MineReport(), time.perf_counter()
-    part = output.with_name(output.name + ".part")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("w", encoding="utf8") as lines:
-        for row in mine_rows(nlp, records, report, tick=tick):
-            lines.write(srsly.json_dumps(row) + "\n")
-    os.replace(part, output)
+    start = time.perf_counter()
+    run = make_run(nlp, records, output, part_size=part_size, since=since)
+    if not fresh and not run.paths.state.exists() and (found := find_finished(run.paths, run.head)):
+        return MineReport(**found["totals"], n_before=found["totals"]["n_texts"])
+    with open_state(run, fresh=fresh) as state, open_reader(nlp, n_process=n_process, batch_size=batch_size) as read:
+        n_before = make_totals(state.parts())["n_texts"]
+        mine_parts(run, Miner(nlp, run.plan, run.paths, state, run.seen, read), tick)
+        finish(run, state)
+        report = MineReport(**make_totals(state.parts()), n_before=n_before)
+        state.remove()
+    if not run.paths.is_folder:
+        shutil.rmtree(run.paths.work)
     report.seconds = time.perf_counter() - start
     return report
 
 
-def mine_rows(
-    nlp: Language, records: Iterable[Record], report: MineReport, *, tick: Callable[[int], Any]
-) -> Iterator[Row]:
-    """The rows, lazily, counted in `report`. Memory stays flat however long the corpus is."""
-    texts = iter(read_units(records, find_plan(nlp).unit, nlp))
-    while chunk := list(islice(texts, ZONE_SIZE)):
-        with nlp.memory_zone():
-            pairs = ((record.text, record) for record in chunk)
-            for doc, record in nlp.pipe(pairs, as_tuples=True, batch_size=BATCH_SIZE):
-                report.n_texts += 1
-                report.n_unread_tokens += doc.user_data.get("n_unread_tokens", 0)
-                rows = make_rows(doc, record)
-                report.n_rows += len(rows)
-                tick(1)
-                yield from rows
+@dataclass(frozen=True)
+class Run:
+    """What is mined, from what, and to where."""
+
+    nlp: Language
+    plan: Plan
+    records: Iterable[Record]
+    paths: Paths
+    head: dict[str, Any]
+    seen: Seen | None
+    part_size: int
 
 
-def find_plan(nlp: Language) -> Plan:
-    """The plan that the pipeline runs."""
-    for name in nlp.pipe_names:
-        if nlp.get_pipe_meta(name).factory == "falconer_plan" and nlp.get_pipe(name).plan is not None:
-            return nlp.get_pipe(name).plan
-    raise ModelError(
-        f"The pipeline holds no plan to mine by: {', '.join(nlp.pipe_names) or 'empty'}. "
-        "Use one that `falconer train` wrote, or add 'falconer_plan' and call its set_plan(plan)."
-    )
+def make_run(nlp: Language, records: Iterable[Record], output: Path, *, part_size: int, since: Path | None) -> Run:
+    plan, paths = find_plan(nlp), Paths(output)
+    if paths.ending == ".parquet":
+        check_parquet()
+    options: dict[str, Any] = {"output": output.name, "part_size": part_size}
+    corpus = records if isinstance(records, CorpusFile) else None
+    if corpus is not None:
+        options.update(text_field=list(corpus.text_field), id_field=corpus.id_field)
+    seen = open_seen(since, paths)
+    head = describe_run(nlp, plan, corpus=corpus.path if corpus else None, options=options, since=since)
+    return Run(nlp, plan, records, paths, head, seen, part_size)
 
 
-def make_rows(doc: Doc, record: Record) -> list[Row]:
-    """What is mined from one text, with its id and the corpus's other columns."""
-    mined = doc._.mined
-    found = mined if isinstance(mined, list) else [mined] if mined is not None else []
-    place = record.fields.get("sentence")
-    carried = {key: value for key, value in record.fields.items() if key != "sentence"}
-    extra = {"fields": carried} if carried else {}
-    return [{"id": record.id, **(shift(row, place) if place else row), **extra} for row in found]
+@contextmanager
+def open_state(run: Run, *, fresh: bool | None) -> Iterator[MineState]:
+    """What was done before, where it is of the same; else nothing."""
+    paths = run.paths
+    if not paths.state.exists():
+        clear(paths)
+    with MineState(paths.state) as state:
+        begun = state.head()
+        if begun is not None and not fresh and (fresh is False or not list_changes(begun, run.head)):
+            check_same(begun, run.head, paths)
+            yield state
+            return
+    clear(paths)
+    with MineState(paths.state) as state:
+        state.begin(run.head)
+        yield state
 
 
-def shift(row: Row, sentence: dict[str, int]) -> Row:
-    """A sentence's row in the characters of its document."""
-    moved = {name: [move(span, sentence["start"]) for span in spans] for name, spans in row["spans"].items()}
-    place = {"start": sentence["start"], "end": sentence["end"]}
-    return {**row, "sentence": place, "spans": moved}
+def clear(paths: Paths) -> None:
+    """Remove what earlier runs left in the folder of the parts.
+
+    RAISES (CorpusError): The folder holds other things.
+    """
+    remove_state(paths.state)
+    own = {file for pattern in ("part-*", "_*") for file in paths.work.glob(pattern)}
+    if other := set(paths.work.glob("*")) - own:
+        raise CorpusError(
+            f"The folder {str(paths.work)!r} is for parts of rows, but holds {min(other).name!r}. Choose another output."
+        )
+    for file in own:
+        file.unlink()
 
 
-def move(span: Row, n_characters: int) -> Row:
-    moved = {**span, "start": span["start"] + n_characters, "end": span["end"] + n_characters}
-    return {**moved, "for": move(span["for"], n_characters)} if "for" in span else moved
+def mine_parts(run: Run, miner: Miner, tick: Tick) -> None:
+    """Mine part after part, after those that are done."""
+    items, start, done = read_input(run.records), 0, miner.state.parts()
+    for part in done:
+        check_part(part, list(islice(items, part["end"] - start)))
+        start = part["end"]
+    for number, some in enumerate(cut_parts(items, run.part_size), start=len(done)):
+        if not number and all(isinstance(item, Flaw) for _, item in some):
+            raise CorpusError(f"None of the first {len(some)} rows can be read. {describe_flaw(*some[0])}")
+        miner.mine(Part(number, start, some), tick)
+        start += len(some)
+
+
+def read_input(records: Iterable[Record]) -> Iterator[Item]:
+    """Every row of the input with its place, bad ones too."""
+    if isinstance(records, CorpusFile):
+        yield from read_items(records.path, text_field=tuple(records.text_field), id_field=records.id_field)
+    else:
+        yield from ((Place("records", number), record) for number, record in enumerate(records, start=1))
+
+
+def check_part(part: dict[str, Any], items: Sequence[Item]) -> None:
+    """Refuse to go on after rows that are not the ones that were mined."""
+    if digest_items(items) != part["digest"]:
+        raise CorpusError(
+            f"The corpus has changed since a run was begun: its rows {part['start'] + 1} to {part['end']} are not what was "
+            "mined. Mine from the beginning, by --fresh."
+        )
+
+
+def finish(run: Run, state: MineState) -> None:
+    """Make the rows whole, and what stands beside them. What is done already is done again, and comes out the same."""
+    paths, parts = run.paths, state.parts()
+    if not paths.is_folder:
+        join_parts(paths, parts, run.plan)
+    elif not parts:
+        write_part([], paths.part(0), run.plan)
+    write_rejects(state, paths.beside("rejects.jsonl"))
+    state.copy_records(paths.beside("seen.db"))
+    write_manifest(paths, run.head, parts, make_totals(parts))
+
+
+def write_rejects(state: MineState, path: Path) -> None:
+    """The rows that are no records, if there are any."""
+    path.unlink(missing_ok=True)
+    if any(True for _ in state.rejects()):
+        with durable(path) as part, part.open("wb") as lines:
+            lines.writelines(map(dump_row, state.rejects()))
+
+
+def make_totals(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The sums over parts."""
+    totals: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
+    for part in parts:
+        totals.update({name: part[name] for name in COUNTS})
+        languages.update(part["languages"])
+    return {**{name: totals[name] for name in COUNTS}, "languages": dict(languages.most_common())}
+
+
+def count_done(output: Path) -> int:
+    """How many rows of the corpus an unfinished run has done."""
+    paths = Paths(output)
+    if not paths.state.exists():
+        return 0
+    with MineState(paths.state) as state:
+        return sum(part["end"] - part["start"] for part in state.parts())

@@ -1,44 +1,79 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import re
 import sys
+from itertools import islice
 
 import pytest
 import spacy
 
-from spacy_falconer.corpus.read import read_corpus, split_sentences
+from spacy_falconer.corpus import tables
+from spacy_falconer.corpus.count import count_rows
+from spacy_falconer.corpus.read import read_corpus, read_items, split_sentences
+from spacy_falconer.corpus.tables import Flaw
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.types import Record
 
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a file and give its path; one whose name ends in .gz is packed."""
+    """Write a file and give its path; one whose name says that it is packed is packed, unless it is given as bytes."""
 
     def write_file(name, content):
-        data = content if isinstance(content, bytes) else content.encode("utf8")
+        data = content if isinstance(content, bytes) else pack(name, content.encode("utf8"))
         path = tmp_path / name
-        path.write_bytes(gzip.compress(data) if name.endswith(".gz") and isinstance(content, str) else data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
         return path
 
     return write_file
 
 
+def pack(name, data):
+    if name.endswith(".zst"):
+        return pytest.importorskip("zstandard").compress(data)
+    return gzip.compress(data) if name.endswith(".gz") else data
+
+
+def write_table(path, **columns):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    parquet.write_table(pyarrow.table(columns), path, row_group_size=2)
+    return path
+
+
+def read_flaws(path, **settings):
+    """Texts, and the lines and reasons of what is none, in order."""
+    return [
+        (place.line, item.reason) if isinstance(item, Flaw) else item.text
+        for place, item in read_items(path, **settings)
+    ]
+
+
 ROWS = '{"id": "a", "text": "One.", "stars": 5}\n\n{"text": "İ 👍"}\n'
 CELLS = 'id,text,stars\na,One.,5\n,"Two,\r\nand ""three""",\n'
+PACKINGS = ["", ".gz", ".zst"]
 
 
-@pytest.mark.parametrize("name", ["c.jsonl", "c.jsonl.gz", "C.JSONL"])
+@pytest.mark.parametrize("name", ["C.JSONL", *(f"c.jsonl{packing}" for packing in PACKINGS)])
 def test_jsonl(write, name):
     expected = [Record("a", "One.", {"stars": 5}), Record("line-3", "İ 👍", {})]
-    assert list(read_corpus(write(name, ROWS))) == expected
+    path = write(name, ROWS)
+    assert list(read_corpus(path)) == expected and count_rows(path) == 2
 
 
-@pytest.mark.parametrize("name", ["c.csv", "c.csv.gz"])
-def test_csv(write, name):
+@pytest.mark.parametrize("separator", [",", "\t"])
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_cells(write, separator, packing):
     expected = [Record("a", "One.", {"stars": "5"}), Record("line-4", 'Two,\r\nand "three"', {"stars": ""})]
-    assert list(read_corpus(write(name, "\ufeff" + CELLS))) == expected
+    name = {",": "c.csv", "\t": "c.tsv"}[separator] + packing
+    cells = CELLS.replace(",", separator).replace("Two" + separator, "Two,")
+    path = write(name, "\ufeff" + cells)
+    assert list(read_corpus(path)) == expected and count_rows(path) == 2
 
 
 def test_a_long_csv_cell_is_read_whole(write):
@@ -46,26 +81,66 @@ def test_a_long_csv_cell_is_read_whole(write):
     assert len(record.text) == 200_000
 
 
-def test_a_folder_of_texts(write, tmp_path):
-    write("b.txt", "Two.\r\nlines")
-    write("a.txt", "\ufeffOne.")
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_a_folder_of_texts(write, tmp_path, packing):
+    write(f"b.txt{packing}", "Two.\r\nlines")
+    write(f"a.txt{packing}", "\ufeffOne.")
+    write(f"2024/may/c.v2.txt{packing}", "Three.")
     write("notes.md", "Not read.")
-    assert list(read_corpus(tmp_path)) == [Record("a", "One."), Record("b", "Two.\r\nlines")]
-    assert list(read_corpus(tmp_path / "b.txt")) == [Record("b", "Two.\r\nlines")]
+    write("_made_by_us.txt", "Not read.")
+    write(".hidden/d.txt", "Not read.")
+    texts = [Record("2024/may/c.v2", "Three."), Record("a", "One."), Record("b", "Two.\r\nlines")]
+    assert list(read_corpus(tmp_path)) == texts and count_rows(tmp_path) == 3
+    assert list(read_corpus(tmp_path / f"b.txt{packing}")) == [texts[2]]
+
+
+def test_a_folder_of_tables(write, tmp_path):
+    write("2.jsonl", '{"id": "b", "text": "Two."}\n\n{"text": "Three."}\n')
+    write("1.csv.gz", "id,text\na,One.\n")
+    write("old/0.jsonl.gz", '{"text": "Zero."}')
+    expected = [
+        Record("a", "One."),
+        Record("b", "Two."),
+        Record("2.jsonl:3", "Three."),
+        Record("old/0.jsonl.gz:1", "Zero."),
+    ]
+    assert list(read_corpus(tmp_path)) == expected and count_rows(tmp_path) == 4
+
+
+def test_a_folder_in_which_a_text_may_be_a_note(write, tmp_path):
+    write("a.jsonl", ROWS)
+    write("about.txt", "How it was made.")
+    with pytest.raises(CorpusError, match=r"holds texts \('about.txt'\) beside tables \('a.jsonl'\).*Move"):
+        list(read_corpus(tmp_path))
 
 
 def test_parquet(tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")
-    import pyarrow
+    path = write_table(tmp_path / "c.parquet", id=["a", None, 7 * "x"], text=["One.", "Two.", None], n=[1, 2, 3])
+    assert count_rows(path) == 3
+    assert list(islice(read_corpus(path), 2)) == [Record("a", "One.", {"n": 1}), Record("line-2", "Two.", {"n": 2})]
+    (*_, (line, reason)) = read_flaws(path)
+    assert line == 3 and "is empty or not there" in reason
 
-    parquet.write_table(pyarrow.table({"id": ["a", None], "text": ["One.", "Two."]}), tmp_path / "c.parquet")
-    assert list(read_corpus(tmp_path / "c.parquet")) == [Record("a", "One."), Record("line-2", "Two.")]
+
+def test_parquet_with_a_text_that_is_not_utf8(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    broken = pyarrow.array([b"One.", b"T\xffo.", b"Three."]).cast(pyarrow.string(), safe=False)
+    assert [
+        flaw[0] if isinstance(flaw, tuple) else flaw
+        for flaw in read_flaws(write_table(tmp_path / "c.parquet", text=broken))
+    ] == ["One.", 2, "Three."]
 
 
 def test_parquet_without_pyarrow_says_what_to_install(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(CorpusError, match=r"pip install 'spacy-falconer\[parquet\]'"):
         list(read_corpus(write("c.parquet", "")))
+
+
+def test_zstandard_missing_says_what_to_install(write, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(CorpusError, match=r"pip install 'spacy-falconer\[zstd\]'"):
+        list(read_corpus(write("c.jsonl.zst", b"")))
 
 
 def test_several_text_columns_are_joined_by_a_blank_line(write):
@@ -80,28 +155,75 @@ def test_rows_are_read_lazily(write):
         next(records)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("c.jsonl", '{"text": "a"}\n{"text": ', r"line 2: no JSON .*'\{\"text\": '"),
-        ("c.jsonl", "[" * 100_000, "line 1: no JSON"),
-        ("c.jsonl", '["a"]', "line 1: .* expected an object"),
-        ("c.jsonl", '{"body": "a"}', "line 1: the text column 'text' holds 'None'.*body.*--text-field"),
-        ("c.jsonl", '{"text": 5}', "line 1: the text column 'text' holds '5'; expected text"),
-        ("c.jsonl", r'{"text": "a \ud83d"}', "line 1: .*half a character"),
-        ("c.jsonl", b'{"text": "a"}\n{"text": "\xff"}\n', "c.jsonl, after line .*UTF-8"),
-        ("c.jsonl.gz", b"no gzip", "c.jsonl.gz, after line 0.*gzip"),
-        ("c.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 999)[:30], "c.jsonl.gz, after line .*whole"),
-        ("c.csv", "id,text\n1,Good, but small\n", "line 2: more cells than the 2 columns.*' but small'.*quotes"),
-        ("c.csv", "id,text\n1\n", "line 2: the text column 'text' holds 'None'"),
-        ("c.txt", b"\xff", "c.txt cannot be read.*UTF-8"),
-        ("c.txt.gz", "a", "no known kind"),
-        ("c.xml", "a", "no known kind.*Convert it"),
-    ],
-)
-def test_what_cannot_be_read_says_where_and_why(write, name, content, message):
-    with pytest.raises(CorpusError, match=message):
-        list(read_corpus(write(name, content)))
+FLAWS = [
+    ("c.jsonl", b'{"text": ', r"no JSON .*"),
+    ("c.jsonl", b"[" * 100_000, "no JSON .*recursion.*"),
+    ("c.jsonl", b'["a"]', "no JSON object"),
+    ("c.jsonl", b'{"body": "a"}', "the text column 'text' is empty or not there.* The columns: body. .*--text-field"),
+    ("c.jsonl", b'{"text": 5}', "the text column 'text' holds '5'; expected text.*"),
+    ("c.jsonl", b'{"text": "a \\ud83d"}', "half a character.*"),
+    ("c.jsonl", b'{"text": "\xff"}', "not UTF-8 .*byte 10.*"),
+    ("c.jsonl", b'{"text": "' + b"x" * 2_000 + b'"}', "the line is longer than 1,000 bytes"),
+    ("c.csv", b"Good, but small", "more cells than the 1 columns.*' but small'.*quotes"),
+    ("c.csv", b"\xff", "not UTF-8"),
+    ("c.csv", b"x" * 2_000, "no csv .*limit.*"),
+    ("c.tsv", b"Good\tbut small", "more cells than the 1 columns.*"),
+]
+
+
+@pytest.mark.parametrize(("name", "row", "reason"), FLAWS)
+def test_a_bad_row_stops_nothing(write, name, row, reason, monkeypatch):
+    monkeypatch.setattr(tables, "LONGEST_LINE", 1_000 if len(row) < 10_000 else 10**6)
+    monkeypatch.setattr(tables, "LONGEST_CELL", 1_000)
+    good = b'{"text": "One."}\n%s\n{"text": "Three."}' if name == "c.jsonl" else b"text\nOne.\n%s\nThree."
+    path, line = write(name, good % row), 2 if name == "c.jsonl" else 3
+    (one, (found_line, found), three) = read_flaws(path)
+    assert (one, found_line, three) == ("One.", line, "Three.") and re.fullmatch(reason, found, re.DOTALL)
+    with pytest.raises(CorpusError, match=f"{name}, line {line}: "):
+        list(read_corpus(path))
+
+
+def test_the_start_of_a_bad_row_is_kept(write):
+    (_, flaw), *_ = read_items(write("c.jsonl", "no JSON at all " * 100))
+    assert flaw.start == ("no JSON at all " * 100)[:200]
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"x" * 2_000])
+def test_a_bad_text_among_texts(write, tmp_path, data, monkeypatch):
+    monkeypatch.setattr(tables, "LONGEST_LINE", 1_000)
+    write("a.txt", data)
+    write("b.txt", "Two.")
+    (line, reason), two = read_flaws(tmp_path)
+    assert (line, two) == (1, "Two.") and ("UTF-8" in reason or "longer" in reason)
+
+
+@pytest.mark.parametrize("packing", PACKINGS[1:])
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_what_stands_before_the_damage_is_read_and_then_the_next_file(write, tmp_path, packing, is_packed):
+    rows = "".join(
+        json.dumps({"id": str(i), "text": hashlib.sha256(b"%d" % i).hexdigest()}) + "\n" for i in range(9999)
+    )
+    data = pack(packing, rows.encode()) if is_packed else rows.encode()
+    write(f"a.jsonl{packing}", data[: len(data) // 2])
+    write("b.jsonl", '{"id": "next", "text": "One."}')
+    items = [item for _, item in read_items(tmp_path)]
+    (place,) = [i for i, item in enumerate(items) if isinstance(item, Flaw) and item.file_ends]
+    assert all(item.id == str(i) for i, item in enumerate(items[: max(place - 1, 0)])) and items[-1].id == "next"
+    assert place > 1000 if is_packed else place == 0
+    with pytest.raises(CorpusError, match="after line .*damaged"):
+        list(read_corpus(tmp_path))
+
+
+def test_a_file_that_is_no_parquet(write):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(CorpusError, match="after line 0.*damaged"):
+        list(read_corpus(write("c.parquet", b"nothing of the kind")))
+
+
+@pytest.mark.parametrize("name", ["c.xml", "c.parquet.gz", "c.gz"])
+def test_a_file_of_no_known_kind(write, name):
+    with pytest.raises(CorpusError, match="no known kind.*Convert it"):
+        list(read_corpus(write(name, b"a")))
 
 
 def test_a_missing_corpus_and_an_empty_folder(tmp_path):
@@ -117,10 +239,8 @@ def test_sentences_keep_the_id_the_columns_and_their_characters():
     assert [sentence.id for sentence in sentences] == ["a"] * 3
     assert [sentence.text.strip() for sentence in sentences] == ["İ paid $5.", "It broke!", "Bad?"]
     for sentence in sentences:
-        place = sentence.fields["sentence"]
-        assert record.text[place["start"] : place["end"]] == sentence.text
-        assert sentence.fields["stars"] == 1
-    assert "sentence" not in record.fields
+        assert record.text[sentence.place.start : sentence.place.end] == sentence.text
+        assert sentence.fields == {"stars": 1}
 
 
 def test_sentences_of_more_texts_than_are_cut_at_once():

@@ -1,0 +1,152 @@
+"""What a run of mining has done so far: one file, in which a part is noted with all that came of it, or not at all."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from spacy_falconer.errors import CorpusError
+from spacy_falconer.workflow.parts import durable
+from spacy_falconer.workflow.reading import Reading
+
+PER_QUERY = 500
+TABLES = """
+CREATE TABLE IF NOT EXISTS head (content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS parts (part INTEGER PRIMARY KEY, content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rejects (content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS readings (key BLOB PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records (key BLOB PRIMARY KEY) WITHOUT ROWID;
+"""
+
+Json = dict[str, Any]
+
+
+@dataclass
+class PartDone:
+    """What came of a part, besides its rows.
+
+    content: What stands in the manifest of it.
+    readings: Texts that were read, by their keys.
+    records: Keys of all records of the part.
+    rejects: Rows of the corpus that are no records.
+    """
+
+    content: Json
+    readings: Mapping[bytes, Reading] = field(default_factory=dict)
+    records: Iterable[bytes] = ()
+    rejects: Sequence[Json] = ()
+
+
+class MineState:
+    """The file of an unfinished run. One process at a time has it; it may be killed at any moment.
+
+    RAISES (CorpusError): Another run is writing to the same output.
+    """
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+        try:
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA cache_size=-32768")  # KiB.
+            self._db.executescript(f"BEGIN IMMEDIATE;{TABLES}COMMIT;")
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise CorpusError(
+                f"{str(path)!r} cannot be used ({error}); another run may be writing these rows: "
+                "wait for it or stop it. If there is none, remove the file."
+            ) from error
+
+    def __enter__(self) -> MineState:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._db.close()
+
+    def head(self) -> Json | None:
+        """What the run was begun with."""
+        row = self._db.execute("SELECT content FROM head").fetchone()
+        return json.loads(row[0]) if row else None
+
+    def begin(self, head: Json) -> None:
+        self._db.execute("INSERT INTO head VALUES (?)", (json.dumps(head),))
+
+    def parts(self) -> list[Json]:
+        """What is to be known of the parts that are done, in order."""
+        return [json.loads(content) for (content,) in self._db.execute("SELECT content FROM parts ORDER BY part")]
+
+    def rejects(self) -> Iterator[Json]:
+        for (content,) in self._db.execute("SELECT content FROM rejects ORDER BY rowid"):
+            yield json.loads(content)
+
+    def find_readings(self, keys: Iterable[bytes]) -> dict[bytes, Reading]:
+        """Of those texts that were read in an earlier part."""
+        return {key: _load(content) for key, content in _select(self._db, "SELECT key, content FROM readings", keys)}
+
+    def note(self, done: PartDone) -> None:
+        """Take a part for done, with everything that came of it."""
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            readings = ((key, _dump(reading)) for key, reading in done.readings.items())
+            self._db.executemany("INSERT OR IGNORE INTO readings VALUES (?, ?)", readings)
+            self._db.executemany("INSERT OR IGNORE INTO records VALUES (?)", ((key,) for key in done.records))
+            self._db.executemany("INSERT INTO rejects VALUES (?)", ((json.dumps(one),) for one in done.rejects))
+            content = json.dumps(done.content)
+            self._db.execute("INSERT INTO parts VALUES (?, ?)", (done.content["part"], content))
+
+    def copy_records(self, path: Path) -> None:
+        """Write the keys of all records to a file of their own, for `Seen`."""
+        with durable(path) as part:
+            part.unlink(missing_ok=True)
+            with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+                copy.executescript("BEGIN; CREATE TABLE records (key BLOB PRIMARY KEY) WITHOUT ROWID;")
+                copy.executemany(
+                    "INSERT INTO records VALUES (?)", self._db.execute("SELECT key FROM records ORDER BY key")
+                )
+                copy.execute("COMMIT")
+
+    def remove(self) -> None:
+        """Forget the run."""
+        self._db.close()
+        remove_state(self._path)
+
+
+class Seen:
+    """The records of a finished run, by their keys. None are held in memory."""
+
+    def __init__(self, path: Path):
+        self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+    def find(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those that were read in that run."""
+        return {key for (key,) in _select(self._db, "SELECT key FROM records", keys)}
+
+
+def remove_state(path: Path) -> None:
+    """The file first: without it, what stands beside it means nothing."""
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-journal"):
+        path.with_name(name).unlink(missing_ok=True)
+
+
+def _select(db: sqlite3.Connection, query: str, keys: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
+    rest = iter(keys)
+    while some := list(islice(rest, PER_QUERY)):
+        yield from db.execute(f"{query} WHERE key IN ({','.join('?' * len(some))})", some)  # noqa: S608 (no value in it)
+
+
+def _dump(reading: Reading) -> str:
+    return json.dumps([value for value in asdict(reading).values()])
+
+
+def _load(content: str) -> Reading:
+    rows, *rest = json.loads(content)
+    return Reading(tuple(rows), *rest)

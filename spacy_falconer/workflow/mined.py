@@ -1,0 +1,63 @@
+"""Rows: what was mined from a text, with its id and the corpus's other columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from spacy_falconer.errors import ModelError
+from spacy_falconer.plan import Plan
+from spacy_falconer.types import Record
+
+Row = dict[str, Any]
+
+
+def find_plan(nlp: Language) -> Plan:
+    """The plan that the pipeline runs."""
+    for name in nlp.pipe_names:
+        if nlp.get_pipe_meta(name).factory == "falconer_plan" and nlp.get_pipe(name).plan is not None:
+            return nlp.get_pipe(name).plan
+    raise ModelError(
+        f"The pipeline holds no plan to mine by: {', '.join(nlp.pipe_names) or 'empty'}. "
+        "Use one that `falconer train` wrote, or add 'falconer_plan' and call its set_plan(plan)."
+    )
+
+
+def find_mined(doc: Doc) -> list[Row]:
+    """What was mined from a doc: nothing, a row, or with `unit: sentence` one for each sentence kept."""
+    mined = doc._.mined
+    return mined if isinstance(mined, list) else [mined] if mined is not None else []
+
+
+def make_rows(doc: Doc, record: Record) -> list[Row]:
+    """What is mined from one text, with its id and the corpus's other columns."""
+    return place_rows(find_mined(doc), record)
+
+
+def place_rows(rows: Sequence[Row], record: Record) -> list[Row]:
+    """The rows of a record's text as the record's: with its id, and its columns if it has any."""
+    extra = {"fields": dict(record.fields)} if record.fields else {}
+    return [{"id": record.id, **(shift(row, record) if record.place else row), **extra} for row in rows]
+
+
+def shift(row: Row, sentence: Record) -> Row:
+    """A sentence's row in the characters of its document."""
+    start, end = sentence.place.start, sentence.place.end
+    labels = {
+        name: cell if isinstance(cell, float) else [about(one, start) for one in cell]
+        for name, cell in row["labels"].items()
+    }
+    spans = {name: [about(move(span, start), start) for span in found] for name, found in row["spans"].items()}
+    return {**row, "sentence": {"start": start, "end": end}, "labels": labels, "spans": spans}
+
+
+def move(span: Row, n_characters: int) -> Row:
+    return {**span, "start": span["start"] + n_characters, "end": span["end"] + n_characters}
+
+
+def about(answer: Row, n_characters: int) -> Row:
+    """An answer about a passage, with the passage moved."""
+    return {**answer, "for": move(answer["for"], n_characters)} if "for" in answer else answer

@@ -1,0 +1,172 @@
+"""Mined rows on disk: parts that are whole or not there, and the one file that comes of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from spacy_falconer.errors import CorpusError
+from spacy_falconer.plan import Plan
+from spacy_falconer.workflow.tabular import join_parquet, read_parquet, write_parquet
+
+Row = dict[str, Any]
+BLOCK = 2**20  # Bytes.
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the rows of a run go, and what stands beside them.
+
+    output: A `.jsonl` or `.parquet` file, or a folder for parts of Parquet.
+    RAISES (CorpusError): It is named like none of them.
+    """
+
+    output: Path
+
+    def __post_init__(self) -> None:
+        if self.output.suffix not in (".jsonl", ".parquet", ""):
+            raise CorpusError(
+                f"The rows' file is {str(self.output)!r}; expected a name that ends in .jsonl or .parquet, or a folder's, "
+                "for parts of Parquet. Choose such a name."
+            )
+        if self.output.exists() and self.output.is_dir() != self.is_folder:
+            kind = "file" if self.is_folder else "folder"
+            raise CorpusError(f"The rows cannot go to {str(self.output)!r}: it is a {kind}. Choose another name.")
+
+    @property
+    def is_folder(self) -> bool:
+        return not self.output.suffix
+
+    @property
+    def ending(self) -> str:
+        return self.output.suffix or ".parquet"
+
+    @property
+    def work(self) -> Path:
+        """The folder of the parts, and of what is known of them."""
+        return self.output if self.is_folder else self.output.with_suffix(".parts")
+
+    @property
+    def state(self) -> Path:
+        return self.work / "_state.db"
+
+    def part(self, number: int) -> Path:
+        return self.work / f"part-{number:05d}{self.ending}"
+
+    def beside(self, name: str) -> Path:
+        """A file about the rows, such as "manifest.json". Readers of folders pass over names with an underscore."""
+        return self.output / f"_{name}" if self.is_folder else self.output.with_suffix(f".{name}")
+
+
+@contextmanager
+def durable(path: Path) -> Iterator[Path]:
+    """Where to write a file. It takes its place when it is whole and on the disk, and then only."""
+    part = path.with_name(path.name + ".part")
+    yield part
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+    os.replace(part, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let a file's new name outlive a loss of power, where the system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def write_part(rows: Sequence[Row], path: Path, plan: Plan) -> str:
+    """Write one part. RETURNS (str): The checksum of its bytes."""
+    with durable(path) as part:
+        if path.suffix == ".parquet":
+            write_parquet(rows, part, plan)
+        else:
+            part.write_bytes(b"".join(map(dump_row, rows)))
+        return checksum(part)
+
+
+def join_parts(paths: Paths, parts: Iterable[Mapping[str, Any]], plan: Plan) -> None:
+    """Make the one file of all the rows.
+
+    parts: Of each, its "part" (number) and "checksum".
+    RAISES (CorpusError): A part is not there any more, or not what was written.
+    """
+    files = (check_part(paths.part(part["part"]), part["checksum"]) for part in parts)
+    with durable(paths.output) as joined:
+        if paths.ending == ".parquet":
+            join_parquet(files, joined, plan)
+        else:
+            join_bytes(files, joined)
+
+
+def check_part(path: Path, expected: str) -> Path:
+    if not path.exists() or checksum(path) != expected:
+        raise CorpusError(f"The part {str(path)!r} is gone or damaged. Mine again from the beginning, by --fresh.")
+    return path
+
+
+def join_bytes(files: Iterable[Path], joined: Path) -> None:
+    with joined.open("wb") as output:
+        for file in files:
+            with file.open("rb") as opened:
+                for block in read_blocks(opened):
+                    output.write(block)
+
+
+def checksum(path: Path) -> str:
+    total = hashlib.sha256()
+    with path.open("rb") as opened:
+        for block in read_blocks(opened):
+            total.update(block)
+    return total.hexdigest()
+
+
+def read_blocks(opened: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: opened.read(BLOCK), b"")
+
+
+def read_first_rows(output: Path, limit: int) -> list[Row]:
+    """The first rows of an output, whatever its kind."""
+    read = find_row_reader(output)
+    files = sorted(output.glob("part-*.parquet")) if output.is_dir() else [output]
+    return list(islice((row for file in files for row in read(file)), limit))
+
+
+def find_row_reader(output: Path) -> Callable[[Path], Iterator[Row]]:
+    return read_parquet if output.suffix != ".jsonl" else read_jsonl
+
+
+def read_jsonl(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf8") as lines:
+        yield from map(json.loads, lines)
+
+
+def dump_row(row: Row) -> bytes:
+    """A line of JSON. What JSON does not know is written as text, numbers that are none as null."""
+    try:
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False, default=str)
+        return line.encode("utf8") + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(row, default=str).encode("ascii") + b"\n"
+    except ValueError:
+        return dump_row(without_nan(row))
+
+
+def without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,163 @@
+"""Texts through a pipeline: what it says of each, with little padding, flat memory, and on several processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import connection, get_context, parent_process
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import spacy
+import torch
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from spacy_falconer.corpus.language import make_detector
+from spacy_falconer.errors import FalconerError, ModelError
+from spacy_falconer.workflow.mined import Row, find_mined
+
+CHUNK_TEXTS = 512  # Texts after which the strings that they brought into the vocabulary are forgotten.
+CHUNK_CHARACTERS = 2**20
+BATCH_CHARACTERS = 2**18  # Of long texts, fewer are read at once.
+
+Detector = Callable[[str], "str | None"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a pipeline says of one text.
+
+    rows: What is mined from it, less the id.
+    n_unread_tokens (int): Tokens that the encoder has no piece for.
+    language (str): The language that it looks to be in, where that is not the pipeline's.
+    failure (str): Why the pipeline could not read it.
+    """
+
+    rows: tuple[Row, ...] = ()
+    n_unread_tokens: int = 0
+    language: str | None = None
+    failure: str | None = None
+
+
+ReadChunks = Callable[[Sequence[Sequence[str]]], Iterable[list[Reading]]]
+
+
+@contextmanager
+def open_reader(nlp: Language, *, n_process: int, batch_size: int) -> Iterator[ReadChunks]:
+    """Make a function that reads chunks of texts, in this process or in several.
+
+    RAISES (ModelError): A process ended. What it was reading is not read.
+    """
+    if n_process == 1:
+        yield partial(map, partial(read_chunk, nlp, make_detector(nlp.lang), batch_size=batch_size))
+        return
+    n_threads = max(1, torch.get_num_threads() // n_process)
+    with TemporaryDirectory() as folder:
+        nlp.to_disk(folder)
+        # Spawned, not forked: torch hangs in a process that was forked after its threads were started.
+        pool = ProcessPoolExecutor(
+            n_process, get_context("spawn"), initializer=_start, initargs=(folder, n_threads, batch_size)
+        )
+        try:
+            yield partial(pool.map, _read)
+        except BrokenProcessPool as error:
+            raise ModelError(
+                f"One of {n_process} processes ended while it read texts: out of memory, or called by a script that does "
+                "not guard its start by `if __name__ == '__main__':`. Run it again to go on, with fewer processes."
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def read_texts(texts: Sequence[str], read_chunks: ReadChunks, *, tick: Callable[[float], Any]) -> list[Reading]:
+    """What the pipeline says of each text, in order. Texts of like length are read together, the longest first.
+
+    tick: Called with the share of the work, 0 to 1, that was done since the last call.
+    """
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
+    chunks = list(cut_chunks(order, texts))
+    readings: dict[int, Reading] = {}
+    n_characters = sum(map(len, texts)) + len(texts)
+    found = read_chunks([[texts[i] for i in chunk] for chunk in chunks])
+    for chunk, said in zip(chunks, found, strict=True):
+        readings.update(zip(chunk, said, strict=True))
+        tick(sum(len(texts[i]) + 1 for i in chunk) / n_characters)
+    return [readings[i] for i in range(len(texts))]
+
+
+def cut_chunks(order: Sequence[int], texts: Sequence[str]) -> Iterator[list[int]]:
+    """Whole texts, up to so many and so many characters, so that chunks cost about the same."""
+    chunk: list[int] = []
+    n_characters = 0
+    for i in order:
+        if chunk and (len(chunk) == CHUNK_TEXTS or n_characters + len(texts[i]) > CHUNK_CHARACTERS):
+            yield chunk
+            chunk, n_characters = [], 0
+        chunk.append(i)
+        n_characters += len(texts[i])
+    if chunk:
+        yield chunk
+
+
+def read_chunk(nlp: Language, detect: Detector, texts: Sequence[str], *, batch_size: int) -> list[Reading]:
+    """What the pipeline says of each text. One that it fails on is said to be one, and the others are read.
+
+    RAISES (Exception): As the pipeline, where it fails on every text of several: then the texts are not to blame.
+    """
+    try:
+        return _pipe(nlp, detect, texts, batch_size=max(1, min(batch_size, BATCH_CHARACTERS // (len(texts[0]) + 1))))
+    except FalconerError:
+        raise
+    except Exception as error:
+        if len(texts) == 1:
+            return [Reading(failure=f"the pipeline fails on it: {type(error).__name__}: {str(error)[:200]}")]
+        readings = [read_chunk(nlp, detect, [text], batch_size=1)[0] for text in texts]
+        if all(reading.failure for reading in readings):
+            raise
+        return readings
+
+
+def read_doc(doc: Doc, detect: Detector) -> Reading:
+    """What was mined from a doc, and what is to be known about it."""
+    return Reading(tuple(find_mined(doc)), doc.user_data.get("n_unread_tokens", 0), detect(doc.text))
+
+
+def _pipe(nlp: Language, detect: Detector, texts: Sequence[str], *, batch_size: int) -> list[Reading]:
+    with nlp.memory_zone():
+        try:
+            return [read_doc(doc, detect) for doc in nlp.pipe(texts, batch_size=batch_size)]
+        except Exception as error:
+            failure = error.with_traceback(None)  # It holds docs, which do not outlive the zone.
+    raise failure
+
+
+_read_here: Callable[[Sequence[str]], list[Reading]]
+
+
+def _start(folder: str, n_threads: int, batch_size: int) -> None:
+    """Make ready a process that reads, and that ends when the one that started it does, however that ends."""
+    global _read_here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The one that started it is told, too, and ends it.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(n_threads)
+    nlp = spacy.load(folder)
+    _read_here = partial(read_chunk, nlp, make_detector(nlp.lang), batch_size=batch_size)
+
+
+def _read(texts: Sequence[str]) -> list[Reading]:
+    return _read_here(texts)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
