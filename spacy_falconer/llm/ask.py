@@ -37,7 +37,7 @@ async def ask_answers(
     """Ask for the answers that the store does not hold yet.
 
     There is one request a text, for all steps together; a second one for the steps with `for_each`, about the passages
-    that were found. Each text's answers are in the store before another is begun. A text that fails is kept as failed
+    that were found. A text's answers are in the store before another takes its place. A text that fails is kept as failed
     (`store.failures`), with the reason, and not asked about again by the same prompts.
 
     tick: Called with the number of texts settled since the last call.

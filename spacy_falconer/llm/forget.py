@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable
+from pathlib import Path
 
+from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.rows import GOLD, hash_parts
 from spacy_falconer.plan.check import SPAN_SLOT
 
@@ -42,6 +44,23 @@ def delete_answers(
     connection.executemany("DELETE FROM replies WHERE text = ?", [(text,) for text in touched])
     connection.execute("DELETE FROM texts WHERE hash NOT IN (SELECT text FROM answers)")
     return len(doomed)
+
+
+def purge(connection: sqlite3.Connection, path: Path) -> None:
+    """Write the file anew, without anything of what was deleted.
+
+    RAISES (AnswerError): Another process holds it.
+    """
+    try:
+        connection.execute("VACUUM")
+        is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.OperationalError:
+        is_busy = True
+    if is_busy:
+        raise AnswerError(
+            f"The answers are forgotten, but what they said may still be readable in {str(path)!r}: another process "
+            "uses it, or the disk is full. Run the same once more, when that is over."
+        )
 
 
 def _find(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.database import connect, plain_errors, transaction
-from spacy_falconer.llm.forget import count_stale, delete_answers
+from spacy_falconer.llm.forget import count_stale, delete_answers, purge
 from spacy_falconer.llm.rows import (
     GOLD,
     HUMAN,
@@ -188,9 +188,7 @@ class AnswerStore:
             raise AnswerError("Nothing is named to forget. Name texts, a model or an instruction; or delete the file.")
         with self._transaction():
             n_deleted = delete_answers(self._connection, texts=texts, model=model, instruction=instruction)
-        with plain_errors(self.path):
-            self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        purge(self._connection, self.path)
         return n_deleted
 
     def put_failure(

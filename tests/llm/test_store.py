@@ -367,6 +367,18 @@ def test_what_is_forgotten_is_not_in_the_file(filled, path):
     assert b"1234" not in read_all(path)
 
 
+def test_what_another_process_still_reads_is_told_and_forgotten_the_next_time(filled, path):
+    filled._connection.execute("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(path)
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM texts").fetchone()
+    with pytest.raises(AnswerError, match="may still be readable.*Run the same once more"):
+        filled.delete(texts=["My secret is 1234."])
+    other.close()
+    assert filled.delete(texts=["My secret is 1234."]) == 0
+    assert b"1234" not in read_all(path)
+
+
 def test_nothing_named_is_nothing_forgotten(filled):
     with pytest.raises(AnswerError, match="Nothing is named to forget"):
         filled.delete()
