@@ -166,6 +166,21 @@ def test_texts_that_failed_are_counted_shown_and_asked_again_on_demand(annotate,
     assert len(llm_server.requests) > n_sent
 
 
+def test_rows_that_cannot_be_read_stop_nothing_and_are_told(annotate, folder, llm_server, tiny_config):
+    with (folder / "corpus.jsonl").open("a") as rows:
+        rows.write('{"text": 3}\n{"text": "i paid 9 dol')
+    for output in (
+        annotate(),
+        plain(run("plan", "x", "--corpus", folder / "corpus.jsonl", "--output", folder / "p.json")),
+    ):
+        assert "could not be read, and were left out: 2" in output and "line 41" in output
+    assert len(llm_server.annotated) == 40
+    induced = run(
+        "induce", "x", folder / "corpus.jsonl", "--config", tiny_config, "--output", folder / "mined", "--sample", 40
+    )  # fmt: skip
+    assert "rows.rejects.jsonl" in plain(induced).replace(" ", "") and (folder / "mined" / "rows.jsonl").exists()
+
+
 def test_a_users_own_function_changes_texts_before_they_are_sent(annotate, llm_server, folder, monkeypatch):
     (folder / "my_rules_of_the_tests.py").write_text("def hide(text): return text.replace('love', 'LIKE')")
     monkeypatch.chdir(folder)

@@ -49,6 +49,7 @@ def project(make_project, review_plan, review_answers):
     return folder
 
 
+ROWS = "rows.jsonl", "rows.manifest.json"
 FILES = {"instruction": "my sentence.txt", "corpus": "my corpus.jsonl", "config": "tiny.cfg"}
 
 
@@ -81,7 +82,7 @@ def first_run(run):
 
 
 def test_from_a_sentence_to_rows(first_run, project):
-    assert first_run == {"plan.json", "train.spacy", "test.spacy", "meta.json", "scores.json", "rows.jsonl"}
+    assert first_run == {"plan.json", "train.spacy", "test.spacy", "meta.json", "scores.json", *ROWS}
     assert read_plan(project / "output" / "plan.json").instruction == SENTENCE
     scores = srsly.read_json(project / "output" / "scores.json")
     assert scores["n_texts"] == 10 and set(scores["spans"]["per_instruction"]) == {"price"}
@@ -117,7 +118,7 @@ def test_a_changed_plan_runs_what_depends_on_it(first_run, run, project):
     recorded["plan"]["keep"] = "price"
     srsly.write_json(project / "plan.json", recorded)
     # The answers are the same, so what is learned from changes only where the plan does.
-    assert run() == {"plan.json", "train.spacy", "test.spacy", "meta.json", "scores.json", "rows.jsonl"}
+    assert run() == {"plan.json", "train.spacy", "test.spacy", "meta.json", "scores.json", *ROWS}
     assert run() == set()
 
 
@@ -142,7 +143,7 @@ def asked(make_project):
 
 def test_from_a_sentence_and_an_empty_store_to_rows(asked):
     folder, server, written = asked
-    assert written == {"plan.json", "train.spacy", "test.spacy", "meta.json", "scores.json", "rows.jsonl"}
+    assert written == {"plan.json", "train.spacy", "test.spacy", "meta.json", "scores.json", *ROWS}
     assert read_plan(folder / "output" / "plan.json").instruction == SENTENCE
     assert (len(server.planned), len(server.annotated)) == (1, 40)
     rows = list(srsly.read_jsonl(folder / "output" / "rows.jsonl"))

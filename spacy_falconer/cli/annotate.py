@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import batch_lines, msg, plain_errors, progress, show_bill, show_cost
+from spacy_falconer.cli.screen import batch_lines, msg, open_corpus, plain_errors, progress, show_bill, show_cost
 
 
 def annotate_cli(
@@ -55,19 +55,18 @@ def annotate_cli(
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.plan import read_plan
     from spacy_falconer.workflow.annotate import annotate, write_annotated
-    from spacy_falconer.workflow.corpus_file import CorpusFile
 
-    with plain_errors(), AnswerStore(store) as opened:
+    with plain_errors(), AnswerStore(store) as opened, open_corpus(corpus, text_field, id_field) as records:
         endpoint = options.make_endpoint(
             model, max_cost=max_cost, max_requests=max_requests, max_in_flight=max_in_flight, is_batch=batch,
             requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, timeout_s=timeout,
         )  # fmt: skip
         sampling = options.make_sampling(sample, choose, rounds, few_shot, seed=seed, config=config, source=source)
-        checked, texts = read_plan(plan), CorpusFile(corpus, text_field, id_field)
+        checked = read_plan(plan)
         cost = show_cost(endpoint.ledger)
         with show_bill(endpoint.ledger, quiet=quiet), progress("Annotating", sample, quiet=quiet, note=cost) as tick:
             annotated = annotate(
-                checked, texts, opened, sampling=sampling, endpoint=endpoint, recorded_only=recorded_only,
+                checked, records, opened, sampling=sampling, endpoint=endpoint, recorded_only=recorded_only,
                 recorded=Path(recorded) if recorded else None, redact=options.find_redactor(redact),
                 memory=output.with_suffix(".chosen.json"), tick=tick, warn=msg.warn,
                 watch=batch_lines(quiet=quiet),

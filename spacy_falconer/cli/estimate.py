@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import plain_errors
+from spacy_falconer.cli.screen import open_corpus, plain_errors
 
 
 def estimate_cli(
@@ -33,12 +33,11 @@ def estimate_cli(
     """
     from spacy_falconer.plan import read_plan
     from spacy_falconer.workflow.bill import format_estimate
-    from spacy_falconer.workflow.corpus_file import CorpusFile
     from spacy_falconer.workflow.estimate import estimate
 
-    with plain_errors():
+    with plain_errors(), open_corpus(corpus, text_field, id_field) as records:
         found = estimate(
-            read_plan(plan), CorpusFile(corpus, text_field, id_field), store,
+            read_plan(plan), records, store,
             sampling=options.make_sampling(sample, choose, rounds, few_shot, seed=seed),
             endpoint=options.make_endpoint(model, is_batch=batch), redact=options.find_redactor(redact),
         )  # fmt: skip

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import typer
 
 from spacy_falconer.cli import options
 from spacy_falconer.cli.annotate import show_annotated
+from spacy_falconer.cli.mine import find_texts, show_problems
 from spacy_falconer.cli.plan import show_plan
-from spacy_falconer.cli.screen import batch_lines, msg, plain_errors, progress, show_bill, show_cost
+from spacy_falconer.cli.screen import batch_lines, msg, open_corpus, plain_errors, progress, show_bill, show_cost
 from spacy_falconer.cli.train import show_training
 
 
@@ -55,12 +57,10 @@ def induce_cli(
 
     Example: falconer induce "Extract all prices from positive reviews" reviews.jsonl --output mined
     """
-    from spacy_falconer.workflow.corpus_file import CorpusFile
     from spacy_falconer.workflow.induce import induce
     from spacy_falconer.workflow.plan import read_sentence
 
-    with plain_errors():
-        records = CorpusFile(corpus, text_field, id_field)
+    with plain_errors(), open_corpus(corpus, text_field, id_field) as records:
         endpoint = options.make_endpoint(
             model, max_cost=max_cost, max_requests=max_requests, max_in_flight=max_in_flight, is_batch=batch,
             requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, timeout_s=timeout,
@@ -84,6 +84,7 @@ def ignore(step: str, result: Any) -> None:
 
 def show_step(step: str, result: Any, *, output: Path) -> None:
     """What came of a step, as soon as it is done."""
+    from spacy_falconer.workflow.annotate import LANGUAGE
     from spacy_falconer.workflow.report import format_scores
 
     if step == "plan":
@@ -95,13 +96,15 @@ def show_step(step: str, result: Any, *, output: Path) -> None:
     elif step == "evaluate":
         print(format_scores(result))
     elif step == "mine":
+        show_problems(result, output / "rows.jsonl", LANGUAGE)
         msg.good(f"{result.n_rows} rows of {result.n_texts} texts, {result.texts_per_second:.1f} texts/s")
 
 
 def show_induced(found: Any, records: Any) -> None:
     """What was done before, and everything that there is now."""
-    from spacy_falconer.workflow.report import format_folder
+    from spacy_falconer.workflow.report import N_ROWS, format_folder
 
     if found.done_before:
         msg.info(f"Done before, and not again: {', '.join(found.done_before)}.")
-    print(format_folder(found.output, {record.id: record.text for record in records}))
+    ids = {row["id"] for row in islice(found.rows(), N_ROWS)}
+    print(format_folder(found.output, find_texts(records, ids)))

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import msg, plain_errors, show_bill
+from spacy_falconer.cli.screen import msg, open_corpus, plain_errors, show_bill
 
 
 def plan_cli(
@@ -33,11 +33,9 @@ def plan_cli(
 
     Example: falconer plan "Extract all prices from positive reviews" --corpus reviews.jsonl --output plan.json
     """
-    from spacy_falconer.corpus.read import read_corpus
     from spacy_falconer.workflow.plan import find_plan, read_sentence
 
-    with plain_errors():
-        records = read_corpus(corpus, text_field=tuple(text_field), id_field=id_field) if corpus else ()
+    with plain_errors(), open_corpus(corpus, text_field, id_field) as records:
         endpoint = options.make_endpoint(planner_model or model, timeout_s=timeout)
         with show_bill(endpoint.ledger, quiet=quiet):
             found = find_plan(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wasabi import Printer
@@ -14,6 +15,7 @@ from spacy_falconer.errors import FalconerError
 
 if TYPE_CHECKING:
     from spacy_falconer.llm.ledger import Ledger
+    from spacy_falconer.types import Record
 
 LINE_INTERVAL_S = 15.0
 
@@ -27,6 +29,19 @@ def plain_errors() -> Iterator[None]:
         yield
     except FalconerError as error:
         msg.fail(type(error).__name__, str(error), exits=1)
+
+
+@contextmanager
+def open_corpus(path: Path | None, text_field: list[str], id_field: str) -> Iterator[Iterable[Record]]:
+    """A corpus whose bad rows stop nothing: how many there were is told at the end, and the first. Nothing without one."""
+    from spacy_falconer.workflow.corpus_file import CorpusFile
+
+    flaws: dict[str, None] = {}
+    try:
+        yield () if path is None else CorpusFile(path, text_field, id_field, flaws.setdefault)
+    finally:
+        if flaws:
+            msg.warn(f"Rows of the corpus that could not be read, and were left out: {len(flaws)}", next(iter(flaws)))
 
 
 @contextmanager

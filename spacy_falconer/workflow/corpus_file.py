@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from spacy_falconer.corpus.read import read_corpus
+from spacy_falconer.corpus.read import describe_flaw, read_items
+from spacy_falconer.corpus.tables import Flaw
+from spacy_falconer.errors import CorpusError
 from spacy_falconer.types import Record
 
 
 @dataclass(frozen=True)
 class CorpusFile:
-    """Iterating reads it from the beginning, one record after another. Nothing is held in memory."""
+    """Iterating reads it from the beginning, one record after another. Nothing is held in memory.
+
+    set_aside: Called with what is wrong with each row that is no record, every time that it is read. Without it such a
+        row is an error (CorpusError).
+    """
 
     path: Path
     text_field: Sequence[str] = ("text",)
     id_field: str = "id"
+    set_aside: Callable[[str], Any] | None = None
 
     def __iter__(self) -> Iterator[Record]:
-        return read_corpus(self.path, text_field=tuple(self.text_field), id_field=self.id_field)
+        for place, item in read_items(self.path, text_field=tuple(self.text_field), id_field=self.id_field):
+            if not isinstance(item, Flaw):
+                yield item
+            elif self.set_aside is None:
+                raise CorpusError(describe_flaw(place, item))
+            else:
+                self.set_aside(describe_flaw(place, item))

@@ -194,7 +194,7 @@ class _Run:
 
     def _mine(self) -> MineReport:
         with self.progress("Mining", self._corpus[1]) as tick:
-            return mine(self._nlp, self.records, self.output / "rows.jsonl", tick=tick)
+            return mine(self._nlp, self.records, self.output / "rows.jsonl", fresh=None, tick=tick)
 
     @cached_property
     def _nlp(self) -> Language:
