@@ -149,4 +149,4 @@ def read_batch(batch: Any) -> Iterator[Row | Flaw]:
 
 def show(data: bytes) -> str:
     """How it begins."""
-    return data[: 4 * SHOWN].decode("utf8", "replace")[:SHOWN]
+    return data[: 4 * SHOWN].decode("utf8", "replace").rstrip("\r\n")[:SHOWN]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -103,15 +102,14 @@ def mine(
     start = time.perf_counter()
     run = make_run(nlp, records, output, part_size=part_size, since=since)
     if not fresh and not run.paths.state.exists() and (found := find_finished(run.paths, run.head)):
+        tidy(run.paths)
         return MineReport(**found["totals"], n_before=found["totals"]["n_texts"])
     with open_state(run, fresh=fresh) as state, open_reader(nlp, n_process=n_process, batch_size=batch_size) as read:
         n_before = make_totals(state.parts())["n_texts"]
         mine_parts(run, Miner(nlp, run.plan, run.paths, state, run.seen, read), tick)
         finish(run, state)
         report = MineReport(**make_totals(state.parts()), n_before=n_before)
-        state.remove()
-    if not run.paths.is_folder:
-        shutil.rmtree(run.paths.work)
+    tidy(run.paths)
     report.seconds = time.perf_counter() - start
     return report
 
@@ -173,6 +171,14 @@ def clear(paths: Paths) -> None:
         )
     for file in own:
         file.unlink()
+
+
+def tidy(paths: Paths) -> None:
+    """Remove what a finished run needs no more."""
+    remove_state(paths.state)
+    if not paths.is_folder and paths.work.exists():
+        clear(paths)
+        paths.work.rmdir()
 
 
 def mine_parts(run: Run, miner: Miner, tick: Tick) -> None:

@@ -114,11 +114,6 @@ class MineState:
                 )
                 copy.execute("COMMIT")
 
-    def remove(self) -> None:
-        """Forget the run."""
-        self._db.close()
-        remove_state(self._path)
-
 
 class Seen:
     """The records of a finished run, by their keys. None are held in memory."""
