@@ -18,6 +18,7 @@ from spacy_falconer.metamodel.pretrain.wordings import GENRE_OF
 
 GROUP = 6  # Texts of a group; half as many where each text has instructions of its own.
 N_SPANS, N_LABELS = 6, 5  # Most labels of a set that a group is asked, those of no text among them included.
+N_CORPUS_LABELS = 10
 N_WORDED = 6  # Most instructions of each primitive that a text of its own instructions is asked.
 TOPIC = "The text is about"  # How statements of kinds of texts begin.
 NARROW_GENRES = ("biomedicine", "laboratory", "programming", "security", "products")
@@ -115,14 +116,16 @@ def _ask_labels(mix: Mix, name: str, rows: Sequence[Row], rng: Random) -> list[E
 
 
 def _ask_corpus(wordings: Mapping[str, Sequence[str]], rows: Sequence[Row], rng: Random) -> list[Example]:
-    """All of a corpus's instructions, each in one of its wordings, of all texts."""
+    """A corpus's instructions, each in one of its wordings; of many labels, those that hold of some text and a few more."""
     said = {key: wording.vary(rng.choice(ways), rng) for key, ways in wordings.items()}
+    held = [[key for key, holds in row.labels.items() if holds] for row in rows]
+    labels = _choose_labels(sorted(rows[0].labels), held, N_CORPUS_LABELS, rng)
     return [
         Example(
             row.text,
             row.source,
             {said[key]: spans for key, spans in row.spans.items()},
-            {said[key]: holds for key, holds in row.labels.items()},
+            {said[key]: row.labels[key] for key in labels},
         )
         for row in rows
     ]
