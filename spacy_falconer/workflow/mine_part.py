@@ -80,7 +80,7 @@ class Miner:
             "part": part.number,
             "start": part.start,
             "end": part.start + len(part.items),
-            "file": path.name,
+            **({"file": path.name} if self.paths.is_folder else {}),
             "checksum": write_part(rows, path, self.plan),
             "digest": digest_items(part.items),
             "n_rows": len(rows),

@@ -19,7 +19,9 @@ import spacy
 import srsly
 import torch
 from spacy.language import Language
+from typer.testing import CliRunner
 
+from spacy_falconer.cli.app import app
 from spacy_falconer.errors import CorpusError, ModelError
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Record
@@ -45,7 +47,7 @@ def records():
 
 @pytest.fixture
 def many():
-    """200 records of 60 texts."""
+    """200 records of 30 texts."""
     texts = [f"i paid {i % 30} dollars and love it" if i % 3 else f"the bad price broke {i % 30}" for i in range(60)]
     return [Record(f"r{i}", texts[i * 7 % 60], {"n": i}) for i in range(200)]
 
@@ -111,6 +113,8 @@ def make_sentence_nlp(make_nlp, steps=(), threshold=0.06):
 
 @pytest.mark.parametrize("kind", [".jsonl", ".parquet"])
 def test_sentences_are_mined_in_their_documents_characters(make_nlp, tmp_path, kind):
+    if kind == ".parquet":
+        pytest.importorskip("pyarrow")
     about = {"id": "high", "op": "get_label", "instruction": "{span} is a lot.", "for_each": "price"}
     nlp, output = make_sentence_nlp(make_nlp, [about]), tmp_path / f"rows{kind}"
     text = "i love it. the price is nice and good. it broke."
@@ -599,6 +603,8 @@ def test_a_pipeline_without_a_plan(tmp_path):
 
 @pytest.mark.parametrize("output", ["rows.csv", "taken.jsonl", "own"])
 def test_rows_that_cannot_go_there(trained, records, tmp_path, output):
+    if output == "own":
+        pytest.importorskip("pyarrow")
     (tmp_path / "taken.jsonl").mkdir()
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "thesis.tex").write_text("mine")
@@ -611,6 +617,33 @@ def test_parquet_without_pyarrow_says_what_to_install(trained, records, tmp_path
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(CorpusError, match=r"pip install 'spacy-falconer\[parquet\]'"):
         mine(trained[0], records, tmp_path / "rows.parquet")
+
+
+# The command.
+
+
+def test_the_command_says_what_was_read_and_what_was_not(trained, many, tmp_path):
+    trained[0].to_disk(tmp_path / "pipeline")
+    corpus = write_corpus(
+        tmp_path / "c.jsonl", [*many, Record("de", "Der Preis ist gut und ich habe es gekauft.")]
+    ).path
+    with corpus.open("a") as lines:
+        lines.write("no JSON\n")
+
+    def run(*arguments):
+        command = ["mine", tmp_path / "pipeline", corpus, "--output", tmp_path / "rows.jsonl", *arguments]
+        result = CliRunner().invoke(app, list(map(str, command)))
+        assert result.exit_code == 0, result.output
+        return " ".join(result.output.split())
+
+    said = run("--show", 3)
+    rows = rows_of(tmp_path / "rows.jsonl")
+    assert f"{len(rows)} rows of 201 texts" in said and "texts/s" in said and many[1].text in said
+    assert "170 texts stood in the corpus before" in said
+    assert "1 rows of the corpus could not be read" in said and "rows.rejects.jsonl" in said
+    assert "1 texts (0.5%) look to be in other languages than the pipeline's 'en', first: de" in said
+    assert "mined before, from the same" in run()
+    assert "mined before" not in run("--fresh") and "rows.rejects.jsonl" in run("--quiet")
 
 
 # Memory.
