@@ -50,7 +50,7 @@ def project(make_project, review_plan, review_answers):
 
 
 ROWS = "rows.jsonl", "rows.manifest.json"
-FILES = {"instruction": "my sentence.txt", "corpus": "my corpus.jsonl", "config": "tiny.cfg"}
+FILES = {"instruction": "my sentence.txt", "corpus": "my corpus.jsonl", "source": "tiny.cfg"}
 
 
 def run_project(project, name, **changed):

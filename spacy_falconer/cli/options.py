@@ -24,11 +24,19 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tabl
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random")]
 Config = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Training config, such as configs/cpu.cfg", exists=True, dir_okay=False),
-]
+    typer.Option(
+        "--config", "-c", help="Training config with an encoder of its own, such as configs/cpu.cfg",
+        exists=True, dir_okay=False,
+    ),
+]  # fmt: skip
 Source = Annotated[
     Path | None,
-    typer.Option("--source", help="Pipeline to go on from; it keeps its instructions", exists=True, file_okay=False),
+    typer.Option(
+        "--source",
+        help="Pipeline to go on from, such as an earlier task's; it keeps its instructions. Else the pre-trained one. "
+        "A .cfg file is taken for --config",
+        exists=True,
+    ),
 ]
 RecordedOnly = Annotated[
     bool, typer.Option("--recorded-only", help="Take only texts that the store answers already, and ask nobody")
@@ -92,11 +100,27 @@ def make_endpoint(
     return Endpoint(model=model or None, ledger=Ledger(max_cost, max_requests), **settings)
 
 
-def make_sampling(n_texts: int, strategy: str, n_rounds: int, n_shots: int, **settings: Any) -> Sampling:
+def tell_apart(source: Path | None, config: Path | None) -> tuple[Path | None, Path | None]:
+    """A pipeline to go on from and a training config: where the source is a config, it is one."""
+    return (None, source) if source is not None and source.suffix == ".cfg" else (source, config)
+
+
+def make_sampling(
+    n_texts: int,
+    strategy: str,
+    n_rounds: int,
+    n_shots: int,
+    *,
+    source: Path | None = None,
+    config: Path | None = None,
+    **settings: Any,
+) -> Sampling:
     """Which texts are annotated. `settings` has further fields of Sampling by their names."""
     from spacy_falconer.workflow.choose import Sampling
 
-    return Sampling(n_texts=n_texts, strategy=strategy, n_rounds=n_rounds, n_shots=n_shots, **settings)
+    source, config = tell_apart(source, config)
+    parts = {"source": source, "config": config, **settings}
+    return Sampling(n_texts=n_texts, strategy=strategy, n_rounds=n_rounds, n_shots=n_shots, **parts)
 
 
 def find_redactor(name: str | None) -> Redactor | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import msg, plain_errors
 
 
@@ -14,13 +15,7 @@ def train_cli(
         ..., help="Answers: the .spacy file of annotate, or recorded answers as .jsonl", exists=True, dir_okay=False
     ),
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the trained pipeline"),
-    source: Path | None = typer.Option(
-        None,
-        "--source",
-        help="Pipeline to go on from, such as an earlier task's; else the pre-trained one",
-        exists=True,
-        file_okay=False,
-    ),
+    source: options.Source = None,
     replay: Path | None = typer.Option(
         None,
         "--replay",
@@ -28,14 +23,7 @@ def train_cli(
         exists=True,
         dir_okay=False,
     ),
-    config: Path | None = typer.Option(
-        None,
-        "--config",
-        "-c",
-        help="Training config with an encoder of your own, such as configs/cpu.cfg",
-        exists=True,
-        dir_okay=False,
-    ),
+    config: options.Config = None,
     seed: int = typer.Option(0, "--seed", help="Seed of everything random"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, errors only"),
     # fmt: on
@@ -55,6 +43,7 @@ def train_cli(
     with plain_errors():
         checked = read_plan(plan)
         docs, _ = read_answers(answers, checked, spacy.blank("en"))
+        source, config = options.tell_apart(source, config)
         start = choose_source(source, config)
         earlier = read_earlier(replay, start) if replay is not None and start is not None else []
         nlp, report = train(checked, docs, source=start, replay=earlier, config=config, seed=seed, quiet=quiet)
