@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import numpy
 import spacy
@@ -14,6 +15,7 @@ from spacy_falconer.metamodel.decode import decode_spans
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
 from spacy_falconer.pipeline.plan import scored_spans
+from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.types import ScoredSpan
 
 BATCH_SIZE = 64
@@ -23,7 +25,7 @@ def get_label(texts: Iterable[str], instruction: str, nlp: Language | None = Non
     """Is a statement true of each text? One answer a text, in order, lazily.
 
     instruction (str): A statement, or the key of one that the pipeline was trained on.
-    nlp (Language): A pipeline with `falconer_label`; by default the installed `en_falconer_sm`.
+    nlp (Language): A pipeline with `falconer_label`; by default the pre-trained `en_falconer_sm`.
     """
     pipe, nlp = _find(nlp, "falconer_label")
     key, vectors = _read(pipe, instruction, nlp)
@@ -36,7 +38,7 @@ def get_span(texts: Iterable[str], instruction: str, nlp: Language | None = None
     """Which passages of each text answer the instruction? One list a text, in order, lazily.
 
     instruction (str): A request, or the key of one that the pipeline was trained on.
-    nlp (Language): A pipeline with `falconer_span`; by default the installed `en_falconer_sm`.
+    nlp (Language): A pipeline with `falconer_span`; by default the pre-trained `en_falconer_sm`.
     """
     pipe, nlp = _find(nlp, "falconer_span")
     key, vectors = _read(pipe, instruction, nlp)
@@ -55,14 +57,9 @@ def _find(nlp: Language | None, factory: str) -> tuple[InstructedPipe, Language]
     return found[0], nlp
 
 
+@cache
 def _load_default() -> Language:
-    try:
-        return spacy.load("en_falconer_sm")
-    except OSError:
-        raise ModelError(
-            "No pipeline was given and 'en_falconer_sm' is not installed. Pass one that `falconer train` wrote: "
-            "nlp=spacy.load(FOLDER)."
-        ) from None
+    return spacy.load(find_base())
 
 
 def _read(pipe: InstructedPipe, instruction: str, nlp: Language) -> tuple[str, numpy.ndarray]:

@@ -8,6 +8,7 @@ import pytest
 
 from spacy_falconer import get_label, get_span
 from spacy_falconer.errors import ModelError
+from spacy_falconer.pipeline.primitives import _load_default
 
 TEXTS = ["I paid 25 dollars and love it", "", "It broke.", "the price is nice " * 20]
 
@@ -36,6 +37,15 @@ def test_texts_are_read_lazily(nlp):
     assert len(list(itertools.islice(get_label(endless, "positive", nlp), 3))) == 3
 
 
+def test_without_a_pipeline_the_pre_trained_one_answers():
+    assert list(
+        get_label(["I love it, it is wonderful!", "It broke at once, I am angry."], "The writer is happy.")
+    ) == [True, False]
+    assert [[span.text for span in spans] for spans in get_span(["Paid $25 for it."], "Amounts of money.")] == [["$25"]]
+
+
 def test_no_pipeline_at_hand(monkeypatch):
-    with pytest.raises(ModelError, match="en_falconer_sm.*nlp=spacy.load"):
+    monkeypatch.setattr("spacy_falconer.pipeline.source.BASE", "en_falconer_none")
+    _load_default.cache_clear()
+    with pytest.raises(ModelError, match="en_falconer_none.*--source"):
         next(get_label(TEXTS, "positive"))
