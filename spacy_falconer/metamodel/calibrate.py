@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy
@@ -40,3 +41,10 @@ def best_threshold(candidates: Candidates, *, default: float) -> float | None:
     f_scores = 2 * right / (found + candidates.wanted)
     good = GRID[f_scores >= f_scores.max() - CLOSE]
     return float(good[numpy.argmin(numpy.abs(good - default))])
+
+
+def pool(parts: Iterable[Candidates]) -> Candidates:
+    """The candidates of several instructions together."""
+    parts = list(parts)
+    arrays = [numpy.concatenate([getattr(part, name) for part in parts]) for name in ("scores", "hits", "weights")]
+    return Candidates(*arrays, n_wanted=sum(part.n_wanted for part in parts), wanted=sum(part.wanted for part in parts))

@@ -9,7 +9,7 @@ import numpy
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_falconer.metamodel.calibrate import Candidates, best_threshold
+from spacy_falconer.metamodel.calibrate import Candidates, best_threshold, pool
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.score import asked_keys, n_missed, places, weights_of
@@ -21,7 +21,7 @@ def fit_thresholds(nlp: Language, docs: Sequence[Doc]) -> list[str]:
     """Set the thresholds of all instructions by best F.
 
     docs: Held-out answers, as `corpus.docbin` makes them.
-    RETURNS (list[str]): The keys with too few positive answers to tell; they keep the default.
+    RETURNS (list[str]): The keys with too few positive answers to tell; they share one threshold.
     """
     with all_spans(nlp):
         found = nlp.pipe([nlp.make_doc(doc.text) for doc in docs])
@@ -87,12 +87,16 @@ def _gather(rows: Sequence[tuple[float, bool, float]], to_find: Sequence[float])
 
 
 def _fit(pipe: InstructedPipe, candidates: dict[str, Candidates]) -> list[str]:
-    """Set what can be told; return the keys for which nothing can."""
-    unsure = []
+    """Set the thresholds; return the keys whose own answers do not tell. They get what is best for all keys together."""
+    default, unsure = pipe.cfg["threshold"], []
+    shared = best_threshold(pool(candidates.values()), default=default) if candidates else None
     for key, found in candidates.items():
-        threshold = best_threshold(found, default=pipe.cfg["threshold"])
+        threshold = best_threshold(found, default=default)
         if threshold is None:
             unsure.append(key)
-        else:
+        threshold = shared if threshold is None else threshold
+        if threshold is not None and len(
+            found.scores
+        ):  # An earlier task's instruction was not asked: it keeps its own.
             pipe.cfg["thresholds"][key] = threshold
     return unsure

@@ -38,7 +38,7 @@ N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 class TrainReport:
     """What the training went by.
 
-    unsure: Keys with too few positive answers to fit a threshold; they keep the default.
+    unsure: Keys with too few positive answers to fit a threshold of their own; they share one.
     silent: Keys without one positive answer to learn from.
     """
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy
 import pytest
 
-from spacy_falconer.metamodel.calibrate import Candidates, best_threshold
+from spacy_falconer.metamodel.calibrate import Candidates, best_threshold, pool
 
 SCORES = [0.9, 0.8, 0.7, 0.6, 0.55, 0.3, 0.2, 0.1]
 HITS = [True, True, True, True, True, False, False, False]
@@ -32,3 +32,9 @@ def test_texts_count_by_their_weight():
     scores, hits = [0.9] * 5 + [0.4] * 5 + [0.3] * 5, [True] * 5 + [False] * 5 + [True] * 5
     assert best_threshold(candidates(scores, hits), default=0.5) < 0.3 + 1e-9
     assert best_threshold(candidates(scores, hits, [1.0] * 5 + [9.0] * 5 + [0.1] * 5), default=0.5) == 0.5
+
+
+def test_instructions_with_few_answers_are_judged_together():
+    few = candidates([0.4, 0.3, 0.1], [True, True, False])
+    assert best_threshold(few, default=0.5) is None
+    assert best_threshold(pool([few, few, few]), default=0.5) == pytest.approx(0.3)
