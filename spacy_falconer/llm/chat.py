@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from spacy_falconer.errors import ServerError
-from spacy_falconer.llm.failure import Failure, explain, make_client
+from spacy_falconer.llm.failure import Failure, explain, hide_key, make_client
 from spacy_falconer.llm.formats import FORMATS, FormatError, FormatFinder, Message, is_strict, make_body
 from spacy_falconer.llm.ledger import Ledger, Steps
 from spacy_falconer.llm.limits import Limits
@@ -125,7 +125,7 @@ class Chat:
             self.ledger.wait(step, time.monotonic() - sent_at)
         if isinstance(completion, str):
             raise ServerError(
-                f"The endpoint replies with {completion[:60]!r}; expected an OpenAI-compatible chat completion. Check "
+                f"The endpoint replies with {hide_key(completion)[:60]!r}; expected an OpenAI-compatible chat completion. Check "
                 "OPENAI_BASE_URL; it often ends in /v1."
             )
         self._limits.answered()

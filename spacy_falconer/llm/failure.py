@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from spacy_falconer.errors import RequestError, ServerError
 
@@ -43,7 +44,7 @@ class Failure:
 def make_client(timeout_s: float) -> Any:
     """The official client for the endpoint that the environment names at this moment.
 
-    RAISES (ServerError): It names none.
+    RAISES (ServerError): It names none, or something else.
     """
     missing = [name for name in (URL, KEY) if not os.environ.get(name, "").strip()]
     if missing:
@@ -56,7 +57,7 @@ def make_client(timeout_s: float) -> Any:
         raise ServerError(f"{KEY} holds characters that stand in no key. Copy the key once more, as it is.")
     from openai import AsyncOpenAI
 
-    return AsyncOpenAI(api_key=key, base_url=os.environ[URL].strip(), timeout=timeout_s, max_retries=0)
+    return AsyncOpenAI(api_key=key, base_url=_check_url(os.environ[URL].strip()), timeout=timeout_s, max_retries=0)
 
 
 def explain(error: Exception, *, sent_at: float, timeout_s: float, model: str) -> Failure:
@@ -82,6 +83,19 @@ def hide_key(words: str) -> str:
     """The words without the key: some servers repeat it."""
     key = os.environ.get(KEY, "").strip()
     return words.replace(key, "***") if len(key) > 5 else words  # Where none is needed, any word is given.
+
+
+def _check_url(url: str) -> str:
+    """RAISES (ServerError): It is no address of a server."""
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        shown = url.rpartition("@")[2]  # A password may stand before it.
+        raise ServerError(f"{URL} is {shown!r}; expected an address such as http://localhost:8000/v1. Correct it.")
+    return url
 
 
 def _explain_status(error: Any, sent_at: float, model: str) -> Failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -157,10 +158,20 @@ def recorded_by(path: Path) -> str | None:
 
 
 def read_sentence(value: str) -> str:
-    """A sentence, or the text of the file that holds it: quotes and dollar signs survive no command line."""
-    path = Path(value)
-    is_file = len(value) < 1000 and "\n" not in value and path.is_file()
-    return (path.read_text(encoding="utf8") if is_file else value).strip()
+    """A sentence, or the text of the file that holds it: quotes and dollar signs survive no command line.
+
+    RAISES (PlanError): It is the name of a text file that is not there, or is not UTF-8.
+    """
+    if not os.path.isfile(value):
+        if value.endswith(".txt") and len(value.split()) == 1:
+            raise PlanError(
+                f"There is no file {value!r}. Expected a sentence, or a file that holds it. Check the path."
+            )
+        return value.strip()
+    try:
+        return Path(value).read_text(encoding="utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise PlanError(f"{value!r} is no text in UTF-8 ({error}). Expected one sentence. Save it as UTF-8.") from None
 
 
 def is_same(one: str, other: str) -> bool:

@@ -5,7 +5,8 @@ from email.utils import formatdate
 
 import pytest
 
-from spacy_falconer.llm.failure import MAX_WAIT_S, find_wait_s, hide_key
+from spacy_falconer.errors import ServerError
+from spacy_falconer.llm.failure import MAX_WAIT_S, find_wait_s, hide_key, make_client
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,12 @@ def test_until_a_date():
 def test_a_key_is_hidden_and_a_word_that_is_none_spoils_no_message(monkeypatch, key, expected):
     monkeypatch.setenv("OPENAI_API_KEY", f"{key}\n")
     assert hide_key("the key sk-1234567 is wrong") == expected
+
+
+@pytest.mark.parametrize("url", ["localhost:8000/v1", "http://me:secret@a:b:c/v1", "http://[x", "https:///v1", "x"])
+def test_an_address_that_is_none_is_said_at_once_without_a_secret(url, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1234567")
+    with pytest.raises(ServerError, match="OPENAI_BASE_URL is .*; expected an address") as raised:
+        make_client(1.0)
+    assert "secret" not in str(raised.value) and "sk-1234567" not in str(raised.value)

@@ -13,7 +13,7 @@ from spacy_falconer.llm.redact import Redactor
 from spacy_falconer.plan import read_plan, write_plan
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.endpoint import Endpoint
-from spacy_falconer.workflow.plan import find_plan
+from spacy_falconer.workflow.plan import find_plan, read_sentence
 
 SENTENCE = 'prices over $25, "new"'
 
@@ -131,3 +131,22 @@ def test_no_key_stays(find, llm_server, tmp_path):
     find()
     assert llm_server.keys == {KEY}
     assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sentence", ["Prices. " * 60, "Names of files that end in .txt", "Prices\nof all"])
+def test_a_sentence_of_any_length_is_no_file(sentence):
+    assert read_sentence(sentence) == sentence.strip()
+
+
+def test_a_sentence_file_from_any_editor(tmp_path):
+    path = tmp_path / "sentence.txt"
+    path.write_bytes(b"\xef\xbb\xbfprices over $25\r\n")
+    assert read_sentence(str(path)) == "prices over $25"
+    path.write_bytes("prices over €25".encode("utf16"))
+    with pytest.raises(PlanError, match="sentence.txt.*UTF-8"):
+        read_sentence(str(path))
+
+
+def test_a_file_that_is_not_there_is_no_sentence(tmp_path):
+    with pytest.raises(PlanError, match="no file .*sentnce.txt"):
+        read_sentence(str(tmp_path / "sentnce.txt"))
