@@ -55,6 +55,6 @@ def train_cli(
 def show_training(report, output: Path) -> None:
     msg.good(f"Trained on {report.n_train} answered texts, {report.n_dev} held out for thresholds. Pipeline: {output}")
     if report.silent:
-        msg.warn(f"No positive answer to learn from: {', '.join(report.silent)}. Annotate more texts.")
+        msg.warn(f"No positive answer to learn from, so answered as before: {', '.join(report.silent)}. Annotate more.")
     if report.unsure:
         msg.warn(f"Too few positive answers for a threshold of their own: {', '.join(report.unsure)}.")

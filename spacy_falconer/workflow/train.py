@@ -39,7 +39,7 @@ class TrainReport:
     """What the training went by.
 
     unsure: Keys with too few positive answers to fit a threshold of their own; they share one.
-    silent: Keys without one positive answer to learn from.
+    silent: Keys without one positive answer to learn from. A pre-trained pipeline answers them as it did before.
     """
 
     n_train: int
@@ -72,7 +72,9 @@ def train(
     """
     check_enough(docs)
     train_docs, dev_docs = split_docs(docs, dev_share=DEV_SHARE, seed=seed)
-    learned = train_docs if source is None else remember(source, plan, train_docs, replay, seed=seed)
+    silent = find_silent(plan, train_docs)
+    taught = train_docs if source is None else [leave_out(doc, silent) for doc in train_docs]
+    learned = taught if source is None else remember(source, plan, taught, replay, seed=seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = write_inputs(plan, learned, dev_docs, folder)
@@ -81,7 +83,7 @@ def train(
         nlp = run_training(settings, folder, quiet=quiet)
     unsure = [key for key in fit_thresholds(nlp, dev_docs) if key in plan.steps_by_id]
     compose(nlp, plan)
-    return nlp, TrainReport(len(train_docs), len(dev_docs), unsure, find_silent(plan, train_docs))
+    return nlp, TrainReport(len(train_docs), len(dev_docs), unsure, silent)
 
 
 def check_enough(docs: Sequence[Doc]) -> None:
@@ -164,3 +166,14 @@ def find_silent(plan: Plan, docs: Sequence[Doc]) -> list[str]:
     said = {key for doc in docs for key, value in doc.cats.items() if value}
     said |= {key for doc in docs for key in places(doc.spans.get("sc"))}
     return [step.id for step in plan.steps if step.for_each is None and step.id not in said]
+
+
+def leave_out(doc: Doc, keys: Sequence[str]) -> Doc:
+    """A copy of an answered text of which some instructions were not asked: a pre-trained pipeline knows them better
+    than answers that all say no.
+    """
+    left = doc.copy()
+    left.cats = {key: value for key, value in doc.cats.items() if key not in keys}
+    group = left.spans["sc"]
+    group.attrs["asked"] = [key for key in group.attrs["asked"] if key not in keys]
+    return left

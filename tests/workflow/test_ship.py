@@ -18,7 +18,7 @@ from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer
 from spacy_falconer.workflow.remember import read_earlier, remember
 from spacy_falconer.workflow.ship import make_pipeline, ship
-from spacy_falconer.workflow.train import train
+from spacy_falconer.workflow.train import leave_out, train
 
 STATEMENT = "The reviewer is satisfied."
 
@@ -82,9 +82,17 @@ def test_what_is_shipped_is_half_as_large_and_names_no_folder(base, checkpoint, 
 def test_a_task_starts_from_what_was_shipped(base, review_plan, review_answers, training_overrides):
     docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
     overrides = {key: value for key, value in training_overrides.items() if key.startswith("training.")}
-    nlp, _ = train(review_plan, docs, source=base, overrides={**overrides, "training.max_steps": 20}, quiet=True)
+    nlp, report = train(review_plan, docs, source=base, overrides={**overrides, "training.max_steps": 20}, quiet=True)
     assert nlp.pipe_names == ["transformer", "falconer_label", "falconer_span", "falconer_plan"]
     assert nlp.get_pipe("falconer_label").labels == ("positive", "gift")
+    assert report.silent == ["gift"]
+
+
+def test_what_no_answer_says_yes_to_is_not_learned(review_plan, review_answers):
+    docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
+    left = leave_out(docs[1], ["gift", "price"])
+    assert (set(left.cats), left.spans["sc"].attrs["asked"]) == ({"positive"}, [])
+    assert (set(docs[1].cats), docs[1].spans["sc"].attrs["asked"]) == ({"positive", "gift"}, ["price"])
 
 
 def test_a_later_task_keeps_the_earlier_instructions(later, trained):
