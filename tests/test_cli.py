@@ -239,6 +239,27 @@ def test_batches_are_asked_in_shown_and_gone_when_they_are_done(annotate, folder
         assert len(server.sent) == 20 and server.chats == []
 
 
+def test_what_a_batch_asks_is_not_asked_beside_it(annotate, folder, monkeypatch):
+    """A run is stopped while its batch is under way."""
+    monkeypatch.setattr("spacy_falconer.workflow.ask.ask_in_batch", partial(ask_in_batch, poll_s=0.01))
+    with BatchServer(make_reply, n_looks=1000) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("spacy_falconer.cli.annotate.batch_lines", lambda **_: stop)
+        annotate("--batch", "--sample", 20, exit_code=130)
+        output = annotate("--sample", 20, exit_code=1)
+        assert "ask about 20 of these texts already" in output and "--batch" in output and "--cancel" in output
+        assert server.chats == [] and len(server.sent) == 20
+        forget = ["answers", "delete", "--store", folder / "answers.db", "--texts", folder / "corpus.jsonl"]
+        assert "Cancel them first" in plain(run(*forget, exit_code=1))
+        annotate("--sample", 20, "--model", "another")
+        assert len(server.chats) == 20
+
+
+def stop(batches):
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("in_terminal", [True, False])
 def test_progress_tells_the_rate_the_time_left_and_the_cost(in_terminal, monkeypatch, capsys):
     monkeypatch.setattr(screen, "LINE_INTERVAL_S", 0.0)

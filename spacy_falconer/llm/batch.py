@@ -23,7 +23,10 @@ from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 
-__all__ = ["PRICE_SHARE", "OpenBatch", "ask_in_batch", "batch_prices", "cancel_batches", "find_open_batches"]
+__all__ = [
+    "PRICE_SHARE", "OpenBatch", "ask_in_batch", "batch_prices", "cancel_batches", "find_open_batches",
+    "find_texts_under_way",
+]  # fmt: skip
 
 POLL_S = 30.0
 CLOSED_S = 0.1  # Between looks where there is nothing to send, and nobody to ask.
@@ -127,6 +130,18 @@ def find_open_batches(store: AnswerStore) -> list[OpenBatch]:
         return []
     with BatchState(store.path) as state:
         return [show_batch(job) for job in state.jobs()]
+
+
+def find_texts_under_way(store: AnswerStore, *, model: str | None = None) -> set[str]:
+    """The texts that batches under way ask a model (by default any) about. Nothing is sent.
+
+    RAISES (AnswerError): Another process waits for the batches.
+    """
+    if not find_path(store.path).exists():
+        return set()
+    with BatchState(store.path) as state:
+        runs = [run for run in state.runs_under_way() if model in (None, run.model)]
+    return {text for run in runs for text in run.texts}
 
 
 def batch_prices(prices: Mapping[str, Price] | None = None) -> dict[str, Price]:

@@ -142,6 +142,10 @@ class BatchState:
             for key, run in self._fetch("SELECT key, run FROM runs ORDER BY rowid")
         ]
 
+    def runs_under_way(self) -> list[Run]:
+        """Those of which something is sent, or came back, that is not in the store yet."""
+        return [run for run in self.runs() if self._is_under_way(run.key)]
+
     def end(self, run: Run) -> None:
         """All that a run asked is in the store."""
         with self._transaction():

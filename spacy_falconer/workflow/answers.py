@@ -12,7 +12,7 @@ from spacy.tokens import Doc
 from spacy_falconer.corpus.docbin import GroundingReport, make_docs, read_docbin
 from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import AnswerError
-from spacy_falconer.llm.batch import OpenBatch, cancel_batches, find_open_batches
+from spacy_falconer.llm.batch import OpenBatch, cancel_batches, find_open_batches, find_texts_under_way
 from spacy_falconer.llm.exchange import read_exchange
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
@@ -45,12 +45,19 @@ def forget(
 
     ids: Of the corpus, only the texts with these.
     RETURNS (int): How many answers there were.
-    RAISES (AnswerError): Nothing is named; or ids without a corpus, or one that it does not have.
+    RAISES (AnswerError): Nothing is named; or ids without a corpus, or one that it does not have; or batches under way
+        ask about the texts.
     """
     if ids and records is None:
         raise AnswerError(f"The id {next(iter(ids))!r} names a text of no corpus. Name the corpus by --texts.")
     texts = None if records is None else _list_texts(records, ids)
     with AnswerStore(store) as opened:
+        under_way = find_texts_under_way(opened)
+        if n_texts := len(under_way if texts is None else under_way.intersection(texts)):
+            raise AnswerError(
+                f"Batches under way ask about {n_texts} of these texts; their answers would come back. Nothing was "
+                f"forgotten. Cancel them first: `answers batches --store {store} --cancel`."
+            )
         return opened.delete(texts=texts, model=model, instruction=instruction)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spacy_falconer.errors import ServerError
+from spacy_falconer.errors import AnswerError, ServerError
 from spacy_falconer.llm.annotate import recorded_answers
 from spacy_falconer.llm.ask import ask_answers
-from spacy_falconer.llm.batch import OpenBatch, ask_in_batch
+from spacy_falconer.llm.batch import OpenBatch, ask_in_batch, find_texts_under_way
 from spacy_falconer.llm.redact import Redactor
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
@@ -77,8 +77,21 @@ class Asker:
                 name, ledger = self.endpoint.model_name, self.endpoint.ledger
                 await ask_in_batch(texts, self.plan, name, own, ledger=ledger, watch=self.watch, **settings)
                 return
+            check_batches(own, texts, model=self.endpoint.model)
             async with self.endpoint.open_chat() as chat:
                 await ask_answers(texts, self.plan, chat, own, **settings)
+
+
+def check_batches(store: AnswerStore, texts: Sequence[str], *, model: str | None) -> None:
+    """Refuse to ask one by one what batches under way ask: it would be paid for twice.
+
+    RAISES (AnswerError): Batches under way ask about some of the texts.
+    """
+    if n_texts := len(find_texts_under_way(store, model=model).intersection(texts)):
+        raise AnswerError(
+            f"Batches under way ask about {n_texts} of these texts already; they would be paid for twice. Go on with "
+            f"them by --batch, or cancel them: `answers batches --store {store.path} --cancel`."
+        )
 
 
 def choose_examples(answers: Sequence[Answer], n: int) -> list[Answer]:
