@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,12 +62,17 @@ class Ledger:
     max_cost (float): US dollars. Requests under way when it is reached are still paid.
     max_requests (int): Of those sent, those that fail too. It is never exceeded.
     prices: By model name; by default those of prices.json.
+    RAISES (BudgetError): The most is no number, and would never be reached.
     """
 
     max_cost: float | None = None
     max_requests: int | None = None
     prices: Mapping[str, Price] | None = None
     _rows: dict[str, LedgerRow] = field(default_factory=lambda: {TOTAL: LedgerRow(TOTAL)}, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.max_cost is not None and math.isnan(self.max_cost):
+            raise BudgetError("--max-cost is no number; expected US dollars, such as 2.50. Correct it.")
 
     def rows(self) -> list[LedgerRow]:
         """A row a step, in the order in which they began."""

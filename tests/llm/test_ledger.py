@@ -68,6 +68,11 @@ def test_dollars_run_out():
         ledger.start("s", "m")
 
 
+def test_a_limit_that_is_no_number_is_refused():
+    with pytest.raises(BudgetError, match="--max-cost is no number"):
+        Ledger(max_cost=float("nan"))
+
+
 def test_a_snapshot_costs_what_its_model_does():
     assert find_price("m-2026-01-31", PRICES) == PRICES["m"] and find_price("m-mini", PRICES) is None
 
