@@ -57,7 +57,8 @@ def find_plan(
     RAISES (UnsupportedPlanError): Two primitives cannot answer the sentence. The message is the planner's reason.
     RAISES (ServerError): There is no plan for this sentence, and no endpoint to ask.
     """
-    found = _find_known(sentence, known) or _find_kept(sentence, output)
+    given = _find_known(sentence, known)
+    found = given if given and given.origin == "own" else _find_kept(sentence, output) or given
     if found is None:
         texts = choose_texts(records, redact=redact, seed=seed)
         found = FoundPlan(ask_plan(sentence, texts, endpoint, store), "asked", endpoint.model_name)
