@@ -62,6 +62,22 @@ def test_answers_go_in_and_out(folder, review_answers):
     assert list(read_exchange(folder / "out.jsonl")) == review_answers
 
 
+def test_answers_are_never_written_over_the_store_or_the_corpus(folder, review_answers, llm_server):
+    store, corpus = folder / "answers.db", folder / "corpus.jsonl"
+    run("answers", "import", folder / "answers.jsonl", "--store", store)
+    assert "is the store itself" in plain(run("answers", "export", store, "--store", store, exit_code=1))
+    asked = ["annotate", folder / "plan.json", corpus, "--store", store]
+    before = corpus.read_bytes()
+    for output in (store, corpus):
+        assert "ends in .spacy" in plain(run(*asked, "--output", output, exit_code=1))
+        both = ["--output", folder / "a.spacy", "--test-output"]
+        assert "ends in .spacy" in plain(run(*asked, *both, output, exit_code=1))
+    assert "Name two files" in plain(run(*asked, *both, folder / "a.spacy", exit_code=1))
+    assert corpus.read_bytes() == before and llm_server.requests == []
+    with AnswerStore(store) as opened:
+        assert list(opened.export()) == review_answers
+
+
 def test_annotate_says_whose_answers_and_what_was_placed(folder):
     run("answers", "import", folder / "answers.jsonl", "--store", folder / "answers.db")
     output = run(
@@ -158,6 +174,7 @@ def test_texts_that_failed_are_counted_shown_and_asked_again_on_demand(annotate,
     srsly.write_jsonl(folder / "corpus.jsonl", rows)
     output = annotate()
     assert "Texts without an answer: 1" in output and "no JSON object" in output and "'a riddle'" in output
+    assert "answers delete --failures" in output
     n_sent = len(llm_server.requests)
     annotate()
     assert len(llm_server.requests) == n_sent

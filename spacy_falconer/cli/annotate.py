@@ -54,8 +54,10 @@ def annotate_cli(
     """
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.plan import read_plan
-    from spacy_falconer.workflow.annotate import annotate, write_annotated
+    from spacy_falconer.workflow.annotate import annotate, check_outputs, write_annotated
 
+    with plain_errors():
+        check_outputs(output, test_output)
     with plain_errors(), AnswerStore(store) as opened, open_corpus(corpus, text_field, id_field) as records:
         endpoint = options.make_endpoint(
             model, max_cost=max_cost, max_requests=max_requests, max_in_flight=max_in_flight, is_batch=batch,
@@ -89,6 +91,7 @@ def show_annotated(annotated) -> None:
         msg.info(f"These answers are recorded, by {', '.join(annotated.models)}; no language model was asked.")
     print(format_grounding(annotated.report))
     if annotated.failed:
-        msg.warn(f"Texts without an answer: {len(annotated.failed)}", format_failed(annotated.failed))
+        again = "They are not asked again, unless you say `answers delete --failures`."
+        msg.warn(f"Texts without an answer: {len(annotated.failed)}. {again}", format_failed(annotated.failed))
     if annotated.stopped is not None:
         msg.warn(f"It stopped before the end: {len(annotated.docs)} of {annotated.n_chosen} texts are answered.")

@@ -45,11 +45,10 @@ def export_cli(
 
     Example: falconer answers export answers.jsonl --store answers.db
     """
-    from spacy_falconer.llm.exchange import write_exchange
-    from spacy_falconer.llm.store import AnswerStore
+    from spacy_falconer.workflow.answers import export
 
-    with plain_errors(), AnswerStore(store) as opened:
-        write_exchange(opened.export(), file)
+    with plain_errors():
+        export(store, file)
     msg.good(f"Answers written to {file}")
 
 

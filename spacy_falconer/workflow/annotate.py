@@ -141,9 +141,11 @@ def take_recorded(
     RAISES (AnswerError): The file holds no recorded answers.
     """
     wanted = {step.instruction for step in plan.steps}
-    said = {one.text: one for one in (read_exchange(path) if path else ()) if wanted & {*one.labels, *one.spans}}
-    found = [record for record in read_units(records, plan.unit) if record.text in said] if said else []
-    store.put_many(said[record.text] for record in found)
+    said = [one for one in (read_exchange(path) if path else ()) if wanted & {*one.labels, *one.spans}]
+    answered = {one.text for one in said}
+    found = [record for record in read_units(records, plan.unit) if record.text in answered] if said else []
+    texts = {record.text for record in found}
+    store.put_many(one for one in said if one.text in texts)
     if not any(read_answer(record.text, plan, store, model=model) for record in found):
         return None
     uncut = plan.model_copy(update={"unit": "document"})  # The texts are sentences already where they are to be.
@@ -154,8 +156,9 @@ def choose(texts: Sequence[str], plan: Plan, sampling: Sampling, memory: Memory,
     """The texts to annotate. Where they are no random sample, a fifth is, and is held out to test on."""
     if sampling.is_plain:
         return pick_random(texts, sampling.n_texts, seed=sampling.seed)
-    held_out = pick_random(texts, round(TEST_SHARE * sampling.n_texts), how=HELD_OUT, seed=sampling.seed + 1)
-    rest, n = without(texts, held_out), sampling.n_texts - len(held_out)
+    n_texts = min(sampling.n_texts, len(texts))
+    held_out = pick_random(texts, round(TEST_SHARE * n_texts), how=HELD_OUT, seed=sampling.seed + 1)
+    rest, n = without(texts, held_out), n_texts - len(held_out)
     if sampling.n_rounds > 1:
         return weigh([held_out, *annotate_in_rounds(rest, n, plan, sampling, memory, asker)])
     return weigh([held_out, recall_chosen(memory, "choice", rest, lambda: pick(rest, n, plan, sampling))])
@@ -222,6 +225,21 @@ def hold_out(docs: Sequence[Doc], plan: Plan, test_file: Path | None, *, seed: i
         return split_docs(docs, dev_share=TEST_SHARE, seed=seed + 1)
     tested = {doc.text for doc in tests}
     return [doc for doc in docs if doc.text not in tested], tests
+
+
+def check_outputs(output: Path, test_output: Path | None) -> None:
+    """Refuse names under which answers would not be found again, or take the place of something else.
+
+    RAISES (AnswerError): One does not end in .spacy, or both are the same.
+    """
+    for path in filter(None, (output, test_output)):
+        if path.suffix != ".spacy":
+            raise AnswerError(
+                f"The answers would be written to {str(path)!r}; expected a name that ends in .spacy, by which they are "
+                "read again. Nothing was asked. Name another file."
+            )
+    if output == test_output:
+        raise AnswerError(f"Answers to learn from and to test on would both be {str(output)!r}. Name two files.")
 
 
 def write_annotated(

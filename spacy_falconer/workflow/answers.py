@@ -13,11 +13,12 @@ from spacy_falconer.corpus.docbin import GroundingReport, make_docs, read_docbin
 from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.batch import OpenBatch, cancel_batches, find_open_batches, find_texts_under_way
-from spacy_falconer.llm.exchange import read_exchange
+from spacy_falconer.llm.exchange import read_exchange, write_exchange
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.endpoint import run_to_end
+from spacy_falconer.workflow.files import whole
 
 
 def read_answers(path: Path, plan: Plan, nlp: Language) -> tuple[list[Doc], GroundingReport]:
@@ -59,6 +60,19 @@ def forget(
                 f"forgotten. Cancel them first: `answers batches --store {store} --cancel`."
             )
         return opened.delete(texts=texts, model=model, instruction=instruction)
+
+
+def export(store: Path, file: Path) -> None:
+    """Write all of a store's answers to a file of recorded answers, which is whole or not there.
+
+    RAISES (AnswerError): The file is the store.
+    """
+    if file.exists() and file.samefile(store):
+        raise AnswerError(
+            f"{str(file)!r} is the store itself. Name another file for its answers, such as answers.jsonl."
+        )
+    with AnswerStore(store) as opened, whole(file) as part:
+        write_exchange(opened.export(), part)
 
 
 def ask_failed_again(store: Path) -> None:
