@@ -79,12 +79,13 @@ class Chosen:
 
 
 def list_candidates(records: Iterable[Record], sampling: Sampling) -> list[str]:
-    """A random part of the corpus, each text once: the sample itself, or what it is chosen from.
+    """A random part of the corpus, each text once: the sample itself, or what it is chosen from. Blank ones say nothing.
 
     RAISES (CorpusError): There is none.
     """
     n = sampling.n_texts if sampling.is_plain else max(N_CANDIDATES, sampling.n_texts)
-    texts = list(dict.fromkeys(record.text for record in choose_random(records, n, seed=sampling.seed)))
+    told = (record for record in records if record.text.strip())
+    texts = list(dict.fromkeys(record.text for record in choose_random(told, n, seed=sampling.seed)))
     if not texts:
         raise CorpusError("The corpus holds no text to choose from. Expected at least one. Check the file.")
     return texts

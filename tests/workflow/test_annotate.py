@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from server import KEY
 
@@ -154,6 +156,13 @@ def test_a_corpus_without_texts(review_plan, empty, llm_server):
         ask(review_plan, [], empty)
 
 
+def test_texts_that_say_nothing_are_not_paid_for(review_plan, records, empty, llm_server):
+    blank = [Record(f"blank {i}", " \n" * i) for i in range(30)]
+    assert len(ask(review_plan, [*blank, *records], empty).docs) == len(llm_server.requests) == 40
+    with pytest.raises(CorpusError, match="no text to choose from"):
+        ask(review_plan, blank, empty)
+
+
 def test_sentences_are_asked_where_they_are_the_unit(review_plan, empty, llm_server):
     plan = review_plan.model_copy(update={"unit": "sentence"})
     docs = ask(plan, [Record("r", "i love it. it cost 3 dollars.")], empty).docs
@@ -187,6 +196,15 @@ def test_recorded_answers_are_taken_where_they_answer_the_plan(
     write_exchange(review_answers[:15], tmp_path / "recorded.jsonl")
     annotated = ask(review_plan, records, empty, recorded=tmp_path / "recorded.jsonl")
     assert annotated.is_recorded and len(annotated.docs) == 15 and llm_server.requests == []
+
+
+def test_recorded_answers_to_one_text_may_stand_on_several_lines(
+    review_plan, records, empty, review_answers, tmp_path, llm_server
+):
+    halves = [replace(one, spans={}) for one in review_answers] + [replace(one, labels={}) for one in review_answers]
+    write_exchange(halves, tmp_path / "recorded.jsonl")
+    annotated = ask(review_plan, records, empty, recorded=tmp_path / "recorded.jsonl")
+    assert annotated.is_recorded and len(annotated.docs) == 40 and llm_server.requests == []
 
 
 @pytest.mark.parametrize("change", ["other texts", "other words"])

@@ -58,6 +58,14 @@ def test_a_fifth_is_random_and_held_out(strategy, run, review_plan, llm_server):
     assert {doc.user_data["chosen"] for doc in test} == {"held-out"} and len(train) == 48
 
 
+def test_a_corpus_smaller_than_the_sample_is_not_all_held_out(review_plan, records, llm_server, tmp_path, tiny_config):
+    with AnswerStore(tmp_path / "answers.db") as store:
+        sampling = Sampling(n_texts=500, strategy="diverse", config=tiny_config)
+        found = annotate(review_plan, records[:50], store, sampling=sampling, endpoint=Endpoint())
+    train, test = hold_out(found.docs, review_plan, None, seed=0)
+    assert (len(train), len(test)) == (40, 10)
+
+
 def test_weights_come_to_the_corpus(run, records):
     docs = run(strategy="balanced").docs
     assert sum(doc.user_data["weight"] for doc in docs) == pytest.approx(len(records), rel=0.1)
