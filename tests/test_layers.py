@@ -12,7 +12,7 @@ import spacy_falconer
 PACKAGE = Path(spacy_falconer.__file__).parent
 LAYERS = {
     "errors": 0, "types": 0,
-    "plan": 1, "grounding": 1, "prompts": 1,
+    "plan": 1, "grounding": 1, "prompts": 1, "pages": 1,
     "metamodel": 2, "llm": 2, "corpus": 2,
     "pipeline": 3, "workflow": 4, "cli": 5, "__main__": 6,
 }  # fmt: skip

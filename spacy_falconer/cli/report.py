@@ -11,17 +11,22 @@ def report_cli(
     # fmt: off
     folder: Path = typer.Argument(..., help="Output folder of induce or of the project", exists=True, file_okay=False),
     corpus: Path | None = typer.Option(
-        None, "--corpus", help="The corpus, to show how the rows' texts begin", exists=True
+        None, "--corpus", help="The corpus, to show the rows' texts with what was found in them", exists=True
     ),
     # fmt: on
 ):
-    """Print what a run came to: the plan, the agreement, the first rows, and where the files lie.
+    """Write one HTML page of what a run came to, and print the plan, the agreement and the first rows.
 
-    Example: falconer report output
+    The page is report.html in the folder. It loads nothing from elsewhere. What a run does not have is left out, and said.
+
+    Example: falconer report output --corpus reviews.jsonl
     """
-    from spacy_falconer.corpus.read import read_corpus
+    from spacy_falconer.workflow.page import find_row_texts, read_run, write_page
     from spacy_falconer.workflow.report import format_folder
 
     with plain_errors():
-        texts = {record.id: record.text for record in read_corpus(corpus)} if corpus is not None else {}
+        run = read_run(folder)
+        texts = find_row_texts(run, corpus) if corpus is not None else {}
+        page = write_page(run, texts)
         print(format_folder(folder, texts))
+    print(f"The report, for a browser: {page}")

@@ -18,6 +18,7 @@ from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.tabular import join_parquet, read_parquet, write_parquet
 
 Row = dict[str, Any]
+ROWS = ("rows.jsonl", "rows.parquet", "rows")  # What an output folder calls them.
 BLOCK = 2**20  # Bytes.
 
 
@@ -139,9 +140,19 @@ def read_blocks(opened: IO[bytes]) -> Iterator[bytes]:
 
 def read_first_rows(output: Path, limit: int) -> list[Row]:
     """The first rows of an output, whatever its kind."""
+    return list(islice(read_rows(output), limit))
+
+
+def read_rows(output: Path) -> Iterator[Row]:
+    """The rows of an output, whatever its kind."""
     read = find_row_reader(output)
-    files = sorted(output.glob("part-*.parquet")) if output.is_dir() else [output]
-    return list(islice((row for file in files for row in read(file)), limit))
+    for file in sorted(output.glob("part-*.parquet")) if output.is_dir() else [output]:
+        yield from read(file)
+
+
+def find_rows(folder: Path) -> Path | None:
+    """The rows in an output folder, whatever their kind."""
+    return next((path for name in ROWS if (path := folder / name).exists()), None)
 
 
 def find_row_reader(output: Path) -> Callable[[Path], Iterator[Row]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import srsly
 from wasabi import table
 
 from spacy_falconer.plan import Plan, format_tree, read_plan
+from spacy_falconer.workflow.parts import find_rows, read_rows
 
 TEXT_WIDTH, CELL_WIDTH, N_ROWS = 44, 34, 10
 FILES = {
+    "report.html": "the report, for a browser",
     "rows.jsonl": "the mined rows: id, columns, character offsets, scores",
     "pipeline": "the pipeline, for spacy.load",
     "scores.json": "the agreement, for programs",
@@ -68,11 +71,6 @@ def score_table(scores: Mapping[str, Any]) -> str:
     return table(body, header=header, divider=True, aligns=["l", "l", "r", "r", "r", "r"])
 
 
-def read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
-    """The first rows of a file."""
-    return [row for row, _ in zip(srsly.read_jsonl(path), range(limit), strict=False)]
-
-
 def format_grounding(report: Any) -> str:
     """How many quotes of the answers were placed in their texts, per instruction."""
     header = ["instruction", "texts asked", "quotes", "placed", "not in the text", "between tokens"]
@@ -84,12 +82,14 @@ def format_folder(folder: Path, texts: Mapping[str, str]) -> str:
 
     texts: The corpus's texts by id, for the rows.
     """
-    plan = read_plan(folder / "plan.json")
-    blocks = [format_tree(plan)]
+    plan = read_plan(folder / "plan.json") if (folder / "plan.json").exists() else None
+    blocks = [format_tree(plan) if plan else f"There is no plan.json in {folder}."]
     if (folder / "scores.json").exists():
         blocks.append(format_scores(srsly.read_json(folder / "scores.json")))
-    if (folder / "rows.jsonl").exists():
-        rows = list(srsly.read_jsonl(folder / "rows.jsonl"))
-        blocks.append(f"{len(rows)} mined rows, the first:\n{format_rows(rows[:N_ROWS], plan, texts)}")
+    if plan and (path := find_rows(folder)):
+        rows = read_rows(path)
+        first = list(islice(rows, N_ROWS))
+        n_rows = len(first) + sum(1 for _ in rows)
+        blocks.append(f"{n_rows} mined rows, the first:\n{format_rows(first, plan, texts)}")
     files = [f"  {str(folder / name):<24} {what}" for name, what in FILES.items() if (folder / name).exists()]
     return "\n".join([*blocks, *files])

@@ -1,0 +1,144 @@
+"""Agreement per instruction, with how far the numbers can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spacy.tokens import Doc
+
+from spacy_falconer.corpus.docbin import GOLD, SPANS_KEY
+from spacy_falconer.workflow.page.run import Run
+
+Z = 1.959964  # Standard deviations of a 95% interval.
+
+
+@dataclass(frozen=True)
+class Share:
+    """A number 0 to 1 with its 95% interval; `low` and `high` are None where the counts do not tell."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """An instruction's agreement. `n_texts` of them were asked; `n_answers` were positive, None where not known."""
+
+    key: str
+    op: str
+    instruction: str
+    precision: Share
+    recall: Share
+    f1: Share
+    n_texts: int
+    n_answers: int | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Agreement with somebody on held-out texts. `macro`: F1 by primitive."""
+
+    name: str
+    n_texts: int
+    lines: list[Line]
+    macro: dict[str, float]
+
+
+def make_blocks(run: Run) -> list[Block]:
+    """With the language model; and with people, apart, where they answered."""
+    if run.scores is None:
+        return []
+    instructions = {step.id: step.instruction for step in run.plan.steps} if run.plan else {}
+    blocks = [make_block("the language model", run.scores, instructions, count_answers(run.test))]
+    if isinstance(run.scores.get("people"), dict):
+        people = [doc for doc in run.test or () if GOLD in doc.spans]
+        blocks.append(make_block("people", run.scores["people"], instructions, count_gold(people)))
+    return blocks
+
+
+def make_block(
+    name: str, scores: Mapping[str, Any], instructions: Mapping[str, str], n_answers: Mapping[tuple[str, str], int]
+) -> Block:
+    lines, macro = [], {}
+    for kind, op in (("labels", "get_label"), ("spans", "get_span")):
+        found = scores.get(kind) or {}
+        for key, row in (found.get("per_instruction") or {}).items():
+            lines.append(make_line(key, op, row, instructions.get(key, ""), n_answers.get((op, key))))
+        if as_share(found.get("macro_f")) is not None:
+            macro[op] = found["macro_f"]
+    return Block(name, as_count(scores.get("n_texts")), lines, macro)
+
+
+def make_line(key: str, op: str, row: Mapping[str, Any], instruction: str, n_answers: int | None) -> Line:
+    p, r, f = (as_share(row.get(name)) for name in ("p", "r", "f"))
+    shares = find_shares(p, r, f, n_answers)
+    return Line(key, op, instruction, *shares, as_count(row.get("n")), n_answers)
+
+
+def find_shares(p: float | None, r: float | None, f: float | None, n_answers: int | None) -> tuple[Share, Share, Share]:
+    """Precision, recall and F1 with intervals, from the counts that they are of.
+
+    Recall is of `n_answers`, so its hits are known, and with them what precision is of. F1 is 2j / (1 + j), where j is
+    the share of hits in all that either side says; its interval is that of j, carried through.
+    """
+    n_hits = count_of(r, n_answers)
+    if n_hits is None or not n_answers:
+        return Share(p), Share(r), Share(f)
+    recall = Share(r, *wilson(n_hits, n_answers))
+    n_found = round(n_hits / p) if p else 0
+    if not n_found or abs(n_hits / n_found - p) > 1e-3:
+        return Share(p), recall, Share(f)
+    low, high = (2 * j / (1 + j) for j in wilson(n_hits, n_found + n_answers - n_hits))
+    return Share(p, *wilson(n_hits, n_found)), recall, Share(f, low, high)
+
+
+def count_of(share: float | None, n: int | None) -> int | None:
+    """The whole number that is this share of `n`; None where there is none."""
+    if share is None or not n:
+        return None
+    count = round(share * n)
+    return count if abs(count / n - share) < 1e-3 else None
+
+
+def wilson(n_hits: int, n: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a share."""
+    share, spread = n_hits / n, Z * Z / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(share * (1 - share) * spread + spread * spread / 4) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def count_answers(docs: Iterable[Doc] | None) -> Counter[tuple[str, str]]:
+    """How often each instruction was answered by yes, or by a passage. Quotes without a place count."""
+    return count_positives((doc.cats, doc.spans.get(SPANS_KEY)) for doc in docs or ())
+
+
+def count_gold(docs: Sequence[Doc]) -> Counter[tuple[str, str]]:
+    return count_positives((doc.user_data.get("gold_cats", {}), doc.spans[GOLD]) for doc in docs)
+
+
+def count_positives(answers: Iterable[tuple[Mapping[str, float], Any]]) -> Counter[tuple[str, str]]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for cats, group in answers:
+        counts.update(("get_label", key) for key, value in cats.items() if value > 0.5)
+        for span in group or ():
+            counts["get_span", span.label_] += 1
+        attrs = group.attrs if group is not None else {}
+        for key, places in attrs.get("missed", {}).items():
+            counts["get_span", key] += len(places)
+        counts.update({("get_span", key): n for key, n in attrs.get("unplaced", {}).items()})
+    return counts
+
+
+def as_share(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= 1 else None
+
+
+def as_count(value: Any) -> int:
+    return value if isinstance(value, int) else 0

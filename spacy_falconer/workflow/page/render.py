@@ -1,0 +1,71 @@
+"""The page itself. Whatever a corpus, a label or a language model says is shown in it, and does nothing there."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from spacy_falconer import __version__
+from spacy_falconer.pages import make_environment, read_page
+from spacy_falconer.plan import format_tree
+from spacy_falconer.workflow.files import whole
+from spacy_falconer.workflow.page.agreement import make_blocks
+from spacy_falconer.workflow.page.cost import find_cost
+from spacy_falconer.workflow.page.coverage import find_coverage
+from spacy_falconer.workflow.page.diagram import WIDTH, draw_plan
+from spacy_falconer.workflow.page.rows import Shown, make_shown
+from spacy_falconer.workflow.page.run import Run
+
+PAGE = "report.html"
+# What could end the element that holds the data, or a line of it; and halves of characters, which no file can hold.
+ESCAPED = re.compile("[<>&'\u2028\u2029\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+def write_page(run: Run, texts: Mapping[str, str]) -> Path:
+    """Write the page into the run's folder.
+
+    texts: The corpus's, by id, of the rows that are to have them.
+    RETURNS (Path): The page.
+    """
+    page, path = make_page(run, texts), run.folder / PAGE
+    with whole(path) as part:
+        part.write_bytes(page.encode("utf8"))
+    return path
+
+
+def make_page(run: Run, texts: Mapping[str, str]) -> str:
+    """The page's HTML. It loads nothing, and runs one script: ours, by its hash."""
+    shown, missing = read_shown(run, texts)
+    style, script = read_page("report.css"), read_page("report.js")
+    return make_environment().get_template("report.html.jinja").render(
+        run=run, plan=run.plan, tree=format_tree(run.plan) if run.plan else "", missing=[*run.missing, *missing],
+        diagram=draw_plan(run.plan) if run.plan else None, width=WIDTH, blocks=make_blocks(run), cost=find_cost(run),
+        coverage=find_coverage(run), shown=shown, data=Markup(dump(shown.data)), version=__version__,
+        style=Markup(style), script=Markup(script), style_hash=hash_source(style), script_hash=hash_source(script),
+    )  # fmt: skip
+
+
+def read_shown(run: Run, texts: Mapping[str, str]) -> tuple[Shown, list[str]]:
+    """The rows to show; none, and why, where their file is damaged."""
+    try:
+        return make_shown(run, texts), []
+    except (ValueError, KeyError, TypeError) as error:
+        return Shown([]), [f"{run.rows.name if run.rows else 'The rows'} cannot be read: {error}"]
+
+
+def dump(data: Any) -> str:
+    """JSON that can stand in HTML as it is: only strings hold what is escaped, and it means the same there."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def hash_source(source: str) -> str:
+    """The name by which a content security policy allows a script or a style."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode("utf8")).digest()).decode("ascii")

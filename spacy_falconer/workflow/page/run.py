@@ -1,0 +1,117 @@
+"""What there is of a run, read from its folder. What is missing or damaged is said, and stops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import spacy
+import srsly
+from spacy.tokens import Doc
+
+from spacy_falconer.corpus.docbin import read_docbin
+from spacy_falconer.errors import CorpusError
+from spacy_falconer.llm.tally import Tally, read_tally
+from spacy_falconer.plan import Plan, read_plan
+from spacy_falconer.workflow.annotate import LANGUAGE
+from spacy_falconer.workflow.manifest import read_manifest
+from spacy_falconer.workflow.parts import Paths, Row, find_rows, read_rows
+
+MAX_REJECTS = 5
+
+Json = dict[str, Any]
+Part = TypeVar("Part")
+
+
+@dataclass
+class Run:
+    """The parts of a run that could be read; None where one could not.
+
+    train, test: The answers that were learned from, and those that the scores are of.
+    rejects: The first of the corpus's rows that were none.
+    missing: What is not there, in words.
+    """
+
+    folder: Path
+    plan: Plan | None = None
+    scores: Json | None = None
+    train: list[Doc] | None = None
+    test: list[Doc] | None = None
+    tally: Tally | None = None
+    rows: Path | None = None
+    manifest: Json | None = None
+    rejects: list[Json] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def answers(self) -> list[Doc]:
+        return [*(self.train or ()), *(self.test or ())]
+
+    @property
+    def totals(self) -> Json:
+        """What mining counted; empty where that is not known."""
+        found = self.manifest.get("totals") if self.manifest else None
+        return found if isinstance(found, dict) else {}
+
+    def read_rows(self) -> Iterator[Row]:
+        """RAISES (ValueError): A row is no JSON."""
+        yield from read_rows(self.rows) if self.rows is not None else ()
+
+
+def read_run(folder: Path) -> Run:
+    """Read an output folder of `induce` or of the project.
+
+    RAISES (CorpusError): Nothing of a run is in it.
+    """
+    run, vocab = Run(folder), spacy.blank(LANGUAGE)
+    run.plan = attempt(run, "plan.json", read_plan, "the plan")
+    run.scores = attempt(run, "scores.json", read_scores, "the agreement")
+    run.train = attempt(run, "train.spacy", lambda path: read_docbin(path, vocab), "what was learned from")
+    run.test = attempt(run, "test.spacy", lambda path: read_docbin(path, vocab), "intervals of the agreement")
+    run.tally = attempt(run, "answers.db", read_tally, "what was asked and what failed")
+    run.rows = find_rows(folder)
+    if not any((run.plan, run.scores, run.train, run.test, run.tally, run.rows)):
+        raise CorpusError(
+            f"There is nothing of a run in {str(folder)!r}: expected plan.json, scores.json or rows.jsonl. "
+            "Name the folder that `induce --output` or the project wrote."
+        )
+    read_mined(run)
+    return run
+
+
+def read_mined(run: Run) -> None:
+    """The manifest and the rejects beside the rows."""
+    if run.rows is None:
+        run.missing.append("rows.jsonl is not there: no rows were mined yet.")
+        return
+    paths = Paths(run.rows)
+    run.manifest = read_manifest(paths.beside("manifest.json"))
+    if run.manifest is None:
+        run.missing.append(f"{paths.beside('manifest.json').name} is not there: how many texts were read is not known.")
+    with suppress(OSError, ValueError):
+        run.rejects = list(islice(srsly.read_jsonl(paths.beside("rejects.jsonl")), MAX_REJECTS))
+
+
+def attempt(run: Run, name: str, read: Callable[[Path], Part], what: str) -> Part | None:
+    """Read one part; where that fails, say so in `run.missing`."""
+    path = run.folder / name
+    if not path.exists():
+        run.missing.append(f"{name} is not there: {what} cannot be shown.")
+        return None
+    try:
+        return read(path)
+    except (OSError, ValueError) as error:  # FalconerErrors are ValueErrors.
+        run.missing.append(f"{name} cannot be read: {what} cannot be shown. {error}")
+        return None
+
+
+def read_scores(path: Path) -> Json:
+    """RAISES (ValueError): The file holds no scores."""
+    found = srsly.read_json(path)
+    if not isinstance(found, dict) or not all(isinstance(found.get(kind), dict) for kind in ("labels", "spans")):
+        raise ValueError("Expected what `evaluate --json` writes.")
+    return found
