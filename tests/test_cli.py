@@ -234,6 +234,7 @@ def test_what_is_to_be_forgotten_is_named(annotate, folder):
     store = ["answers", "delete", "--store", folder / "answers.db"]
     assert "Nothing is named" in run(*store, exit_code=1)
     assert "--texts" in run(*store, "--id", "3", exit_code=1)
+    assert "stands alone" in run(*store, "--failures", "--model", "m", exit_code=1)
     unknown = run(*store, "--id", "nobody", "--texts", folder / "corpus.jsonl", exit_code=1)
     assert "no text with the id 'nobody'" in plain(unknown)
 

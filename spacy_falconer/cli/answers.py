@@ -6,6 +6,7 @@ import typer
 
 from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import msg, plain_errors
+from spacy_falconer.errors import AnswerError
 
 answers = typer.Typer(name="answers", help="Answers in a store: in, out, forgotten.", no_args_is_help=True)
 STORE = typer.Option(..., "--store", help="The store", exists=True, dir_okay=False)
@@ -73,6 +74,10 @@ def delete_cli(
     from spacy_falconer.workflow.corpus_file import CorpusFile
 
     with plain_errors():
+        if failures and any((texts, ids, model, instruction)):
+            raise AnswerError(
+                "--failures stands alone: all texts that failed are asked again. Name nothing else with it."
+            )
         if failures:
             ask_failed_again(store)
             msg.good("Texts that failed are asked again")

@@ -97,8 +97,8 @@ class BatchState:
 
     def __init__(self, store_path: Path):
         self.path = find_path(store_path)
-        self._connection = sqlite3.connect(self.path, timeout=0, isolation_level=None)
         with self._plain_errors():
+            self._connection = sqlite3.connect(self.path, timeout=0, isolation_level=None)
             self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # Kept until the end of the process.
             self._connection.execute("BEGIN EXCLUSIVE")

@@ -93,7 +93,7 @@ class AnswerStore:
         version (str): Of the prompt by which they were asked. The kept replies about the text are dropped with it.
         usage: What the replies took, added to what is known of it.
         """
-        with self._transaction():
+        with self.together():
             self._insert(answer, version)
             if version is not None:
                 self._connection.execute(DROP_REPLIES, (hash_parts(answer.text),))
@@ -101,7 +101,7 @@ class AnswerStore:
 
     def put_many(self, answers: Iterable[Answer]) -> None:
         """Keep the answers to many texts, all of them or none."""
-        with self._transaction():
+        with self.together():
             for answer in answers:
                 self._insert(answer, None)
 
@@ -186,7 +186,7 @@ class AnswerStore:
         """
         if texts is None and model is None and instruction is None:
             raise AnswerError("Nothing is named to forget. Name texts, a model or an instruction; or delete the file.")
-        with self._transaction():
+        with self.together():
             n_deleted = delete_answers(self._connection, texts=texts, model=model, instruction=instruction)
         purge(self._connection, self.path)
         return n_deleted
@@ -205,7 +205,7 @@ class AnswerStore:
 
         usage: What the replies took all the same.
         """
-        with self._transaction():
+        with self.together():
             for question in (Question(*one) for one in questions):
                 row = Row(model, question, version, reason)
                 self._connection.execute(INSERT_FAILURE, {**make_fields(row, text), "reason": reason})
@@ -218,15 +218,19 @@ class AnswerStore:
         found = ((text, self._fetch(query, (hash_parts(text), model))) for text in texts)
         return {text: rows[0][0] for text, rows in found if rows}
 
+    def count_failures(self) -> int:
+        """How many questions about texts were asked in vain."""
+        return self._fetch("SELECT count(*) FROM failures")[0][0]
+
     def forget_failures(self) -> None:
         """Let the texts that failed be asked again."""
-        with self._transaction():
+        with self.together():
             self._connection.execute("DELETE FROM failures")
 
     def keep_reply(self, text: str, request: str, content: str) -> None:
         """Keep a reply that is paid for and no answer yet, until the text is settled."""
         row = (hash_parts(request), hash_parts(text), content)
-        with self._transaction():
+        with self.together():
             self._connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", row)
 
     def find_reply(self, request: str) -> str | None:
@@ -235,7 +239,7 @@ class AnswerStore:
 
     def drop_replies(self, text: str) -> None:
         """Forget the replies kept about a text: they lead nowhere."""
-        with self._transaction():
+        with self.together():
             self._connection.execute(DROP_REPLIES, (hash_parts(text),))
 
     def usage(self, model: str) -> dict[str, Usage]:
@@ -290,10 +294,5 @@ class AnswerStore:
     @contextmanager
     def together(self) -> Iterator[None]:
         """What is put inside is on disk once it ends, all of it or nothing: a disk takes its time for each `put`."""
-        with self._transaction():
-            yield
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
         with plain_errors(self.path), transaction(self._connection):
             yield

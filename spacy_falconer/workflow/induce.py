@@ -205,11 +205,12 @@ class _Run:
         return digest_records(self.records)
 
     def _digest_question(self) -> str:
-        """Of all that decides which answers are learned from; how many the store has says whether there are new ones."""
+        """Of all that decides which answers are learned from; how many the store has says whether there are new ones,
+        and how many failures, whether there may be."""
         with AnswerStore(self.output / "answers.db") as store:
-            n_answers = len(store)
+            n_settled = [len(store), store.count_failures()]
         redact = self.settings["redact"]
-        asked = [self.endpoint.model, self.settings["recorded_only"], redact.name if redact else None, n_answers]
+        asked = [self.endpoint.model, self.settings["recorded_only"], redact.name if redact else None, n_settled]
         sampling = {**asdict(self.sampling), "config": digest_file(self._config), "source": str(self.sampling.source)}
         return digest(self._plan_json, self._corpus[0], json.dumps([asked, sampling]), prompt_version(), __version__)
 

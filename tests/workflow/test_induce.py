@@ -17,6 +17,7 @@ from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.plan import read_plan
 from spacy_falconer.types import Record
+from spacy_falconer.workflow.answers import ask_failed_again
 from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.induce import induce
@@ -96,6 +97,16 @@ def test_only_what_has_changed_is_done_again(run, llm_server, tmp_path, review_a
     starred = [Record(str(i), one.text, {"stars": 5}) for i, one in enumerate(review_answers)]
     assert list(run(records=starred)[1]) == ["plan", "annotate", "mine"]  # The answers are the same.
     assert len(llm_server.requests) == 41
+
+
+def test_texts_that_failed_are_asked_again_on_demand_only(run, llm_server, tmp_path, review_answers):
+    records = [Record(str(i), one.text + (" riddle" if i == 3 else "")) for i, one in enumerate(review_answers)]
+    run(records=records)
+    n_sent = len(llm_server.requests)
+    assert run(records=records)[0].done_before and len(llm_server.requests) == n_sent
+    ask_failed_again(tmp_path / "out" / "answers.db")
+    _, done = run(records=records)
+    assert "annotate" in done and len(llm_server.requests) == n_sent + 3
 
 
 def test_more_texts_cost_what_they_add(run, llm_server):
