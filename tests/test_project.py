@@ -175,6 +175,19 @@ def test_a_limit_stops_the_workflow_and_another_run_goes_on(make_project, llm_se
     assert len(llm_server.annotated) == 40
 
 
+def test_cleaning_leaves_what_was_paid_for(make_project, llm_server):
+    folder = make_project()
+    for name in ("plan", "annotate"):
+        run_project(folder, name)
+    (folder / "output" / "pipeline").mkdir()
+    n_sent = len(llm_server.requests)
+    run_project(folder, "clean")
+    assert {path.name for path in (folder / "output").iterdir()} == {"answers.db"}
+    for name in ("plan", "annotate"):
+        run_project(folder, name)
+    assert (folder / "output" / "train.spacy").exists() and len(llm_server.requests) == n_sent
+
+
 def test_an_own_plan_needs_no_sentence(first_run, run, project, review_plan):
     write_plan(review_plan, project / "own.json")
     assert "plan.json" in run("plan", plan="own.json")

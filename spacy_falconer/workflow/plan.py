@@ -48,7 +48,7 @@ def find_plan(
 ) -> FoundPlan:
     """The plan for a sentence, written to `output`. A language model is asked only where nothing else answers it.
 
-    output (Path): Where it answers the sentence already, it is taken as it is, edited or not.
+    output (Path): Where it answers the sentence already, it is taken as it is, edited or not, unless `known` does.
     known (Path): A plan file: a person's own is taken as it is; one with a "model" beside its "plan" is a recorded
         answer to one sentence, and taken for that alone.
     records: The corpus. The beginnings of a few texts are shown to the planner.
@@ -57,8 +57,7 @@ def find_plan(
     RAISES (UnsupportedPlanError): Two primitives cannot answer the sentence. The message is the planner's reason.
     RAISES (ServerError): There is no plan for this sentence, and no endpoint to ask.
     """
-    given = _find_known(sentence, known)
-    found = given if given and given.origin == "own" else _find_kept(sentence, output) or given
+    found = _find_known(sentence, known) or _find_kept(sentence, output)
     if found is None:
         texts = choose_texts(records, redact=redact, seed=seed)
         found = FoundPlan(ask_plan(sentence, texts, endpoint, store), "asked", endpoint.model_name)

@@ -84,14 +84,6 @@ def test_a_recorded_plan_answers_its_own_sentence(find, recorded, llm_server):
     assert (found.origin, found.model, llm_server.requests) == ("recorded", "a model, 2026", [])
 
 
-def test_a_recorded_plan_that_was_edited_stays_as_it_is(find, recorded, tmp_path):
-    find(known=recorded(SENTENCE))
-    edited = {**json.loads((tmp_path / "plan.json").read_text()), "keep": "price"}
-    (tmp_path / "plan.json").write_text(json.dumps(edited))
-    found = find(known=recorded(SENTENCE))
-    assert (found.origin, found.plan.keep) == ("kept", "price")
-
-
 def test_a_recorded_plan_answers_no_other_sentence(find, recorded, llm_server):
     assert find(known=recorded("something else")).plan.instruction == SENTENCE
     assert len(llm_server.planned) == 1
