@@ -44,7 +44,7 @@ class Cost:
 
 def find_cost(run: Run) -> Cost | None:
     """None where nothing is known of the answers."""
-    texts = list({doc.text for doc in run.answers})
+    texts = list(dict.fromkeys(doc.text for doc in run.answers))
     if not texts or run.plan is None:
         return None
     model = Counter(str(doc.user_data.get("model", "")) for doc in run.answers).most_common(1)[0][0]
@@ -77,7 +77,7 @@ def guess(run: Run, texts: list[str], priced: str, model: str) -> tuple[list[flo
 
 
 def note_price(model: str, priced: str) -> list[str]:
-    whose = f"of {priced}" if model == priced else f"of {priced} (the price of {model or 'the model'} is not known)"
+    whose = f"of {priced}" if model == priced else f"of {priced} (that of {model or 'the model'} is not known)"
     return [f"Dollars: at the list prices {whose}, {prices_date()}."] if find_price(priced) else []
 
 

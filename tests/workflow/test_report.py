@@ -1,0 +1,406 @@
+"""The report's page: what it says of a run, that nothing in a corpus runs in it, and that a browser can read it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+import spacy
+import srsly
+from typer.testing import CliRunner
+
+from spacy_falconer.cli.app import app
+from spacy_falconer.corpus.docbin import make_docs, write_docbin
+from spacy_falconer.errors import CorpusError
+from spacy_falconer.llm.store import AnswerStore, Usage
+from spacy_falconer.llm.tally import read_tally
+from spacy_falconer.plan import parse_plan, write_plan
+from spacy_falconer.types import Answer, Quote
+from spacy_falconer.workflow.page import find_row_texts, make_page, read_run, write_page
+from spacy_falconer.workflow.page.agreement import find_shares, make_blocks, wilson
+from spacy_falconer.workflow.page.cost import find_cost
+from spacy_falconer.workflow.page.coverage import find_coverage
+from spacy_falconer.workflow.page.diagram import draw_plan
+from spacy_falconer.workflow.page.rows import MAX_ROWS, make_shown
+
+TEXT = "i paid 😀 3 dollars and love it"
+HOSTILE = [
+    "</script><img src=x onerror=alert(1)>",
+    "\"'><svg onload=alert(1)>",
+    "<!--<script>",
+    "]]></style><script>alert(1)</script>",
+    "a\x00b\x1b\ud800c\udfff\ufffe\u2028\u2029\u202eevil\u2066",
+    "{{ 7 * 7 }}{% raw %}&lt;b&gt;&#60;",
+    "' onmouseover='alert(1)' x='`${alert(1)}`",
+]
+
+
+class Page(HTMLParser):
+    """Every element of a page with its attributes, the text, and what stands in each script."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.words, self.scripts, self.inside = [], [], [], None
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, attrs))
+        self.inside = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag):
+        self.inside = None
+
+    def handle_data(self, data):
+        if self.inside == "script":
+            self.scripts[-1] += data
+        elif self.inside != "style":
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+    @property
+    def rows(self):
+        return json.loads(self.scripts[0])
+
+    @property
+    def shape(self):
+        """Which elements there are, and which attributes, whatever those hold."""
+        return Counter((tag, tuple(name for name, _ in attrs)) for tag, attrs in self.elements)
+
+
+def make_span(text, words, score=0.9, **more):
+    start = text.index(words)
+    return {"text": words, "start": start, "end": start + len(words), "score": score, **more}
+
+
+def make_scores(p=0.9, r=0.8):
+    label = {"p": p, "r": r, "f": 2 * p * r / (p + r), "n": 20}
+    spans = {"macro_f": 0.5, "per_instruction": {"price": {"p": 0.5, "r": 0.5, "f": 0.5, "n": 20}}}
+    return {"labels": {"macro_f": 0.85, "per_instruction": {"positive": label}}, "spans": spans, "n_texts": 20}
+
+
+TOTALS = {
+    "n_texts": 100, "n_rows": 3, "n_duplicates": 20, "n_skipped": 0, "n_rejected": 7, "n_damaged": 1,
+    "n_unread_tokens": 13, "languages": {"de": 4, "ru": 1},
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, review_plan, review_answers):
+    """A whole run's folder, without the pipeline."""
+    write_plan(review_plan, tmp_path / "plan.json")
+    docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
+    write_docbin(docs[:20], tmp_path / "train.spacy")
+    write_docbin(docs[20:], tmp_path / "test.spacy")
+    with AnswerStore(tmp_path / "answers.db") as store:
+        store.put_many(review_answers)
+    srsly.write_json(tmp_path / "scores.json", make_scores())
+    rows = [
+        {"id": f"r{n}", "labels": {"positive": 0.9, "gift": 0.1}, "spans": {"price": [make_span(TEXT, "3 dollars")]}}
+        for n in range(3)
+    ]
+    write_mined(tmp_path, rows, {**TOTALS, "n_rows": 3})
+    srsly.write_jsonl(
+        tmp_path / "rows.rejects.jsonl", [{"file": "c.jsonl", "line": 8, "reason": "no text", "start": ""}]
+    )
+    return tmp_path
+
+
+def write_mined(folder, rows, totals):
+    srsly.write_jsonl(folder / "rows.jsonl", rows)
+    options = {"text_field": ["body"], "id_field": "key"}
+    srsly.write_json(
+        folder / "rows.manifest.json",
+        {"files": {"rows": "rows.jsonl"}, "options": options, "totals": totals, "parts": []},
+    )
+
+
+def read_page(folder, texts=()):
+    return Page(make_page(read_run(folder), dict(texts)))
+
+
+def test_the_page_says_what_the_run_came_to(folder):
+    text = read_page(folder, {"r0": TEXT}).text
+    assert "Prices of loved things" in text and "only when positive" in text and "keep: positive and price" in text
+    assert "3 rows mined from 100 texts" in text and "40 texts answered by a language model, 50% of all" in text
+    for fact in (
+        "rejected: rows of the corpus that are no texts, or failed7",
+        "damaged files",
+        "de 4, ru 1",
+        "no text",
+    ):
+        assert fact in text
+    assert "What is not here" not in text
+
+
+def test_the_command_names_the_page_on_its_last_line(folder):
+    srsly.write_jsonl(folder / "corpus.jsonl", [{"key": "r1", "body": TEXT}, {"key": "r2"}, {"key": "r9", "body": "x"}])
+    result = CliRunner().invoke(app, ["report", str(folder), "--corpus", str(folder / "corpus.jsonl")])
+    assert result.exit_code == 0 and "3 mined rows, the first:" in result.output and "Agreement" in result.output
+    assert result.output.rstrip().endswith(str(folder / "report.html"))
+    rows = Page((folder / "report.html").read_text(encoding="utf8")).rows["rows"]
+    assert ["pieces" in row for row in rows] == [False, True, False]
+
+
+def test_a_page_loads_nothing_and_runs_one_script(folder):
+    html = make_page(read_run(folder), {})
+    page = Page(html)
+    policy = dict(page.elements[[tag for tag, _ in page.elements].index("meta") + 1][1])["content"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe" not in policy
+    assert not re.search(r"https?:|url\((?!#)|@import| style=| on\w+=", html)
+    assert not any(name in ("src", "href", "action", "style") for _, attrs in page.elements for name, _ in attrs)
+    assert "innerHTML" not in html and "eval" not in page.scripts[1] and len(page.scripts) == 2
+
+
+def test_the_same_run_makes_the_same_page(folder):
+    assert make_page(read_run(folder), {"r0": TEXT}) == make_page(read_run(folder), {"r0": TEXT})
+
+
+def make_hostile(folder, evil):
+    """A run in which `evil` stands wherever somebody else's words can."""
+    clean = re.sub("[\ud800-\udfff]", "", evil)  # spaCy has no halves of characters.
+    steps = [
+        {"id": "positive", "op": "get_label", "instruction": f"It is {clean}.", "one_of": clean},
+        {"id": "other", "op": "get_label", "instruction": "It is not.", "one_of": clean},
+        {"id": "price", "op": "get_span", "instruction": clean, "when": "positive"},
+        {"id": "about", "op": "get_label", "instruction": clean + "{span}", "for_each": "price"},
+    ]
+    plan = parse_plan({"instruction": clean, "steps": steps, "output": ["price"]})
+    write_plan(plan, folder / "plan.json")
+    answer = Answer(clean + " x", clean, {f"It is {clean}.": True}, {clean: (Quote("x"), Quote(clean + "?"))})
+    docs, _ = make_docs([answer], plan, spacy.blank("en"))
+    write_docbin(docs, folder / "train.spacy")
+    write_docbin(docs, folder / "test.spacy")
+    (folder / "answers.db").unlink(missing_ok=True)
+    with AnswerStore(folder / "answers.db") as store:
+        store.put_failure("text", [("get_label", clean)], model=clean, reason=clean)
+    scores = make_scores()
+    for kind in ("labels", "spans"):
+        scores[kind]["per_instruction"] = {evil: {"p": 1.0, "r": 1.0, "f": 1.0, "n": 1}}
+    (folder / "scores.json").write_text(json.dumps({**scores, "people": scores}))
+    span = make_span(evil, evil, **{"for": {"text": evil, "start": 0, "end": 1}})
+    cell = [{"for": {"text": evil, "start": 0, "end": 1}, "score": 0.4, "value": True}]
+    row = {"id": evil, "labels": {"positive": 0.5, "about": cell}, "spans": {"price": [span]}, "fields": {evil: evil}}
+    (folder / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    manifest = {"files": {}, "totals": {**TOTALS, "n_rows": 1, "languages": {evil: 1}}, "parts": []}
+    (folder / "rows.manifest.json").write_text(json.dumps(manifest))
+    reject = {"file": evil, "line": 1, "reason": evil, "start": evil}
+    (folder / "rows.rejects.jsonl").write_text(json.dumps(reject) + "\n")
+    return make_page(read_run(folder), {evil: evil})
+
+
+@pytest.mark.parametrize("evil", HOSTILE)
+def test_nothing_in_a_corpus_becomes_part_of_the_page(tmp_path, evil):
+    tame, hostile = make_hostile(tmp_path, "tame"), make_hostile(tmp_path, evil)
+    assert Page(hostile).shape.keys() <= Page(tame).shape.keys()
+    shapes = Page(tame).shape, Page(hostile).shape
+    lines = ("text", ("class", "x", "y")), ("text", ("x", "y"))  # Long words take more lines of a box.
+    assert all(shapes[0][one] == shapes[1][one] for one in shapes[0] if one not in lines)
+    assert Page(hostile).scripts[1] == Page(tame).scripts[1]
+    assert not re.search("[\x00\x1b\ud800-\udfff\ufffe]", hostile) and hostile.encode("utf8")
+    assert "<" not in Page(hostile).scripts[0] and "\u2028" not in Page(hostile).scripts[0]
+
+
+@pytest.mark.parametrize("evil", HOSTILE)
+def test_hostile_words_are_shown_as_they_are(tmp_path, evil):
+    page = Page(make_hostile(tmp_path, evil))
+    row = page.rows["rows"][0]
+    assert (row["id"], row["spans"][0][1], row["fields"], row["pieces"][0][0]) == (evil, evil, [[evil, evil]], evil)
+    shown = re.sub("[\x00-\x08\x0e-\x1f\ud800-\udfff\ufffe]", "\ufffd", evil)
+    assert page.text.count(re.sub(r"\s+", " ", shown)) > 5
+
+
+def test_offsets_are_characters_also_after_an_emoji(folder):
+    row = read_page(folder, {"r0": TEXT}).rows["rows"][0]
+    assert row["pieces"] == [["i paid 😀 ", []], ["3 dollars", [[2, 0.9]]], [" and love it", []]]
+
+
+def test_spans_that_overlap_are_cut_into_pieces(folder):
+    spans = [make_span("a b c", "a b", 0.4), make_span("a b c", "b c", 0.6)]
+    write_mined(folder, [{"id": "r0", "labels": {}, "spans": {"price": spans}}], TOTALS)
+    pieces = read_page(folder, {"r0": "a b c"}).rows["rows"][0]["pieces"]
+    assert pieces == [["a ", [[2, 0.4]]], ["b", [[2, 0.4], [2, 0.6]]], [" c", [[2, 0.6]]]]
+
+
+def test_a_sentences_row_shows_its_sentence(folder):
+    text = "Not this. It cost 3 dollars."
+    row = {"id": "r0", "sentence": {"start": 10, "end": 28}, "labels": {}}
+    write_mined(folder, [{**row, "spans": {"price": [make_span(text, "3 dollars")]}}], TOTALS)
+    pieces = read_page(folder, {"r0": text}).rows["rows"][0]["pieces"]
+    assert [piece[0] for piece in pieces] == ["It cost ", "3 dollars", "."]
+
+
+def test_a_text_that_the_row_is_not_of_is_left_out(folder):
+    page = read_page(folder, {"r0": "another text altogether, of other words"})
+    assert "pieces" not in page.rows["rows"][0] and "1 rows do not fit the corpus" in page.text
+
+
+def test_a_page_holds_the_first_rows_and_says_how_many_it_leaves_out(folder):
+    rows = [{"id": str(n), "labels": {}, "spans": {}} for n in range(MAX_ROWS + 1234)]
+    write_mined(folder, rows, {**TOTALS, "n_rows": len(rows)})
+    page = read_page(folder)
+    assert len(page.rows["rows"]) == MAX_ROWS and "1,234 more stand in rows.jsonl" in page.text
+
+
+def test_rows_are_counted_where_there_is_no_manifest(folder):
+    (folder / "rows.manifest.json").unlink()
+    run = read_run(folder)
+    assert make_shown(run, {}).n_rows == 3 and "how many texts were read is not known" in Page(make_page(run, {})).text
+
+
+def test_rows_of_parquet_are_shown_too(folder, review_plan):
+    pytest.importorskip("pyarrow")
+    from spacy_falconer.workflow.tabular import write_parquet
+
+    write_parquet(list(srsly.read_jsonl(folder / "rows.jsonl")), folder / "rows.parquet", review_plan)
+    (folder / "rows.jsonl").unlink()
+    assert [row["id"] for row in read_page(folder).rows["rows"]] == ["r0", "r1", "r2"]
+    assert "3 mined rows" in CliRunner().invoke(app, ["report", str(folder)]).output
+
+
+@pytest.mark.parametrize(
+    "name", ["plan.json", "scores.json", "train.spacy", "test.spacy", "answers.db", "rows.jsonl", "rows.manifest.json"]
+)
+@pytest.mark.parametrize("content", [None, b"\xff{not this"])
+def test_what_is_missing_or_damaged_is_said_and_stops_nothing(folder, name, content):
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+    page = read_page(folder)
+    assert "What is not here" in page.text and name in page.text.split("What is not here")[1]
+    assert write_page(read_run(folder), {}).exists()
+
+
+def test_a_plan_alone_makes_a_page(tmp_path, review_plan):
+    write_plan(review_plan, tmp_path / "plan.json")
+    text = read_page(tmp_path).text
+    assert "Nothing was evaluated yet" in text and "no rows were mined yet" in text and "only when positive" in text
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match="nothing of a run"):
+        read_run(tmp_path)
+
+
+def test_a_report_leaves_no_store_where_there_was_none(folder):
+    (folder / "answers.db").unlink()
+    read_page(folder)
+    assert not (folder / "answers.db").exists()
+
+
+def test_intervals_are_of_the_counts(folder):
+    block = make_blocks(read_run(folder))[0]
+    line = {line.key: line for line in block.lines}["positive"]
+    assert line.n_answers == 10 and (line.recall.low, line.recall.high) == wilson(8, 10)
+    assert line.precision.low is None  # 8 hits are 0.9 of nothing.
+
+
+def test_the_interval_of_f1_is_that_of_the_hits_in_all(folder):
+    precision, recall, f1 = find_shares(0.75, 0.6, 2 / 3, 10)
+    low, high = wilson(6, 12)
+    assert (precision.low, recall.low) == (wilson(6, 8)[0], wilson(6, 10)[0])
+    assert (f1.low, f1.high) == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)))
+    assert f1.low < f1.value < f1.high
+
+
+@pytest.mark.parametrize(
+    ("n_hits", "n", "expected"), [(0, 10, (0.0, 0.2775)), (10, 10, (0.7225, 1.0)), (5, 10, (0.2366, 0.7634))]
+)
+def test_wilsons_interval(n_hits, n, expected):
+    assert wilson(n_hits, n) == pytest.approx(expected, abs=1e-4)
+
+
+def test_agreement_with_people_stands_apart(folder):
+    srsly.write_json(folder / "scores.json", {**make_scores(), "people": {**make_scores(), "n_texts": 1}})
+    text = read_page(folder).text
+    assert "With the language model, on 20 texts" in text and "With people, on 1 texts" in text
+
+
+def test_recorded_answers_cost_what_asking_would(folder):
+    cost = find_cost(read_run(folder))
+    assert cost.sample.is_estimated and cost.sample.n_texts == 40 and cost.corpus.n_texts == 80
+    assert cost.corpus.cost_usd == pytest.approx(2 * cost.sample.cost_usd) and cost.share == 0.5
+    assert "estimated" in cost.notes[0] and "'a model'" not in cost.notes[1] and "a model" in cost.notes[1]
+
+
+def test_answers_that_were_paid_for_are_counted_not_estimated(folder, review_answers):
+    (folder / "answers.db").unlink()
+    with AnswerStore(folder / "answers.db") as store:
+        for answer in review_answers:
+            usage = [
+                Usage("a model", "requests", 1, 2),
+                Usage("a model", "input", 90, 100),
+                Usage("a model", "output", 9, 10),
+            ]
+            store.put(answer, version="1", usage=usage)
+    sample = find_cost(read_run(folder)).sample
+    assert not sample.is_estimated
+    assert (sample.n_requests, sample.n_input_tokens, sample.n_output_tokens) == (80, 4000, 400)
+
+
+def test_a_tally_counts_texts_once_and_failures_apart(tmp_path, review_answers):
+    asked = [("get_label", "x"), ("get_label", "y")]
+    with AnswerStore(tmp_path / "answers.db") as store:
+        store.put(review_answers[0], version="1", usage=[Usage("a model", "requests", 1, 3)])
+        store.put_many(review_answers[1:3])
+        store.put_failure("no", asked, model="a model", reason="cut off")
+    tally = read_tally(tmp_path / "answers.db")
+    assert tally.answered == {"a model": 3} and tally.asked == {"a model": 2} and tally.failed == {"cut off": 1}
+    assert tally.usage == {"a model": {"requests": 3}}
+
+
+def test_coverage_adds_up(folder):
+    shares = {fact.name: fact.n for fact in find_coverage(read_run(folder)).shares}
+    assert shares == {"in the result": 3, "read, not in the result": 97, "rejected": 7}
+
+
+def test_the_diagram_has_an_arrow_for_each_condition(review_plan):
+    diagram = draw_plan(review_plan)
+    assert [box.key for box in diagram.boxes] == ["positive", "gift", "price", "→ the result"]
+    assert [arrow.color for arrow in diagram.arrows] == [0, 0, 2]  # positive to price; both to the result.
+    assert all(one.y + one.height < other.y for one, other in zip(diagram.boxes, diagram.boxes[1:], strict=False))
+
+
+def test_texts_are_found_by_the_columns_that_they_were_mined_by(folder):
+    srsly.write_jsonl(folder / "c.jsonl", [{"key": "r1", "body": "one"}, {"key": "r1", "body": "two"}])
+    assert find_row_texts(read_run(folder), folder / "c.jsonl") == {"r1": "one"}
+
+
+def open_in_browser(page, folder):
+    """The page's elements, once its script has run."""
+    (folder / "page.html").write_bytes(page.encode("utf8"))
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
+    command += ["--virtual-time-budget=2000", "--dump-dom", (folder / "page.html").as_uri()]
+    return subprocess.run(command, capture_output=True, encoding="utf8", timeout=120).stdout
+
+
+needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
+
+
+@needs_browser
+@pytest.mark.slow
+@pytest.mark.parametrize("evil", HOSTILE[:2])
+def test_a_browser_shows_the_rows_and_runs_nothing_else(tmp_path, evil):
+    evil = evil.replace("alert(1)", "document.title=1")
+    dom = open_in_browser(make_hostile(tmp_path, evil), tmp_path)
+    tags = Counter(tag for tag, _ in Page(dom).elements)
+    assert "1 of 1 rows" in Page(dom).text and "<title>1</title>" not in dom
+    assert (tags["script"], tags["mark"], tags["img"]) == (2, 1, 0)
+
+
+@needs_browser
+@pytest.mark.slow
+def test_a_browser_runs_no_script_that_is_not_the_pages(folder):
+    foreign = "<script>document.title = 1</script><img src=x onerror='document.title = 1'>"
+    dom = open_in_browser(make_page(read_run(folder), {}).replace("</body>", foreign + "</body>"), folder)
+    assert "3 of 3 rows" in Page(dom).text and "<title>1</title>" not in dom
