@@ -16,6 +16,7 @@ from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.workflow.train import find_default_config
 
 PARTS = {"falconer_label": "label", "falconer_span": "span"}  # Component, and its head in a checkpoint.
+LEARN_RATE_FACTOR = 5.0  # A head that was trained before needs smaller steps than a fresh one.
 MAX_BYTES = 50_000_000
 
 
@@ -48,7 +49,8 @@ def make_pipeline(checkpoint: Path) -> Language:
     nlp = spacy.blank("en")
     nlp.add_pipe("transformer", config={key: value for key, value in config.items() if key != "factory"})
     for factory in PARTS:
-        nlp.add_pipe(factory, config={"model": {"hidden_width": settings["hidden_width"]}})
+        head = {"hidden_width": settings["hidden_width"], "learn_rate_factor": LEARN_RATE_FACTOR}
+        nlp.add_pipe(factory, config={"model": head})
     nlp.initialize()
     for factory, part in PARTS.items():
         (pipe,) = find_components(nlp, factory)

@@ -29,8 +29,9 @@ from spacy_falconer.workflow.thresholds import fit_thresholds
 
 DEV_SHARE = 0.2
 LEAST_ANSWERS = 8
-BATCH_TEXTS = 12
-N_EPOCHS, LEAST_READS, MOST_READS = 6, 1200, 12_000  # Reads of texts; few answers are read more often than many.
+BATCH_TEXTS = 8
+N_EPOCHS, LEAST_READS, MOST_READS = 5, 1200, 12_000  # Reads of texts; few answers are read more often than many.
+SOURCE_RATE = 7e-5  # What was trained before needs smaller steps than fresh heads.
 N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 
 
@@ -109,8 +110,10 @@ def fill_config(path: Path | None, docs: Sequence[Doc], overrides: dict[str, Any
     batcher = {**load_config(path)["training"]["batcher"], "size": count_batch_tokens(docs)}
     n_batches = sum(1 for _ in registry.resolve({"batcher": batcher})["batcher"](docs))
     n_steps = count_steps(len(docs), n_batches)
-    sizes = {"training.batcher.size": batcher["size"]}
-    config = load_config(path, overrides={**sizes, **schedule(n_steps), **overrides})
+    fitting = {"training.batcher.size": batcher["size"], **schedule(n_steps)}
+    if source is not None:
+        fitting["training.optimizer.learn_rate.initial_rate"] = SOURCE_RATE
+    config = load_config(path, overrides={**fitting, **overrides})
     if source is not None:
         parts = find_parts(source)
         config["nlp"]["pipeline"] = parts
