@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from spacy_falconer.errors import ReplyError, RequestError
+from spacy_falconer.errors import ReplyError, RequestError, ServerError
 from spacy_falconer.llm.chat import Chat
 from spacy_falconer.llm.commits import Commits
 from spacy_falconer.llm.forms import prompt_version
@@ -21,6 +21,8 @@ from spacy_falconer.llm.talk import Talk, ask_passages, ask_text
 from spacy_falconer.llm.verdict import Failed, Verdict
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
+
+N_HOPELESS = 20  # Texts whose replies are no answers, before a model that has answered nothing at all is given up.
 
 
 async def ask_answers(
@@ -70,6 +72,7 @@ class _Run:
     redact: Redactor | None
     verdict: Verdict = field(default_factory=Verdict)
     stop: Exception | None = None
+    n_rejected: int = 0
 
     def __post_init__(self) -> None:
         self.commits = Commits(self.store)
@@ -126,7 +129,7 @@ class _Run:
             answer = await ask(talk, sent)
         except ReplyError as error:
             self._replied()
-            self._fail(Failed(text, questions, error, talk.usage()))
+            self._reject(Failed(text, questions, error, talk.usage()))
         except RequestError as error:
             if self.verdict.doubt(Failed(text, questions, error, talk.usage()), began):
                 raise
@@ -135,6 +138,17 @@ class _Run:
             self._replied()
             return True
         return False
+
+    def _reject(self, failed: Failed) -> None:
+        """Keep that no reply about a text is an answer. Where none about any text is, do not pay for more of them."""
+        self._fail(failed)
+        self.n_rejected += 1
+        if self.n_rejected % N_HOPELESS == 0 and self.chat.model not in self.store.models():
+            raise ServerError(
+                f"The model {self.chat.model!r} has no answer to any of {self.n_rejected} texts, so no more were asked "
+                f"about. The last reason: {failed.error} Name another model; or set this one right, and let the texts be "
+                "asked again by `answers delete --failures`."
+            )
 
     def _replied(self) -> None:
         for failed in self.verdict.replied():

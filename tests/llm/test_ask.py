@@ -161,6 +161,17 @@ def test_bad_texts_among_good_ones_are_their_own_fault(server, store, ask, plan)
     assert list(store.failures([*bad, *good])) == bad
 
 
+@pytest.mark.parametrize(("n_good", "n_asked"), [(0, 22), (1, 61)])
+def test_a_model_that_answers_nothing_is_not_paid_on_and_on(server, store, ask, plan, n_good, n_asked):
+    good, bad = [f"love {i}" for i in range(n_good)], [f"{i} <<words>>" for i in range(60)]
+    if n_good:
+        ask([*good, *bad], plan, max_in_flight=3)
+    else:
+        with pytest.raises(ServerError, match="no answer to any of 20 texts.*no JSON object.*delete --failures"):
+            ask(bad, plan, max_in_flight=3)
+    assert n_asked - 1 <= len(set(server.texts)) <= n_asked
+
+
 def test_an_endpoint_that_refuses_the_key_stops_all(server, store, ask, plan):
     with pytest.raises(ServerError, match="HTTP 401"):
         ask([f"{i} <<401>>" for i in range(50)], plan, max_in_flight=2)
