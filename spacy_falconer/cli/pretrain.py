@@ -49,12 +49,14 @@ def print_line(values: dict) -> None:
 
 def ship_cli(
     # fmt: off
-    checkpoint: Path = typer.Argument(..., help="A folder that pretrain wrote", exists=True, file_okay=False),
+    checkpoints: list[Path] = typer.Argument(
+        ..., help="Folders that pretrain wrote; the weights of several are averaged", exists=True, file_okay=False
+    ),
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the pipeline"),
     meta: Path = typer.Option(..., "--meta", help="What its meta.json says, as JSON", exists=True, dir_okay=False),
     # fmt: on
 ):
-    """Turn a checkpoint into an ordinary spaCy pipeline, its weights in half precision.
+    """Turn checkpoints into an ordinary spaCy pipeline, its weights in half precision.
 
     Example: falconer ship run/best --meta pretraining/meta.json --output assets/en_falconer_sm
     """
@@ -63,5 +65,5 @@ def ship_cli(
     from spacy_falconer.workflow.ship import ship
 
     with plain_errors():
-        ship(checkpoint, output, meta=srsly.read_json(meta))
+        ship(checkpoints, output, meta=srsly.read_json(meta))
     msg.good(f"Pipeline: {output}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import spacy
 from spacy.language import Language
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.metamodel.pretrain.checkpoint import read_checkpoint
+from spacy_falconer.metamodel.pretrain.checkpoint import read_average
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.workflow.train import find_default_config
 
@@ -20,14 +20,14 @@ LEARN_RATE_FACTOR = 5.0  # A head that was trained before needs smaller steps th
 MAX_BYTES = 50_000_000
 
 
-def ship(checkpoint: Path, output: Path, *, meta: Mapping[str, Any]) -> None:
+def ship(checkpoints: Sequence[Path], output: Path, *, meta: Mapping[str, Any]) -> None:
     """Write a pipeline of transformer, `falconer_label` and `falconer_span`, without instructions.
 
-    checkpoint (Path): A folder that pretrain wrote.
+    checkpoints: Folders that pretrain wrote; of several the weights are averaged.
     meta: What `meta.json` says: name, version, description, licence, sources, performance.
     RAISES (ModelError): No complete checkpoint, or the pipeline would be larger than what may be shipped.
     """
-    nlp = make_pipeline(checkpoint)
+    nlp = make_pipeline(checkpoints)
     nlp.meta.update(meta)
     shutil.rmtree(output, ignore_errors=True)
     nlp.to_disk(output)
@@ -39,19 +39,20 @@ def ship(checkpoint: Path, output: Path, *, meta: Mapping[str, Any]) -> None:
         )
 
 
-def make_pipeline(checkpoint: Path) -> Language:
-    """The checkpoint's encoder and heads as a live pipeline, in full precision."""
-    model, tokenizer, settings = read_checkpoint(checkpoint)
+def make_pipeline(checkpoints: Sequence[Path]) -> Language:
+    """The checkpoints' encoder and heads as a live pipeline, in full precision."""
+    model, tokenizer, settings = read_average(checkpoints)
     config = spacy.util.load_config(find_default_config())["components"]["transformer"]
     encoder, public_name = config["model"], config["model"]["name"]
     n_pieces = min(encoder["max_pieces"], tokenizer.model_max_length)
-    encoder.update(name=str(checkpoint / "encoder"), max_pieces=n_pieces, overlap=n_pieces // 4)
+    encoder.update(name=str(checkpoints[0] / "encoder"), max_pieces=n_pieces, overlap=n_pieces // 4)
     nlp = spacy.blank("en")
     nlp.add_pipe("transformer", config={key: value for key, value in config.items() if key != "factory"})
     for factory in PARTS:
         head = {"hidden_width": settings["hidden_width"], "learn_rate_factor": LEARN_RATE_FACTOR}
         nlp.add_pipe(factory, config={"model": head})
     nlp.initialize()
+    nlp.get_pipe("transformer").model.transformer.load_state_dict(model.encoder.state_dict(), strict=False)
     for factory, part in PARTS.items():
         (pipe,) = find_components(nlp, factory)
         pipe.model.attrs["load_head"](pipe.model, getattr(model, part).state_dict())

@@ -36,7 +36,7 @@ def checkpoint(encoder_folder, tmp_path_factory):
 @pytest.fixture(scope="module")
 def base(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("base") / "en_falconer_xs"
-    ship(checkpoint, folder, meta={"name": "falconer_xs", "version": "0.0.1"})
+    ship([checkpoint], folder, meta={"name": "falconer_xs", "version": "0.0.1"})
     return folder
 
 
@@ -61,7 +61,7 @@ def later(trained, review_answers, tmp_path_factory, training_overrides):
 
 
 def test_what_is_shipped_answers_at_once(base, checkpoint):
-    nlp, live = spacy.load(base), make_pipeline(checkpoint)
+    nlp, live = spacy.load(base), make_pipeline([checkpoint])
     for one in (nlp, live):
         one.get_pipe("falconer_label").add_instruction("positive", STATEMENT)
         one.get_pipe("falconer_span").add_instruction("price", "Amounts of money.")
@@ -70,7 +70,7 @@ def test_what_is_shipped_answers_at_once(base, checkpoint):
 
 
 def test_what_is_shipped_is_half_as_large_and_names_no_folder(base, checkpoint, tmp_path):
-    live = make_pipeline(checkpoint)
+    live = make_pipeline([checkpoint])
     live.to_disk(tmp_path / "live")
     sizes = [(folder / "transformer" / "model").stat().st_size for folder in (base, tmp_path / "live")]
     assert sizes[0] < 0.75 * sizes[1]

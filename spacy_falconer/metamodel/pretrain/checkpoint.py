@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,16 @@ def read_checkpoint(folder: Path) -> tuple[Metamodel, Any, dict[str, Any]]:
     heads = torch.load(found / HEADS, weights_only=True)
     model.label.load_state_dict(heads["label"])
     model.span.load_state_dict(heads["span"])
+    return model, tokenizer, settings
+
+
+def read_average(folders: Sequence[Path]) -> tuple[Metamodel, Any, dict[str, Any]]:
+    """As `read_checkpoint`, the weights the mean of several checkpoints' of one shape."""
+    model, tokenizer, settings = read_checkpoint(folders[0])
+    states = [model.state_dict(), *(read_checkpoint(folder)[0].state_dict() for folder in folders[1:])]
+    total = {name: sum(state[name] for state in states) for name in states[0]}
+    floats = {name: value / len(states) for name, value in total.items() if value.is_floating_point()}
+    model.load_state_dict({**states[0], **floats})
     return model, tokenizer, settings
 
 

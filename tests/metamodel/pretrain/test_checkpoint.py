@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.metamodel.pretrain.checkpoint import read_checkpoint, read_model, read_trainer, write_checkpoint
+from spacy_falconer.metamodel.pretrain.checkpoint import (
+    read_average,
+    read_checkpoint,
+    read_model,
+    read_trainer,
+    write_checkpoint,
+)
 
 SETTINGS = {"hidden_width": 8, "dropout": 0.1, "encoder_dropout": 0.0}
 
@@ -62,3 +68,14 @@ def test_a_checkpoint_without_trainer_cannot_be_trained_further(written):
     write_checkpoint(folder, model, tokenizer, SETTINGS, None)
     with pytest.raises(ModelError, match="cannot be trained further"):
         read_trainer(folder)
+
+
+def test_the_mean_of_two_checkpoints(written, encoder_folder, tmp_path):
+    first, _, folder = written
+    torch.manual_seed(1)
+    second, tokenizer = read_model(encoder_folder, **SETTINGS)
+    write_checkpoint(tmp_path / "other", second, tokenizer, SETTINGS, None)
+    mean, *_ = read_average([folder, tmp_path / "other"])
+    for name, value in mean.state_dict().items():
+        if value.is_floating_point():
+            assert torch.allclose(value, (first.state_dict()[name] + second.state_dict()[name]) / 2)
