@@ -404,3 +404,32 @@ def test_a_browser_runs_no_script_that_is_not_the_pages(folder):
     foreign = "<script>document.title = 1</script><img src=x onerror='document.title = 1'>"
     dom = open_in_browser(make_page(read_run(folder), {}).replace("</body>", foreign + "</body>"), folder)
     assert "3 of 3 rows" in Page(dom).text and "<title>1</title>" not in dom
+
+
+@needs_browser
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("control", "value", "expected"),
+    [
+        ("search", "LOVE 3 r1", ["r1"]),
+        ("search", "nowhere", []),
+        ("filter", "1", ["r2"]),
+        ("order", "least", ["r1", "r2", "r0"]),
+    ],
+)
+def test_rows_are_searched_filtered_and_ordered(folder, control, value, expected):
+    span = make_span(TEXT, "3 dollars")
+    rows = [
+        {"id": f"r{n}", "labels": {"positive": score, **more}, "spans": {"price": [span]}}
+        for n, (score, more) in enumerate([(0.8, {}), (0.2, {}), (0.9, {"gift": 0.5})])
+    ]
+    write_mined(folder, rows, TOTALS)
+    page = re.sub("<meta http-equiv[^>]*>", "", make_page(read_run(folder), {"r1": TEXT}))
+    script = f"""<script>
+    const control = document.getElementById("{control}");
+    control.value = "{value}";
+    control.dispatchEvent(new Event("input"));
+    document.title = [...document.querySelectorAll(".id")].map((one) => one.textContent);
+    </script></body>"""
+    dom = open_in_browser(page.replace("</body>", script), folder)
+    assert f"<title>{','.join(expected)}</title>" in dom
