@@ -22,11 +22,11 @@ def report_cli(
     Example: falconer report output --corpus reviews.jsonl
     """
     from spacy_falconer.workflow.page import find_row_texts, read_run, write_page
-    from spacy_falconer.workflow.report import format_folder
+    from spacy_falconer.workflow.report import format_run
 
     with plain_errors():
         run = read_run(folder)
         texts = find_row_texts(run, corpus) if corpus is not None else {}
         page = write_page(run, texts)
-        print(format_folder(folder, texts))
+        print(format_run(folder, run.plan, run.scores, run.first, run.n_rows, texts))
     print(f"The report, for a browser: {page}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import srsly
 from wasabi import table
 
 from spacy_falconer.plan import Plan, format_tree, read_plan
-from spacy_falconer.workflow.parts import find_rows, read_rows
 
 TEXT_WIDTH, CELL_WIDTH, N_ROWS = 44, 34, 10
 FILES = {
@@ -82,14 +80,24 @@ def format_folder(folder: Path, texts: Mapping[str, str]) -> str:
 
     texts: The corpus's texts by id, for the rows.
     """
-    plan = read_plan(folder / "plan.json") if (folder / "plan.json").exists() else None
-    blocks = [format_tree(plan) if plan else f"There is no plan.json in {folder}."]
-    if (folder / "scores.json").exists():
-        blocks.append(format_scores(srsly.read_json(folder / "scores.json")))
-    if plan and (path := find_rows(folder)):
-        rows = read_rows(path)
-        first = list(islice(rows, N_ROWS))
-        n_rows = len(first) + sum(1 for _ in rows)
-        blocks.append(f"{n_rows} mined rows, the first:\n{format_rows(first, plan, texts)}")
+    scores = srsly.read_json(folder / "scores.json") if (folder / "scores.json").exists() else None
+    rows = list(srsly.read_jsonl(folder / "rows.jsonl")) if (folder / "rows.jsonl").exists() else None
+    return format_run(folder, read_plan(folder / "plan.json"), scores, rows, len(rows or ()), texts)
+
+
+def format_run(
+    folder: Path,
+    plan: Plan | None,
+    scores: Mapping[str, Any] | None,
+    rows: Sequence[Mapping[str, Any]] | None,
+    n_rows: int,
+    texts: Mapping[str, str],
+) -> str:
+    """What there is of a run; None for a part that is not there. `rows`: the first of `n_rows`, or all."""
+    blocks = [format_tree(plan)] if plan else []
+    if scores:
+        blocks.append(format_scores(scores))
+    if plan and rows is not None:
+        blocks.append(f"{n_rows} mined rows, the first:\n{format_rows(rows[:N_ROWS], plan, texts)}")
     files = [f"  {str(folder / name):<24} {what}" for name, what in FILES.items() if (folder / name).exists()]
     return "\n".join([*blocks, *files])

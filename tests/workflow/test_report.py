@@ -21,12 +21,12 @@ from spacy_falconer.llm.store import AnswerStore, Usage
 from spacy_falconer.llm.tally import read_tally
 from spacy_falconer.plan import parse_plan, write_plan
 from spacy_falconer.types import Answer, Quote
-from spacy_falconer.workflow.page import find_row_texts, make_page, read_run, write_page
+from spacy_falconer.workflow.page import find_row_texts, make_page, read_run
 from spacy_falconer.workflow.page.agreement import find_shares, make_blocks, wilson
 from spacy_falconer.workflow.page.cost import find_cost
 from spacy_falconer.workflow.page.coverage import find_coverage
 from spacy_falconer.workflow.page.diagram import draw_plan
-from spacy_falconer.workflow.page.rows import MAX_ROWS, make_shown
+from spacy_falconer.workflow.page.run import MAX_ROWS
 
 TEXT = "i paid 😀 3 dollars and love it"
 HOSTILE = [
@@ -255,7 +255,7 @@ def test_a_page_holds_the_first_rows_and_says_how_many_it_leaves_out(folder):
 def test_rows_are_counted_where_there_is_no_manifest(folder):
     (folder / "rows.manifest.json").unlink()
     run = read_run(folder)
-    assert make_shown(run, {}).n_rows == 3 and "how many texts were read is not known" in Page(make_page(run, {})).text
+    assert run.n_rows == 3 and "how many texts were read is not known" in Page(make_page(run, {})).text
 
 
 def test_rows_of_parquet_are_shown_too(folder, review_plan):
@@ -278,7 +278,14 @@ def test_what_is_missing_or_damaged_is_said_and_stops_nothing(folder, name, cont
         (folder / name).write_bytes(content)
     page = read_page(folder)
     assert "What is not here" in page.text and name in page.text.split("What is not here")[1]
-    assert write_page(read_run(folder), {}).exists()
+    result = CliRunner().invoke(app, ["report", str(folder), "--corpus", str(folder / "rows.rejects.jsonl")])
+    assert result.exit_code == 0 and result.output.rstrip().endswith("report.html"), result.output
+
+
+@pytest.mark.parametrize("row", [[], {"id": 3}, {"id": "x", "labels": {}, "spans": {"price": [{"text": None}]}}])
+def test_rows_that_are_none_are_said_and_stop_nothing(folder, row):
+    write_mined(folder, [row], TOTALS)
+    assert "rows.jsonl cannot be read: no rows can be shown" in read_page(folder).text
 
 
 def test_a_plan_alone_makes_a_page(tmp_path, review_plan):

@@ -13,7 +13,7 @@ from spacy_falconer.workflow.page.rows import N_COLORS
 WIDTH, PADDING, GAP = 360, 10, 12
 LINE, TITLE = 17, 20
 MAX_LANES, LANE = 5, 8
-N_CHARACTERS, MAX_LINES = 43, 4
+N_CHARACTERS, MAX_LINES = 40, 4
 
 
 @dataclass(frozen=True)

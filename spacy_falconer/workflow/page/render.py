@@ -20,7 +20,7 @@ from spacy_falconer.workflow.page.agreement import make_blocks
 from spacy_falconer.workflow.page.cost import find_cost
 from spacy_falconer.workflow.page.coverage import find_coverage
 from spacy_falconer.workflow.page.diagram import WIDTH, draw_plan
-from spacy_falconer.workflow.page.rows import Shown, make_shown
+from spacy_falconer.workflow.page.rows import make_shown
 from spacy_falconer.workflow.page.run import Run
 
 PAGE = "report.html"
@@ -42,22 +42,14 @@ def write_page(run: Run, texts: Mapping[str, str]) -> Path:
 
 def make_page(run: Run, texts: Mapping[str, str]) -> str:
     """The page's HTML. It loads nothing, and runs one script: ours, by its hash."""
-    shown, missing = read_shown(run, texts)
+    shown = make_shown(run, texts)
     style, script = read_page("report.css"), read_page("report.js")
     return make_environment().get_template("report.html.jinja").render(
-        run=run, plan=run.plan, tree=format_tree(run.plan) if run.plan else "", missing=[*run.missing, *missing],
+        run=run, plan=run.plan, tree=format_tree(run.plan) if run.plan else "",
         diagram=draw_plan(run.plan) if run.plan else None, width=WIDTH, blocks=make_blocks(run), cost=find_cost(run),
         coverage=find_coverage(run), shown=shown, data=Markup(dump(shown.data)), version=__version__,
         style=Markup(style), script=Markup(script), style_hash=hash_source(style), script_hash=hash_source(script),
     )  # fmt: skip
-
-
-def read_shown(run: Run, texts: Mapping[str, str]) -> tuple[Shown, list[str]]:
-    """The rows to show; none, and why, where their file is damaged."""
-    try:
-        return make_shown(run, texts), []
-    except (ValueError, KeyError, TypeError) as error:
-        return Shown([]), [f"{run.rows.name if run.rows else 'The rows'} cannot be read: {error}"]
 
 
 def dump(data: Any) -> str:

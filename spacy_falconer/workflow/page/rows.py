@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.page.run import Run
 from spacy_falconer.workflow.parts import Row
 
-MAX_ROWS = 2_000
 MAX_CHARACTERS = 3_000_000  # Of all texts in the page.
 MAX_TEXT, MAX_CELL, MAX_SPANS, MAX_FIELDS = 4_000, 200, 200, 6
 N_COLORS = 8
@@ -30,7 +29,6 @@ class Shown:
 
     keys: list[Json]
     rows: list[Json] = field(default_factory=list)
-    n_rows: int = 0
     n_cut: int = 0
     n_other: int = 0
     has_texts: bool = False
@@ -44,20 +42,15 @@ def make_shown(run: Run, texts: Mapping[str, str]) -> Shown:
     """The first rows, with the texts that are there. A text that the row was not mined from is left out.
 
     texts: The corpus's, by id.
-    RAISES (ValueError): The rows' file is damaged.
     """
-    rows = run.read_rows()
-    first = list(islice(rows, MAX_ROWS))
-    shown = Shown(list_keys(run.plan, first), has_texts=bool(texts))
+    shown = Shown(list_keys(run.plan, run.first or ()), has_texts=bool(texts))
     n_characters = 0
-    for row in first:
+    for row in run.first or ():
         made = make_row(row, texts.get(row["id"]), shown)
         n_characters += len(row["id"]) + sum(len(piece[0]) for piece in made.get("pieces", ()))
         if n_characters > MAX_CHARACTERS:
             break
         shown.rows.append(made)
-    n_rows = run.totals.get("n_rows")
-    shown.n_rows = n_rows if isinstance(n_rows, int) else len(first) + sum(1 for _ in rows)
     return shown
 
 
@@ -131,7 +124,7 @@ def find_row_texts(run: Run, corpus: Path) -> dict[str, str]:
 
     RAISES (CorpusError): There is no such corpus, or it cannot be opened.
     """
-    wanted = {row["id"] for row in islice(run.read_rows(), MAX_ROWS)}
+    wanted = {row["id"] for row in run.first or ()}
     options = run.manifest.get("options", {}) if run.manifest else {}
     columns = {name: options[name] for name in ("text_field", "id_field") if name in options}
     found: dict[str, str] = {}

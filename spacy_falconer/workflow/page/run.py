@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -20,8 +20,9 @@ from spacy_falconer.plan import Plan, read_plan
 from spacy_falconer.workflow.annotate import LANGUAGE
 from spacy_falconer.workflow.manifest import read_manifest
 from spacy_falconer.workflow.parts import Paths, Row, find_rows, read_rows
+from spacy_falconer.workflow.report import format_scores
 
-MAX_REJECTS = 5
+MAX_ROWS, MAX_REJECTS = 2_000, 5
 
 Json = dict[str, Any]
 Part = TypeVar("Part")
@@ -32,6 +33,7 @@ class Run:
     """The parts of a run that could be read; None where one could not.
 
     train, test: The answers that were learned from, and those that the scores are of.
+    first: The first of the rows, and `n_rows`, how many there are.
     rejects: The first of the corpus's rows that were none.
     missing: What is not there, in words.
     """
@@ -43,6 +45,8 @@ class Run:
     test: list[Doc] | None = None
     tally: Tally | None = None
     rows: Path | None = None
+    first: list[Row] | None = None
+    n_rows: int = 0
     manifest: Json | None = None
     rejects: list[Json] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -56,10 +60,6 @@ class Run:
         """What mining counted; empty where that is not known."""
         found = self.manifest.get("totals") if self.manifest else None
         return found if isinstance(found, dict) else {}
-
-    def read_rows(self) -> Iterator[Row]:
-        """RAISES (ValueError): A row is no JSON."""
-        yield from read_rows(self.rows) if self.rows is not None else ()
 
 
 def read_run(folder: Path) -> Run:
@@ -84,7 +84,7 @@ def read_run(folder: Path) -> Run:
 
 
 def read_mined(run: Run) -> None:
-    """The manifest and the rejects beside the rows."""
+    """The first rows, and the manifest and the rejects beside them."""
     if run.rows is None:
         run.missing.append("rows.jsonl is not there: no rows were mined yet.")
         return
@@ -92,8 +92,34 @@ def read_mined(run: Run) -> None:
     run.manifest = read_manifest(paths.beside("manifest.json"))
     if run.manifest is None:
         run.missing.append(f"{paths.beside('manifest.json').name} is not there: how many texts were read is not known.")
+    read_first(run, run.rows)
     with suppress(OSError, ValueError):
         run.rejects = list(islice(srsly.read_jsonl(paths.beside("rejects.jsonl")), MAX_REJECTS))
+
+
+def read_first(run: Run, path: Path) -> None:
+    """The first rows. All are read only where the manifest does not say how many there are."""
+    rows, n_rows = read_rows(path), run.totals.get("n_rows")
+    try:
+        first = [check_row(row) for row in islice(rows, MAX_ROWS)]
+        run.first, run.n_rows = first, n_rows if isinstance(n_rows, int) else len(first) + sum(1 for _ in rows)
+    except (OSError, ValueError) as error:
+        run.missing.append(f"{path.name} cannot be read: no rows can be shown. {error}")
+
+
+def check_row(row: Row) -> Row:
+    """RAISES (ValueError): It is not as mining writes it."""
+    try:
+        spans = [span for found in row["spans"].values() for span in found]
+        about = [one for found in row["labels"].values() if isinstance(found, list) for one in found]
+        words = [row["id"], *(span["text"] for span in spans), *(one["for"]["text"] for one in about)]
+        numbers = [span[name] for span in spans for name in ("start", "end", "score")]
+        is_fit = all(isinstance(word, str) for word in words) and all(isinstance(n, int | float) for n in numbers)
+    except (AttributeError, KeyError, TypeError):
+        is_fit = False
+    if not is_fit:
+        raise ValueError(f"A row is {str(row)[:80]!r}; expected what `mine` writes.")
+    return row
 
 
 def attempt(run: Run, name: str, read: Callable[[Path], Part], what: str) -> Part | None:
@@ -112,6 +138,8 @@ def attempt(run: Run, name: str, read: Callable[[Path], Part], what: str) -> Par
 def read_scores(path: Path) -> Json:
     """RAISES (ValueError): The file holds no scores."""
     found = srsly.read_json(path)
-    if not isinstance(found, dict) or not all(isinstance(found.get(kind), dict) for kind in ("labels", "spans")):
-        raise ValueError("Expected what `evaluate --json` writes.")
+    try:
+        format_scores(found)
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError("Expected what `evaluate --json` writes.") from None
     return found
