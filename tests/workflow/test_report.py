@@ -371,6 +371,12 @@ def test_coverage_adds_up(folder):
     assert shares == {"in the result": 3, "read, not in the result": 97, "rejected": 7}
 
 
+def test_a_share_that_is_small_is_not_none(folder):
+    write_mined(folder, [], {**TOTALS, "n_texts": 30_020, "n_rows": 0})
+    text = read_page(folder).text
+    assert "0.13% of all" in text and "rejected 7 (0.023%)" in text and "There are no rows to show" in text
+
+
 def test_the_diagram_has_an_arrow_for_each_condition(review_plan):
     diagram = draw_plan(review_plan)
     assert [box.key for box in diagram.boxes] == ["positive", "gift", "price", "→ the result"]
