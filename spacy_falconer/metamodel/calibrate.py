@@ -30,7 +30,9 @@ class Candidates:
 
 
 def best_threshold(candidates: Candidates, *, default: float) -> float | None:
-    """The threshold with the best F; of those that come within a hundredth of it, the one nearest the default.
+    """The threshold with the best F; of those that come as near to it as one answer makes, the one nearest the default.
+
+    With ten answers to find, one more hit is a tenth: a threshold that is better by less is better by chance.
 
     RETURNS: None where there are too few to find to tell.
     """
@@ -39,7 +41,7 @@ def best_threshold(candidates: Candidates, *, default: float) -> float | None:
     reached = candidates.scores[None, :] >= GRID[:, None]  # (n_thresholds, n)
     found, right = reached @ candidates.weights, (reached & candidates.hits) @ candidates.weights
     f_scores = 2 * right / (found + candidates.wanted)
-    good = GRID[f_scores >= f_scores.max() - CLOSE]
+    good = GRID[f_scores >= f_scores.max() - max(CLOSE, 1 / candidates.n_wanted)]
     return float(good[numpy.argmin(numpy.abs(good - default))])
 
 

@@ -8,21 +8,29 @@ from numpy.typing import NDArray
 from spacy_falconer.metamodel.decode import B, I, O, sigmoid, softmax
 
 UNKNOWN = -1
+MOST_WEIGHT = 4.0  # Of a positive answer, where most are negative.
 
 
 def label_loss(logits: NDArray, targets: NDArray) -> tuple[float, NDArray]:
-    """Binary cross-entropy, mean over what was asked.
+    """Binary cross-entropy, mean over what was asked. Where few texts of the batch say yes, each of them counts more.
 
-    logits: Shape (n_texts, K). targets: The same shape, 1.0, 0.0, or nan where it was not asked.
+    logits: Shape (n_texts, K). targets: The same shape, 0.0 to 1.0, or nan where it was not asked.
     RETURNS: The loss and its gradient, shape (n_texts, K).
     """
     asked = ~numpy.isnan(targets)
     n_asked = max(1, int(asked.sum()))
     scores, wanted = sigmoid(logits), numpy.where(asked, targets, 0.0)
-    gradient = numpy.where(asked, scores - wanted, 0.0) / n_asked
+    weights = asked * numpy.where(wanted == 1.0, _weigh_positives(wanted, asked), 1.0) / n_asked
+    gradient = (scores - wanted) * weights
     chance = numpy.where(wanted == 1.0, scores, 1.0 - scores)
-    loss = -numpy.log(numpy.maximum(chance, 1e-12))[asked].sum() / n_asked
+    loss = -(numpy.log(numpy.maximum(chance, 1e-12)) * weights).sum()
     return float(loss), gradient.astype("float32")
+
+
+def _weigh_positives(wanted: NDArray, asked: NDArray) -> NDArray:
+    """The weight of a yes for each instruction: the root of how many say no to one that says yes, shape (K,)."""
+    n_yes, n_no = (wanted == 1.0).sum(axis=0), (asked & (wanted == 0.0)).sum(axis=0)
+    return numpy.clip(numpy.sqrt(n_no / numpy.maximum(n_yes, 1)), 1.0, MOST_WEIGHT)
 
 
 def span_loss(logits: NDArray, targets: NDArray, weights: NDArray) -> tuple[float, NDArray]:

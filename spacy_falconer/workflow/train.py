@@ -31,7 +31,7 @@ DEV_SHARE = 0.2
 LEAST_ANSWERS = 8
 BATCH_TEXTS = 8
 N_EPOCHS, LEAST_READS, MOST_READS = 5, 1200, 12_000  # Reads of texts; few answers are read more often than many.
-SOURCE_RATE = 7e-5  # What was trained before needs smaller steps than fresh heads.
+SOURCE_RATE = 1.5e-4  # What was trained before needs smaller steps than fresh heads.
 N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 
 

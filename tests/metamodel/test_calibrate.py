@@ -21,7 +21,12 @@ def test_the_default_stays_where_it_is_as_good_as_any():
 
 
 def test_a_threshold_moves_to_where_f_is_best():
-    assert best_threshold(candidates([s / 2 for s in SCORES], HITS), default=0.5) == pytest.approx(0.25)
+    halves = [s / 2 for s in SCORES]
+    assert best_threshold(candidates(20 * halves, 20 * HITS), default=0.5) == pytest.approx(0.25)
+
+
+def test_few_answers_move_it_no_further_than_one_of_them_is_worth():
+    assert best_threshold(candidates([s / 2 for s in SCORES], HITS), default=0.5) == pytest.approx(0.3)
 
 
 def test_few_to_find_tell_nothing():

@@ -59,3 +59,11 @@ def test_targets(spans, unknown, expected):
 def test_a_long_text_counts_by_the_root_of_its_length():
     weights = pair_weights(numpy.array([[O]] * 20), [4, 16])
     assert (weights[:4].sum(), weights[4:].sum()) == pytest.approx((1.0, 2.0))
+
+
+def test_a_rare_yes_counts_more_than_each_of_many_nos():
+    _, gradient = label_loss(
+        numpy.zeros((5, 2)), numpy.array([[1.0, 1.0], [0, 1], [0, 0], [0, 0], [0, 1]], dtype=float)
+    )
+    assert gradient[:, 0] == pytest.approx(numpy.array([-2, 1, 1, 1, 1]) * 0.5 / 10)
+    assert gradient[:, 1] == pytest.approx(numpy.array([-1, -1, 1, 1, -1]) * 0.5 / 10)
