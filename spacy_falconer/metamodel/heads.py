@@ -87,12 +87,20 @@ class Likeness(nn.Module):
         return self.log_scale.exp() * (cosines - self.middle)
 
 
+def number_texts(lengths: Tensor) -> Tensor:
+    """Which text each token is of.
+
+    *Shape:* lengths (B,) -> (N,)
+    """
+    return torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+
+
 def mean_segments(tokens: Tensor, lengths: Tensor) -> Tensor:
     """The mean vector of each text; zeros for a text without tokens.
 
     *Shape:* tokens (N, D), lengths (B,) -> (B, D)
     """
-    text_of = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)  # (N,)
+    text_of = number_texts(lengths)
     total = tokens.new_zeros((len(lengths), tokens.shape[1])).index_add(0, text_of, tokens)
     return total / lengths.clamp(min=1).unsqueeze(1)
 
@@ -103,7 +111,7 @@ def pool_segments(attention: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
     *Shape:* attention (N, K), values (N, K), lengths (B,) -> (B, K)
     """
     n_texts, n_instructions = len(lengths), attention.shape[1]
-    text_of = torch.repeat_interleave(torch.arange(n_texts, device=lengths.device), lengths)  # (N,)
+    text_of = number_texts(lengths)
     index = text_of.unsqueeze(1).expand(-1, n_instructions)  # (N, K)
     peak = attention.new_full((n_texts, n_instructions), float("-inf"))
     peak = peak.scatter_reduce(0, index, attention.detach(), reduce="amax")

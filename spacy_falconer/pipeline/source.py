@@ -28,8 +28,8 @@ def find_base() -> Path:
         if (folder / "config.cfg").exists():
             return folder
     raise ModelError(
-        f"The pre-trained pipeline {BASE!r} is not installed. Install its wheel (pip install {BASE}), name another "
-        "pipeline by --source, or train an encoder of your own by --config configs/encoder.cfg."
+        f"The pre-trained pipeline {BASE!r} is not installed. Install its wheel, name another "
+        "pipeline by --source, or train an encoder of your own by --config configs/cpu.cfg."
     )
 
 

@@ -95,8 +95,7 @@ def _fit(pipe: InstructedPipe, candidates: dict[str, Candidates]) -> list[str]:
         if threshold is None:
             unsure.append(key)
         threshold = shared if threshold is None else threshold
-        if threshold is not None and len(
-            found.scores
-        ):  # An earlier task's instruction was not asked: it keeps its own.
+        was_asked = len(found.scores) > 0  # An earlier task's instruction was not: it keeps its own threshold.
+        if threshold is not None and was_asked:
             pipe.cfg["thresholds"][key] = threshold
     return unsure
