@@ -27,7 +27,7 @@ def embed(texts: Sequence[str], *, config: Path | None = None, source: Path | No
     nlp = load_encoder(config) if source is None else spacy.load(source, enable=find_parts(source)[:1])
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # Alike in length, so little is padded.
     docs = nlp.pipe((texts[i][:MAX_CHARACTERS] or " " for i in order), batch_size=BATCH_SIZE)
-    by_length = numpy.stack([_mean_vector(doc._.trf_data) for doc in docs])
+    by_length = numpy.stack([mean_vector(doc._.trf_data) for doc in docs])
     vectors = by_length[numpy.argsort(order)]
     return vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
 
@@ -42,7 +42,7 @@ def load_encoder(config: Path | None) -> Language:
     return nlp
 
 
-def _mean_vector(data) -> numpy.ndarray:
+def mean_vector(data) -> numpy.ndarray:
     """Of the pieces of all windows, padding left out, shape (width,)."""
     vectors = numpy.asarray(data.model_output.last_hidden_state)  # (n_windows, n_pieces, width)
     mask = numpy.asarray(data.wordpieces.attention_mask)[..., None]

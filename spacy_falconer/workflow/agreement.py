@@ -1,0 +1,181 @@
+"""Precision, recall and F1 of what one side says against another, with intervals of resampled texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from spacy_falconer.plan import Plan
+from spacy_falconer.workflow.said import Said, answers_all, find_row
+
+N_RESAMPLES, LEVEL = 1000, 0.95
+TAIL = (1 - LEVEL) / 2
+Json = dict[str, Any]
+Answers = Sequence[AbstractSet[Hashable] | None]  # Of each text what was said; None where it was not asked.
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts that are compared.
+
+    weights: How much each counts, shape (n,). clusters: A number for each, the same for the same text, shape (n,).
+    """
+
+    weights: NDArray
+    clusters: NDArray
+
+    def take(self, rows: Sequence[int]) -> Texts:
+        return Texts(self.weights[rows], numpy.unique(self.clusters[rows], return_inverse=True)[1])
+
+
+def make_texts(texts: Sequence[str], weights: Sequence[float]) -> Texts:
+    return Texts(numpy.asarray(weights, dtype="float64"), numpy.unique(list(texts), return_inverse=True)[1])
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of each text how many answers both sides give, the first gives, the second gives, shape (n, 3); and who was asked."""
+
+    rows: NDArray
+    asked: NDArray
+
+    @property
+    def n_asked(self) -> int:
+        return int(self.asked.sum())
+
+
+def count(found: Answers, wanted: Answers) -> Counts:
+    """Compare what one side found with what the other wanted, text by text."""
+    asked = numpy.array([one is not None and other is not None for one, other in zip(found, wanted, strict=True)])
+    rows = [
+        (len(one & other), len(one), len(other)) if is_asked else (0, 0, 0)
+        for one, other, is_asked in zip(found, wanted, asked, strict=True)
+    ]
+    return Counts(numpy.array(rows, dtype="float64").reshape(-1, 3), asked.astype(bool))
+
+
+def agree(found: Sequence[Said], wanted: Sequence[Said], texts: Texts, *, plan: Plan | None, seed: int) -> Json:
+    """One side's agreement with another's answers, instruction by instruction and for the rows of the plan.
+
+    plan (Plan): None where rows cannot be compared.
+    RETURNS: `{"labels", "spans"}` as `evaluate` gives them, "rows" where both sides answer the whole plan, "n_texts".
+    """
+    parts = {kind: count_all(found, wanted, kind) for kind in ("labels", "spans")}
+    parts["rows"] = {} if plan is None else count_rows(found, wanted, plan)
+    samples = resample(
+        {(kind, key): one for kind, rows in parts.items() for key, one in rows.items()}, texts, seed=seed
+    )
+    lines = {
+        kind: {key: make_line(one, texts, samples[kind, key]) for key, one in rows.items()}
+        for kind, rows in parts.items()
+    }
+    scores: Json = {
+        kind: {**make_macro(parts[kind], samples, kind, lines[kind]), "per_instruction": lines[kind]}
+        for kind in ("labels", "spans")
+    }  # fmt: skip
+    if lines["rows"]:
+        scores["rows"] = lines["rows"]
+    return {**scores, "n_texts": len(wanted)}
+
+
+def count_all(found: Sequence[Said], wanted: Sequence[Said], kind: str) -> dict[str, Counts]:
+    """The counts of all instructions of one primitive that both sides answered about some text."""
+    keys = dict.fromkeys(key for said in wanted for key in getattr(said, kind))
+    counts = {key: count(*(answers_of(side, kind, key) for side in (found, wanted))) for key in keys}
+    return {key: one for key, one in counts.items() if one.n_asked}
+
+
+def answers_of(side: Sequence[Said], kind: str, key: str) -> Answers:
+    """What one side says to one instruction, text by text."""
+    if kind == "spans":
+        return [said.spans.get(key) for said in side]
+    said = [one.labels.get(key) for one in side]
+    return [None if value is None else {key} if value else set() for value in said]
+
+
+def count_rows(found: Sequence[Said], wanted: Sequence[Said], plan: Plan) -> dict[str, Counts]:
+    """Which texts are kept; which passages stand in the rows; and which rows are the same in all columns."""
+    both = [answers_all(plan, one) and answers_all(plan, other) for one, other in zip(found, wanted, strict=True)]
+    if not any(both):
+        return {}
+    sides = [
+        [find_row(plan, said) if ok else None for said, ok in zip(side, both, strict=True)] for side in (found, wanted)
+    ]
+    kept: Callable = lambda row: set() if row is None else {True}  # noqa: E731
+    values: Callable = lambda row: {(key, place) for key, some in (row or {}).items() for place in some}  # noqa: E731
+    whole: Callable = lambda row: set() if row is None else {frozenset(values(row))}  # noqa: E731
+    measures = {"kept": kept} if plan.keep.strip() != "true" else {}
+    if any(plan.steps_by_id[key].op == "get_span" for key in plan.output):
+        measures.update(values=values, whole=whole)
+    return {
+        name: count(*([measure(row) if ok else None for row, ok in zip(side, both, strict=True)] for side in sides))
+        for name, measure in measures.items()
+    }
+
+
+def resample(counts: Mapping[Hashable, Counts], texts: Texts, *, seed: int) -> dict[Hashable, NDArray]:
+    """The counts of resampled texts, shape (N_RESAMPLES, 3) each. Equal texts are drawn together; the draws are
+    the same for all that is compared on the same texts.
+    """
+    if not counts:
+        return {}
+    rows = numpy.concatenate([one.rows for one in counts.values()], axis=1) * texts.weights[:, None]
+    n_clusters = int(texts.clusters.max()) + 1
+    sums = numpy.zeros((n_clusters, rows.shape[1]))
+    numpy.add.at(sums, texts.clusters, rows)
+    random = numpy.random.default_rng(seed)
+    draws = (random.multinomial(n_clusters, numpy.full(n_clusters, 1 / n_clusters)) for _ in range(N_RESAMPLES))
+    found = numpy.stack([times @ sums for times in draws])
+    return {key: found[:, 3 * number : 3 * number + 3] for number, key in enumerate(counts)}
+
+
+def prf(rows: NDArray) -> NDArray:
+    """Precision, recall and F1 of counts of hits, found and wanted, shape (..., 3); 0 where there is nothing."""
+    hits, found, wanted = (rows[..., i] for i in range(3))
+    shares = [(hits, found), (hits, wanted), (2 * hits, found + wanted)]
+    return numpy.stack([one / numpy.where(all_ > 0, all_, 1.0) for one, all_ in shares], axis=-1)
+
+
+def make_line(counts: Counts, texts: Texts, samples: NDArray) -> Json:
+    """One row of the table: the shares, their intervals, and of how many answers they are."""
+    p, r, f = (float(value) for value in prf((counts.rows * texts.weights[:, None]).sum(axis=0)))
+    n_hits, n_found, n_wanted = (int(n) for n in counts.rows.sum(axis=0))
+    again = prf(samples)
+    n_either = n_found + n_wanted - n_hits
+    intervals = [
+        find_interval(value, again[:, place], n)
+        for place, (value, n) in enumerate([(p, n_found), (r, n_wanted), (f, n_either)])
+    ]
+    names = dict(zip(("p_ci", "r_ci", "f_ci"), intervals, strict=True))
+    return {"p": p, "r": r, "f": f, "n": counts.n_asked, "n_found": n_found, "n_wanted": n_wanted, **names}
+
+
+def find_interval(value: float, again: NDArray, n: int) -> list[float] | None:
+    """The middle 95% of resamples. Where all answers agree or none does, resampling sees no spread: then the exact
+    bound of a share of `n` takes its place. None where there is nothing to count.
+    """
+    if not n:
+        return None
+    low, high = (float(bound) for bound in numpy.quantile(again, [TAIL, 1 - TAIL]))
+    unseen = 1 - TAIL ** (1 / n)  # Of n tries without one, the largest share that is not ruled out.
+    if value == 0.0:
+        return [0.0, max(high, unseen)]
+    return [min(low, 1 - unseen), 1.0] if value == 1.0 else [low, high]
+
+
+def make_macro(
+    counts: Mapping[str, Counts], samples: Mapping[Hashable, NDArray], kind: str, lines: Mapping[str, Json]
+) -> Json:
+    """The mean F1 of those instructions for which anything was found or wanted, and its interval."""
+    seen = [key for key, one in counts.items() if one.rows.any()]
+    if not seen:
+        return {"macro_f": None, "macro_f_ci": None}
+    again = numpy.mean([prf(samples[kind, key])[:, 2] for key in seen], axis=0)
+    value = float(numpy.mean([lines[key]["f"] for key in seen]))
+    n_either = sum(lines[key]["n_found"] + lines[key]["n_wanted"] for key in seen)
+    return {"macro_f": value, "macro_f_ci": find_interval(value, again, n_either)}

@@ -1,0 +1,92 @@
+"""What simpler ways say of the same texts, each with the same care: learned from the same training answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy
+from spacy.tokens import Doc
+from thinc.types import Floats2d
+
+from spacy_falconer.errors import AnswerError
+from spacy_falconer.plan import Plan
+from spacy_falconer.workflow.base import Base, Encoded, encode, load_base
+from spacy_falconer.workflow.embed import embed
+from spacy_falconer.workflow.keywords import ask_dictionary, ask_keywords
+from spacy_falconer.workflow.regression import predict_label
+from spacy_falconer.workflow.said import SECOND, Said, read_answers
+
+MOST_KEPT_TRAIN, MOST_KEPT_TEST = 600, 300  # Texts whose encodings are held in memory, for the curve.
+# How each is called, in tables.
+NAMES = {
+    "llm": "LLM",
+    "second_reading": "LLM again",
+    "zero_shot": "zero-shot",
+    "regression": "regression",
+    "dictionary": "seen before",
+    "keywords": "keywords",
+}
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What each says of the texts, in their order; why some are missing; and what the base has read, for the curve."""
+
+    said: Mapping[str, list[Said]]
+    notes: list[str] = field(default_factory=list)
+    base: Base | None = None
+    train: Encoded | None = None
+    tests: Encoded | None = None
+
+
+def ask_baselines(
+    plan: Plan, docs: Sequence[Doc], train_docs: Sequence[Doc], *, source: Path | None, config: Path | None, seed: int
+) -> Baselines:
+    """Keywords, passages seen before, logistic regression and the metamodel without training.
+
+    source (Path): The pipeline that tasks start from: it is asked untrained, and its encoder gives the vectors. Without
+        it nothing is asked untrained, and the vectors are those of the config's encoder.
+    """
+    texts, train_texts = ([doc.text for doc in part] for part in (docs, train_docs))
+    said = {"keywords": ask_keywords(plan, texts, train_docs), "dictionary": ask_dictionary(plan, docs, train_docs)}
+    if source is None:
+        try:
+            vectors = embed([*train_texts, *texts], config=config)
+        except OSError as error:  # The encoder's weights are on no disk, and the network gives none.
+            return Baselines(said, [f"Without logistic regression and zero-shot: no encoder can be loaded ({error})."])
+        said["regression"] = ask_regression(
+            plan, vectors[: len(train_docs)], train_docs, vectors[len(train_docs) :], seed=seed
+        )
+        return Baselines(said, ["Without zero-shot: no pre-trained pipeline is named."])
+    base = load_base(source, plan)
+    train = encode(base, train_texts, n_kept=MOST_KEPT_TRAIN)
+    tests = encode(base, texts, n_kept=MOST_KEPT_TEST)
+    said["regression"] = ask_regression(plan, train.vectors, train_docs, tests.vectors, seed=seed)
+    said["zero_shot"] = tests.said
+    return Baselines(said, [], base, train, tests)
+
+
+def ask_regression(plan: Plan, vectors: Floats2d, docs: Sequence[Doc], tests: Floats2d, *, seed: int) -> list[Said]:
+    """Labels alone, each by its own regression on the vectors of those texts that were asked."""
+    found = {}
+    for step in plan.text_steps("get_label"):
+        rows = [row for row, doc in enumerate(docs) if step.id in doc.cats]
+        wanted = numpy.array([docs[row].cats[step.id] == 1.0 for row in rows], dtype=bool)
+        found[step.id] = predict_label(vectors[rows], wanted, tests, seed=seed)
+    return [Said({key: bool(one[row]) for key, one in found.items()}) for row in range(len(tests))]
+
+
+def read_second(docs: Sequence[Doc], again: Sequence[Doc]) -> list[Said]:
+    """A second reading of the texts by the language model; of a text that it did not read again, nothing.
+
+    RAISES (AnswerError): It read none of them.
+    """
+    second = {doc.text: read_answers(doc, side=SECOND) for doc in again}
+    if not any(doc.text in second for doc in docs):
+        raise AnswerError(
+            f"The second reading's {len(again)} texts are none of the {len(docs)} that are evaluated on. Give one of the "
+            "same texts, with the plan's instructions, word for word."
+        )
+    return [second.get(doc.text, Said()) for doc in docs]

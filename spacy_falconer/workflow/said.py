@@ -1,0 +1,142 @@
+"""What somebody said of texts, in one form: a language model, people, a pipeline, a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from spacy.language import Language
+from spacy.tokens import Doc, SpanGroup
+
+from spacy_falconer.corpus.docbin import GOLD, SPANS_KEY
+from spacy_falconer.errors import PlanError
+from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.score import asked_keys, places
+from spacy_falconer.pipeline.source import FACTORIES
+from spacy_falconer.plan import Plan, Step, parse_plan
+from spacy_falconer.plan.execute import execute
+from spacy_falconer.types import ScoredSpan
+from spacy_falconer.workflow.thresholds import all_spans
+
+Place = tuple[int, int]
+FIRST, SECOND = -1, -2  # Whose quotes without a place: those of one side never match those of another.
+
+
+@dataclass(frozen=True)
+class Said:
+    """What was said of one text, by the steps' ids. A key that is absent was not asked, or is not answered by this side.
+
+    labels: Whether each is true. spans: Characters of each passage; a quote without a place has a negative one.
+    scores, candidates: How sure a model was, of labels and of all passages that it considered.
+    """
+
+    labels: Mapping[str, bool] = field(default_factory=dict)
+    spans: Mapping[str, frozenset[Place]] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    candidates: Mapping[str, Mapping[Place, float]] = field(default_factory=dict)
+
+
+def read_answers(doc: Doc, *, side: int = FIRST) -> Said:
+    """The language model's answers. `side`: another for a second reading that is compared with the first."""
+    labels = {key: value == 1.0 for key, value in doc.cats.items()}
+    return Said(labels, _read_group(doc.spans.get(SPANS_KEY), side))
+
+
+def read_people(doc: Doc) -> Said:
+    """What people said; of a text that they did not read, nothing."""
+    labels = {key: value == 1.0 for key, value in doc.user_data.get("gold_cats", {}).items()}
+    return Said(labels, _read_group(doc.spans.get(GOLD), FIRST))
+
+
+def _read_group(group: SpanGroup | None, side: int) -> dict[str, frozenset[Place]]:
+    found = places(group)
+    attrs = group.attrs if group is not None else {}
+    for key, missed in attrs.get("missed", {}).items():
+        found.setdefault(key, set()).update((start, end) for start, end in missed)
+    for key, n_unplaced in attrs.get("unplaced", {}).items():
+        found.setdefault(key, set()).update((side, number) for number in range(n_unplaced))
+    return {key: frozenset(found.get(key, ())) for key in sorted(asked_keys(group))}
+
+
+def ask_pipeline(nlp: Language, texts: Sequence[str]) -> Iterator[Said]:
+    """What a pipeline says of texts, each instruction by its own threshold. The plan is not run."""
+    plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
+    thresholds = read_thresholds(nlp)
+    with all_spans(nlp), nlp.select_pipes(disable=plans):
+        for doc in nlp.pipe([nlp.make_doc(text) for text in texts]):
+            yield read_findings(nlp, doc, thresholds)
+
+
+def read_thresholds(nlp: Language) -> dict[str, float]:
+    """The least score that counts, of all instructions. Within `all_spans` it is not known."""
+    return {
+        key: pipe.threshold_of(key) for name in FACTORIES for pipe in find_components(nlp, name) for key in pipe.labels
+    }
+
+
+def read_findings(nlp: Language, doc: Doc, thresholds: Mapping[str, float]) -> Said:
+    """What the components of a pipeline wrote on a doc; within `all_spans`, all candidates."""
+    said = Said({}, {}, {}, {})
+    for pipe in find_components(nlp, "falconer_label"):
+        said.scores.update({key: float(doc.cats[key]) for key in pipe.labels})
+    for pipe in find_components(nlp, "falconer_span"):
+        said.candidates.update({key: {} for key in pipe.labels})
+        group = doc.spans[pipe.cfg["spans_key"]]
+        for span, score in zip(group, group.attrs["scores"], strict=True):
+            said.candidates[span.label_][span.start_char, span.end_char] = float(score)
+    return decide(said, thresholds)
+
+
+def decide(said: Said, thresholds: Mapping[str, float]) -> Said:
+    """What scores come to."""
+    labels = {key: score >= thresholds[key] for key, score in said.scores.items()}
+    spans = {
+        key: frozenset(place for place, score in found.items() if score >= thresholds[key])
+        for key, found in said.candidates.items()
+    }
+    return Said(labels, spans, said.scores, said.candidates)
+
+
+def drop_passage_steps(plan: Plan) -> Plan | None:
+    """The plan without the steps that run for each passage: answers about passages are not held out.
+
+    RETURNS: None where the result depends on them.
+    """
+    kept = [step for step in plan.steps if step.for_each is None]
+    if len(kept) == len(plan.steps):
+        return plan
+    fields = plan.model_dump(mode="json", exclude_none=True)
+    ids = {step.id for step in kept}
+    fields.update(steps=[step for step in fields["steps"] if step["id"] in ids])
+    fields.update(output=[key for key in plan.output if key in ids])
+    try:
+        return parse_plan(fields)
+    except PlanError:
+        return None
+
+
+def find_row(plan: Plan, said: Said) -> dict[str, frozenset[Place]] | None:
+    """The passages of the row that a plan makes of what was said, by column; None where it does not keep the text."""
+    row = execute(plan, _SaidReader(said))
+    if row is None:
+        return None
+    return {key: frozenset((one["start"], one["end"]) for one in found) for key, found in row["spans"].items()}
+
+
+def answers_all(plan: Plan, said: Said) -> bool:
+    """Whether every step has an answer."""
+    return all(step.id in (said.labels if step.op == "get_label" else said.spans) for step in plan.steps)
+
+
+@dataclass(frozen=True)
+class _SaidReader:
+    """Answers a plan's steps by what was said."""
+
+    said: Said
+
+    def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
+        is_true = self.said.labels[step.id]
+        return self.said.scores.get(step.id, float(is_true)), is_true
+
+    def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]:
+        return [ScoredSpan("", start, end, 1.0) for start, end in sorted(self.said.spans[step.id])]

@@ -1,0 +1,63 @@
+"""Agreement in parts of the texts: the short and the long ones, those of which a label is true and those of which not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy
+
+from spacy_falconer.workflow.agreement import Texts, count_all, find_interval, prf, resample
+from spacy_falconer.workflow.said import Said
+
+N_LENGTHS, LEAST_TEXTS = 3, 5
+Json = dict[str, Any]
+
+
+def slice_agreement(
+    words: Sequence[str], found: Sequence[Said], wanted: Sequence[Said], texts: Texts, *, seed: int
+) -> list[Json]:
+    """Agreement in each part, over all instructions together.
+
+    words: The texts.
+    RETURNS: `{"by", "name", "n_texts", "labels", "spans"}`; those have F1 and its interval, None where nothing was asked.
+    """
+    parts = [*by_length(words), *by_label(wanted)]
+    return [
+        {"by": by, "name": name, "n_texts": len(rows), **score_part(rows, found, wanted, texts, seed=seed)}
+        for by, name, rows in parts
+        if len(rows) >= LEAST_TEXTS
+    ]
+
+
+def by_length(words: Sequence[str]) -> Iterator[tuple[str, str, list[int]]]:
+    """Thirds, by characters."""
+    lengths = numpy.array([len(text) for text in words])
+    edges = [0, *(int(edge) for edge in numpy.quantile(lengths, [i / N_LENGTHS for i in range(1, N_LENGTHS + 1)]))]
+    for low, high in zip(edges, edges[1:], strict=False):
+        rows = numpy.flatnonzero((lengths > low) & (lengths <= high) | (lengths == low) & (low == 0)).tolist()
+        yield "length", f"{low + 1:,} to {high:,} characters", rows
+
+
+def by_label(wanted: Sequence[Said]) -> Iterator[tuple[str, str, list[int]]]:
+    """What the other side says of each label."""
+    for key in dict.fromkeys(key for said in wanted for key in said.labels):
+        for is_true, name in ((True, key), (False, f"not {key}")):
+            yield "label", name, [row for row, said in enumerate(wanted) if said.labels.get(key) is is_true]
+
+
+def score_part(rows: Sequence[int], found: Sequence[Said], wanted: Sequence[Said], texts: Texts, *, seed: int) -> Json:
+    part = texts.take(rows)
+    sides = [[side[row] for row in rows] for side in (found, wanted)]
+    scores: Json = {}
+    for kind in ("labels", "spans"):
+        counts = count_all(*sides, kind)
+        if not counts:
+            scores[kind] = None
+            continue
+        again = prf(sum(resample(counts, part, seed=seed).values()))[:, 2]
+        total = sum((one.rows * part.weights[:, None]).sum(axis=0) for one in counts.values())
+        value = float(prf(total)[2])
+        n_answers = sum(int(one.rows[:, 1:].sum()) for one in counts.values())
+        scores[kind] = {"f": value, "f_ci": find_interval(value, again, n_answers)}
+    return scores
