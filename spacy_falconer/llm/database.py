@@ -44,6 +44,19 @@ LATER_COLUMNS = {
     "failures": {"start": "INTEGER", "end": "INTEGER", "version": "TEXT"},
 }
 
+# What a model answered already, by whichever prompt, is not overwritten by what is recorded without one.
+INSERT = """
+INSERT OR IGNORE INTO answers (key, text, model, op, instruction, start, "end", version, value)
+SELECT :key, :text, :model, :op, :instruction, :start, :end, :version, :value
+WHERE :version IS NOT NULL OR NOT EXISTS (
+    SELECT 1 FROM answers WHERE text = :text AND model = :model AND op = :op AND instruction = :instruction
+    AND start IS :start AND "end" IS :end)
+"""
+INSERT_FAILURE = """
+INSERT OR REPLACE INTO failures (key, text, model, op, instruction, start, "end", version, reason)
+VALUES (:key, :text, :model, :op, :instruction, :start, :end, :version, :reason)
+"""
+
 _ELSEWHERE = "It was left as it is. Name another file by --store."
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spacy_falconer.errors import AnswerError
-from spacy_falconer.llm.rows import GOLD, hash_parts
+from spacy_falconer.llm.rows import GOLD, answer_rows, hash_parts, make_key
 from spacy_falconer.plan.check import SPAN_SLOT
+from spacy_falconer.types import Answer
 
 
 def count_stale(
@@ -44,6 +45,12 @@ def delete_answers(
     connection.executemany("DELETE FROM replies WHERE text = ?", [(text,) for text in touched])
     connection.execute("DELETE FROM texts WHERE hash NOT IN (SELECT text FROM answers)")
     return len(doomed)
+
+
+def drop_same(connection: sqlite3.Connection, answer: Answer) -> None:
+    """Delete the answers to an answer's own questions by the same model, where no prompt asked for them."""
+    keys = [(make_key(row, answer.text),) for row in answer_rows(answer)]
+    connection.executemany("DELETE FROM answers WHERE key = ?", keys)
 
 
 def purge(connection: sqlite3.Connection, path: Path) -> None:

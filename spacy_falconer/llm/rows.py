@@ -70,7 +70,7 @@ def gather(rows: Iterable[Row], text: str, people: Sequence[Row] = ()) -> Answer
 def choose(rows: Iterable[Row], *, model: str | None = None, version: str | None = None) -> dict[Question, Row]:
     """The row that answers each question: a person's, else the one of whoever answered first.
 
-    model (str): Whose rows; by default anyone's, but for those to compare with.
+    model (str): Whose rows, beside corrections by people; by default anyone's, but for those to compare with.
     version (str): The prompt's; rows asked by another one are left out. By default whoever was asked by several
         prompts has the last word.
     """
@@ -83,7 +83,7 @@ def choose(rows: Iterable[Row], *, model: str | None = None, version: str | None
 
 
 def may_answer(model: str, wanted: str | None) -> bool:
-    return model == wanted if wanted is not None else model != GOLD
+    return model in (wanted, HUMAN) if wanted is not None else model != GOLD
 
 
 def is_current(row: Row, version: str | None) -> bool:

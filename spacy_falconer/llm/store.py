@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spacy_falconer.errors import AnswerError
-from spacy_falconer.llm.database import connect, plain_errors, transaction
-from spacy_falconer.llm.forget import count_stale, delete_answers, purge
+from spacy_falconer.llm.database import INSERT, INSERT_FAILURE, connect, plain_errors, transaction
+from spacy_falconer.llm.forget import count_stale, delete_answers, drop_same, purge
 from spacy_falconer.llm.rows import (
     GOLD,
     HUMAN,
@@ -25,23 +25,11 @@ from spacy_falconer.llm.rows import (
     make_fields,
     make_question,
     parse_value,
-)
+)  # fmt: skip
 from spacy_falconer.types import Answer, Quote
 
 __all__ = ["GOLD", "HUMAN", "AnswerStore", "Question", "Quote", "Usage", "Value"]
 
-# What a model answered already, by whichever prompt, is not overwritten by what is recorded without one.
-INSERT = """
-INSERT OR IGNORE INTO answers (key, text, model, op, instruction, start, "end", version, value)
-SELECT :key, :text, :model, :op, :instruction, :start, :end, :version, :value
-WHERE :version IS NOT NULL OR NOT EXISTS (
-    SELECT 1 FROM answers WHERE text = :text AND model = :model AND op = :op AND instruction = :instruction
-    AND start IS :start AND "end" IS :end)
-"""
-INSERT_FAILURE = """
-INSERT OR REPLACE INTO failures (key, text, model, op, instruction, start, "end", version, reason)
-VALUES (:key, :text, :model, :op, :instruction, :start, :end, :version, :reason)
-"""
 DROP_REPLIES = "DELETE FROM replies WHERE text = ?"
 ADD_USAGE = """
 INSERT INTO usage (model, kind, counted, billed) VALUES (?, ?, ?, ?)
@@ -99,10 +87,15 @@ class AnswerStore:
                 self._connection.execute(DROP_REPLIES, (hash_parts(answer.text),))
             self._connection.executemany(ADD_USAGE, usage)
 
-    def put_many(self, answers: Iterable[Answer]) -> None:
-        """Keep the answers to many texts, all of them or none."""
+    def put_many(self, answers: Iterable[Answer], *, replace: bool = False) -> None:
+        """Keep the answers to many texts, all of them or none.
+
+        replace (bool): What the same model, or people, answered before to the same questions makes way.
+        """
         with self.together():
             for answer in answers:
+                if replace:
+                    drop_same(self._connection, answer)
                 self._insert(answer, None)
 
     def find(self, text: str, op: str, instruction: str, *, model: str | None = None) -> Value | None:
@@ -110,7 +103,8 @@ class AnswerStore:
 
         model (str): Whose answer; by default a person's, else the first one's.
         """
-        row = choose(self._rows(text), model=model).get(Question(op, instruction))
+        rows = [row for row in self._rows(text) if model in (None, row.model)]
+        row = choose(rows, model=model).get(Question(op, instruction))
         return row.parse() if row else None
 
     def read(
@@ -261,7 +255,8 @@ class AnswerStore:
         for text_hash, model in self._fetch(query, (GOLD,)):
             text = decode(self._fetch("SELECT text FROM texts WHERE hash = ?", (text_hash,))[0][0])
             rows = self._rows(text)
-            yield gather(choose(rows, model=model).values(), text, [row for row in rows if row.model == GOLD])
+            own, people = ([row for row in rows if row.model == one] for one in (model, GOLD))
+            yield gather(choose(own).values(), text, people)
 
     def models(self) -> list[str]:
         """Who answered, people to compare with left out."""

@@ -14,9 +14,10 @@ from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.batch import OpenBatch, cancel_batches, find_open_batches, find_texts_under_way
 from spacy_falconer.llm.exchange import read_exchange, write_exchange
+from spacy_falconer.llm.rows import GOLD, Row, answer_rows, choose, gather
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
-from spacy_falconer.types import Record
+from spacy_falconer.types import Answer, Record
 from spacy_falconer.workflow.endpoint import run_to_end
 from spacy_falconer.workflow.files import whole
 
@@ -24,6 +25,7 @@ from spacy_falconer.workflow.files import whole
 def read_answers(path: Path, plan: Plan, nlp: Language) -> tuple[list[Doc], GroundingReport]:
     """Answers as docs: from the .spacy file of annotate, or from recorded answers.
 
+    Of recorded answers each text is one doc: a person's answer to a question goes before a model's.
     RAISES (AnswerError): The file is neither.
     """
     if path.suffix == ".spacy":
@@ -31,7 +33,17 @@ def read_answers(path: Path, plan: Plan, nlp: Language) -> tuple[list[Doc], Grou
         for doc in docs:
             report.count(doc.spans["sc"])
         return docs, report
-    return make_docs(read_exchange(path), plan, nlp)
+    return make_docs(settle(read_exchange(path)), plan, nlp)
+
+
+def settle(answers: Iterable[Answer]) -> list[Answer]:
+    """One answer a text: to each question a person's, else the first model's."""
+    rows: dict[str, list[Row]] = {}
+    for answer in answers:
+        rows.setdefault(answer.text, []).extend(answer_rows(answer))
+    return [
+        gather(choose(said).values(), text, [row for row in said if row.model == GOLD]) for text, said in rows.items()
+    ]
 
 
 def forget(

@@ -421,3 +421,19 @@ def test_processes_share_a_store_from_its_first_moment(path):
     with AnswerStore(path) as store:
         assert len(store) == 80
         assert store.models() == ["a", "b", "c", "d"]
+
+
+def test_a_persons_word_goes_before_the_named_models(store):
+    store.put(Answer(TEXT, "b", {"Good.": False}))
+    store.put(Answer(TEXT, "human", {"Good.": True}))
+    assert store.read(TEXT, labels=["Good."], model="b").labels == {"Good.": True}
+    assert store.open_questions(TEXT, [("get_label", "Good.")], model="c", accept="c") == []
+    assert [(one.model, one.labels["Good."]) for one in store.export()] == [("b", False), ("human", True)]
+
+
+def test_a_person_may_change_their_mind(store):
+    store.put(Answer(TEXT, "b", {"Good.": False}))
+    store.put(Answer(TEXT, "human", {"Good.": True, "Bad.": False}))
+    store.put_many([Answer(TEXT, "human", {"Good.": False})], replace=True)
+    assert store.read(TEXT, labels=["Good.", "Bad."]).labels == {"Good.": False, "Bad.": False}
+    assert len(store) == 3
