@@ -24,6 +24,7 @@ from spacy_falconer.metamodel.pretrain.settings import PretrainSettings, check_s
 
 LAST, BEST, LOG = "last", "best", "log.jsonl"
 Show = Callable[[dict[str, float]], None]
+Build = Callable[[PretrainSettings], tuple[Metamodel, Any]]
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Trainer:
     progress: Progress
     held_out: list[HeldOut]
     show: Show
+    teacher: Metamodel | None = None
 
 
 def pretrain(
@@ -60,23 +62,26 @@ def pretrain(
     *,
     clock: Callable[[], float] = time.monotonic,
     show: Show = lambda line: None,
+    build: Build | None = None,
 ) -> Path:
     """Train an encoder and both heads on the data sets, or go on with the run in `settings.output`.
 
     show: Called with each line of the log.
+    build: Gives the model and its tokenizer, in place of the one that the settings name.
 
     RETURNS (Path): The folder of the last checkpoint; the best by held-out mean lies beside it, in `best`.
     """
     torch.set_num_threads(settings.n_threads)
     torch.manual_seed(settings.seed)
     settings.output.mkdir(parents=True, exist_ok=True)
-    trainer = start_trainer(settings, show)
-    mix = read_mix(settings.data, settings.corpora, settings.own, cap=settings.cap, seed=settings.seed)
+    trainer = start_trainer(settings, show, build or start_model)
+    chosen = {key: getattr(settings, key) for key in ("cap", "seed", "max_characters", "leave_out", "recurring")}
+    mix = read_mix(settings.data, settings.corpora, settings.own, **chosen)
     run(trainer, mix, clock)
     return settings.output / LAST
 
 
-def start_trainer(settings: PretrainSettings, show: Show) -> Trainer:
+def start_trainer(settings: PretrainSettings, show: Show, build: Build) -> Trainer:
     """A fresh run, or the one that was stopped."""
     last = settings.output / LAST
     resumed = files.find_checkpoint(last)
@@ -84,7 +89,7 @@ def start_trainer(settings: PretrainSettings, show: Show) -> Trainer:
         model, tokenizer, recorded = files.read_checkpoint(last)
         check_same(settings, recorded, settings.output)
     else:
-        model, tokenizer = start_model(settings)
+        model, tokenizer = build(settings)
     model.encoder.get_input_embeddings().requires_grad_(not settings.freeze_words)
     model.to(settings.device).train()
     optimizer, progress = make_optimizer(model, settings), Progress()
@@ -96,7 +101,7 @@ def start_trainer(settings: PretrainSettings, show: Show) -> Trainer:
     names = (*sets.HELD_OUT_SPANS, *sets.HELD_OUT_LABELS) if settings.n_score_texts else ()
     held_out = read_held_out(settings.data, names, split="dev", n_texts=settings.n_score_texts, seed=0)
     reader = TextReader(spacy.blank("en"), tokenizer)
-    return Trainer(settings, model, reader, optimizer, progress, held_out, show)
+    return Trainer(settings, model, reader, optimizer, progress, held_out, show, read_teacher(settings))
 
 
 def start_model(settings: PretrainSettings) -> tuple[Metamodel, Any]:
@@ -106,6 +111,14 @@ def start_model(settings: PretrainSettings) -> tuple[Metamodel, Any]:
         return model, tokenizer
     sizes = {key: getattr(settings, key) for key in ("hidden_width", "dropout", "encoder_dropout")}
     return files.read_model(settings.encoder, **sizes)
+
+
+def read_teacher(settings: PretrainSettings) -> Metamodel | None:
+    """The encoder as it was before any training, to which the mean vectors are held; none where they are free."""
+    if not settings.drift_weight:
+        return None
+    teacher, _ = files.read_model(settings.encoder, hidden_width=1, dropout=0.0)
+    return teacher.to(settings.device).eval().requires_grad_(False)
 
 
 def make_optimizer(model: Metamodel, settings: PretrainSettings) -> torch.optim.Optimizer:
@@ -147,8 +160,8 @@ def train_pool(trainer: Trainer, groups: list[list[Example]], clock: Callable[[]
         progress.step, progress.seconds, started = progress.step + 1, progress.seconds + now - started, now
     progress.pool += 1
     progress.n_texts += sum(map(len, groups))
-    spans, labels = (sum(column) / len(losses) for column in zip(*losses, strict=True))
-    log(trainer, {"span_loss": spans, "label_loss": labels})
+    spans, labels, drift = (sum(column) / len(losses) for column in zip(*losses, strict=True))
+    log(trainer, {"span_loss": spans, "label_loss": labels, "drift": drift})
 
 
 def shuffle_batches(trainer: Trainer, groups: list[list[Example]]) -> Iterator[Batch]:
@@ -161,15 +174,17 @@ def shuffle_batches(trainer: Trainer, groups: list[list[Example]]) -> Iterator[B
         yield trainer.reader.collate(batches[index])
 
 
-def train_step(trainer: Trainer, batch: Batch) -> tuple[float, float]:
-    """One step of the optimizer. RETURNS: The losses of spans and labels."""
-    set_rates(trainer.optimizer, trainer.progress.share(trainer.settings), trainer.settings.warmup)
-    spans, labels = compute_losses(trainer.model, batch.to(torch.device(trainer.settings.device)))
-    (spans + trainer.settings.label_weight * labels).backward()
+def train_step(trainer: Trainer, batch: Batch) -> tuple[float, float, float]:
+    """One step of the optimizer. RETURNS: The losses of spans and labels, and the drift."""
+    settings = trainer.settings
+    set_rates(trainer.optimizer, trainer.progress.share(settings), settings.warmup)
+    losses = compute_losses(trainer.model, batch.to(torch.device(settings.device)), trainer.teacher)
+    total = settings.span_weight * losses.spans + settings.label_weight * losses.labels
+    (total + settings.drift_weight * losses.drift).backward()
     torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
     trainer.optimizer.step()
     trainer.optimizer.zero_grad(set_to_none=True)
-    return spans.item(), labels.item()
+    return losses.spans.item(), losses.labels.item(), losses.drift.item()
 
 
 def set_rates(optimizer: torch.optim.Optimizer, share: float, warmup: float) -> None:

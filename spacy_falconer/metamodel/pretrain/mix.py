@@ -12,9 +12,11 @@ from spacy_falconer.metamodel.pretrain import data as sets
 from spacy_falconer.metamodel.pretrain import instructions as wording
 from spacy_falconer.metamodel.pretrain.data import Row
 from spacy_falconer.metamodel.pretrain.own import read_corpora, read_types
+from spacy_falconer.metamodel.pretrain.recur import find_recurring
 
 OPEN, TYPES = "open_instructions", "open_types"
 LEFT_OUT = ("dmaste", "policyqa", "xquad_en")  # Sources of open instructions: not to be shipped, or a test set.
+RECURRING = "recurring"
 CORPORA = "corpora"  # Stands for all small corpora of the project's own.
 # Groups of sets and how often each group is drawn; within a group, a set counts by the root of its size.
 GROUPS: tuple[tuple[tuple[str, ...], float], ...] = (
@@ -43,14 +45,29 @@ class Mix:
 
 
 def read_mix(
-    data: Path, corpora: Path | None, own: Path | None = None, *, cap: int, seed: int, max_characters: int = 2000
+    data: Path,
+    corpora: Path | None,
+    own: Path | None = None,
+    *,
+    cap: int,
+    seed: int,
+    max_characters: int = 2000,
+    leave_out: Collection[str] = (),
+    recurring: float = 0.0,
 ) -> Mix:
     """Read all sets that are trained on, without what is held out and what stands in the corpora.
 
     own (Path): A folder with sets in the project's own formats, `types.jsonl.gz` and `corpora.jsonl.gz`.
-    cap (int): Most rows of one set.
+    cap (int): Most rows of one set. leave_out: Names of sets that are not trained on, "corpora" for the small corpora.
+    recurring (float): How often words that recur in a passage are asked for, to 1 for all else.
     """
     sets.check_sets(data, sets.TRAINED_ON)
+    unknown = set(leave_out) - {*sets.TRAINED_ON, TYPES, CORPORA}
+    if unknown:
+        raise CorpusError(
+            f"Cannot leave out {sorted(unknown)}: no such set is trained on. Choose from {sorted(sets.TRAINED_ON)}, "
+            f"{TYPES!r} and {CORPORA!r}."
+        )
     is_forbidden = sets.remember_texts(sets.read_forbidden(data, corpora))
     found = {name: sets.read_rows(data, name) for name in sets.TRAINED_ON}
     wordings: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -58,22 +75,29 @@ def read_mix(
         found[TYPES] = read_types(own / "types.jsonl.gz")
         small, wordings = read_corpora(own / "corpora.jsonl.gz")
         found.update(small)
+    if recurring:
+        found[RECURRING] = find_recurring((row for known in found.values() for row in known), Random(seed))
+    found = {name: known for name, known in found.items() if name not in leave_out}
+    if CORPORA in leave_out:
+        found = {name: known for name, known in found.items() if name not in wordings}
     rows = {}
     for name, known in found.items():
         wanted = [row for row in known if _is_wanted(row, max_characters, is_forbidden)]
         rows[name] = choose_rows(wanted, cap, Random(f"{seed} {name}"))
-    return make_mix(rows, wording.read_meanings(data), wordings)
+    return make_mix(rows, wording.read_meanings(data), wordings, recurring=recurring)
 
 
 def make_mix(
     rows: Mapping[str, Sequence[Row]],
     meanings: wording.Meanings,
     wordings: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+    *,
+    recurring: float = 0.0,
 ) -> Mix:
     if not any(rows.values()):
         raise CorpusError("No text is left to train on. Check the data folder, and that it is not the corpora's.")
     inventory = {name: _list_labels(found) for name, found in rows.items()}
-    return Mix(rows, _weigh_sets(rows, wordings or {}), inventory, meanings, wordings or {})
+    return Mix(rows, _weigh_sets(rows, wordings or {}, recurring), inventory, meanings, wordings or {})
 
 
 def choose_rows(rows: Sequence[Row], cap: int, rng: Random) -> list[Row]:
@@ -91,10 +115,10 @@ def _is_wanted(row: Row, max_characters: int, is_forbidden: Callable[[str], bool
     return row.source not in (*sets.HELD_OUT, *LEFT_OUT) and not is_forbidden(row.text)
 
 
-def _weigh_sets(rows: Mapping[str, Sequence[Row]], small: Collection[str]) -> dict[str, float]:
+def _weigh_sets(rows: Mapping[str, Sequence[Row]], small: Collection[str], recurring: float) -> dict[str, float]:
     """How often each set is drawn. The small corpora count by their number together."""
     weights: dict[str, float] = {}
-    for names, share in GROUPS:
+    for names, share in (*GROUPS, ((RECURRING,), recurring)):
         listed = list(small) if CORPORA in names else names
         roots = {name: len(rows[name]) ** 0.5 for name in listed if rows.get(name)}
         weights.update({name: share * root / sum(roots.values()) for name, root in roots.items()})

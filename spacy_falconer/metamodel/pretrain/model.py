@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -56,15 +57,30 @@ class Metamodel(nn.Module):
         text_of = torch.arange(n_texts, device=pieces.lengths.device).repeat_interleave(pieces.lengths)
         return average(self.encode(pieces), text_of, n_texts)
 
-    def forward(self, batch: Batch) -> Iterator[tuple[Task, Tensor, Tensor]]:
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Read a batch: the vectors of its tokens (N, D) and of its instructions (K, D)."""
+        return self.encode(batch.texts), self.read_instructions(batch.instructions)
+
+    def answer(self, batch: Batch, tokens: Tensor, instructions: Tensor) -> Iterator[tuple[Task, Tensor, Tensor]]:
         """Each text's task with its span logits (n_tokens, K, 3) and its label logits (K,)."""
-        instructions = self.read_instructions(batch.instructions)
-        tokens = self.encode(batch.texts).split(batch.texts.lengths.tolist())
-        for task, text in zip(batch.tasks, tokens, strict=True):
+        for task, text in zip(batch.tasks, tokens.split(batch.texts.lengths.tolist()), strict=True):
             length = torch.tensor([len(text)], device=text.device)
             spans = self.span(text, length, instructions[task.span_instructions])
             labels = self.label(text, length, instructions[task.label_instructions])
             yield task, spans, labels[0]
+
+    @staticmethod
+    def measure_spans(logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss of each instruction: the sum over the tokens by the root of their number. A long text counts more
+        than a short one, not in proportion, and the few tokens of a mention are not lost among the many outside.
+
+        *Shape:* logits (n_tokens, K, 3), targets (n_tokens, K) -> (K,)
+        """
+        known = (targets != UNKNOWN).sum().clamp(min=1) / targets.shape[1]
+        losses = functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=UNKNOWN, reduction="none"
+        )
+        return losses.view(targets.shape).sum(dim=0) / known.sqrt()
 
 
 def average(values: Tensor, group_of: Tensor, n_groups: int) -> Tensor:
@@ -77,24 +93,37 @@ def average(values: Tensor, group_of: Tensor, n_groups: int) -> Tensor:
     return total / counts.unsqueeze(1)
 
 
-def compute_losses(model: Metamodel, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The losses of spans and of labels, each the mean over the pairs of text and instruction that were asked.
+@dataclass(frozen=True)
+class Losses:
+    """Each the mean over the pairs of text and instruction that were asked; the drift, over texts and instructions."""
 
-    A span pair's loss is the sum over its tokens by the root of their number: a long text counts more than a short
-    one, not in proportion, and the few tokens of a mention are not lost among the many outside.
-    """
+    spans: Tensor
+    labels: Tensor
+    drift: Tensor
+
+
+def compute_losses(model: Metamodel, batch: Batch, teacher: Metamodel | None = None) -> Losses:
+    """How far the answers are from what is right, and how far the encoder has drifted from the teacher's."""
+    tokens, instructions = model(batch)
     spans, labels = [], []
-    for task, span_logits, label_logits in model(batch):
+    for task, span_logits, label_logits in model.answer(batch, tokens, instructions):
         if task.span_targets.numel():
-            known = (task.span_targets != UNKNOWN).sum().clamp(min=1) / task.span_targets.shape[1]
-            losses = functional.cross_entropy(
-                span_logits.flatten(0, 1), task.span_targets.flatten(), ignore_index=UNKNOWN, reduction="none"
-            )
-            spans.append(losses.view(task.span_targets.shape).sum(dim=0) / known.sqrt())
+            spans.append(model.measure_spans(span_logits, task.span_targets))
         if task.label_targets.numel():
             losses = functional.binary_cross_entropy_with_logits(label_logits, task.label_targets, reduction="none")
             labels.append(losses)
-    return _mean(spans, batch), _mean(labels, batch)
+    drift = measure_drift(teacher, batch, tokens, instructions) if teacher else _mean([], batch)
+    return Losses(_mean(spans, batch), _mean(labels, batch), drift)
+
+
+def measure_drift(teacher: Metamodel, batch: Batch, tokens: Tensor, instructions: Tensor) -> Tensor:
+    """One less the cosine of each text's and each instruction's mean vector with the teacher's, in the mean."""
+    with torch.no_grad():
+        wanted = torch.cat([teacher.read_instructions(pieces) for pieces in (batch.texts, batch.instructions)])
+    n_texts = len(batch.tasks)
+    text_of = torch.arange(n_texts, device=tokens.device).repeat_interleave(batch.texts.lengths)
+    means = torch.cat([average(tokens, text_of, n_texts), instructions])
+    return 1 - functional.cosine_similarity(means, wanted).mean()
 
 
 def _mean(losses: list[Tensor], batch: Batch) -> Tensor:

@@ -20,8 +20,12 @@ class PretrainSettings:
     data (Path): The folder of data sets. corpora (Path | None): Texts that must not be trained on.
     own (Path | None): A folder with the project's own training texts. start (Path | None): A checkpoint of an earlier
     run to go on from, with a schedule of its own.
-    encoder (str): A Hugging Face folder or name. cap (int): Most texts of one set.
+    encoder (str): A Hugging Face folder or name. cap (int): Most texts of one set. leave_out: Sets that are not trained on.
+    recurring (float): How often words that recur in a passage are asked for, to 1 for all else.
+    max_characters (int): Longer texts are not trained on.
     pool (int): Groups of texts that are sorted by length together before they become batches.
+    drift_weight (float): How much it costs when mean vectors leave those of the encoder as it was: likeness of topics,
+    which a sentence encoder knows from the start, is otherwise lost.
     freeze_words (bool): Whether the encoder's word embeddings stay as they are.
     """
 
@@ -40,11 +44,16 @@ class PretrainSettings:
     head_rate: float = 1e-3
     warmup: float = 0.04
     weight_decay: float = 0.01
+    span_weight: float = 1.0
     label_weight: float = 1.0
+    drift_weight: float = 0.0
     hidden_width: int = 192
     dropout: float = 0.1
     encoder_dropout: float = 0.0
     cap: int = 5000
+    leave_out: tuple[str, ...] = ()
+    recurring: float = 0.0
+    max_characters: int = 2000
     freeze_words: bool = True
     pool: int = 64
     max_texts: int = 24
@@ -62,7 +71,9 @@ class PretrainSettings:
 
     def to_record(self) -> dict[str, Any]:
         """The settings without what differs between machines."""
-        return {key: value for key, value in asdict(self).items() if key not in PLACES}
+        return {key: value for key, value in asdict(self).items() if key not in PLACES} | {
+            "leave_out": list(self.leave_out)
+        }
 
 
 def check_same(settings: PretrainSettings, recorded: dict[str, Any], folder: Path) -> None:
@@ -70,7 +81,7 @@ def check_same(settings: PretrainSettings, recorded: dict[str, Any], folder: Pat
     free = {"minutes", "max_steps", "minutes_per_checkpoint", "minutes_per_score", "n_score_texts"}
     known = {field.name for field in fields(settings)} - free - set(PLACES)
     for key in sorted(known):
-        if recorded.get(key) != getattr(settings, key):
+        if recorded.get(key) != settings.to_record()[key]:
             raise ModelError(
                 f"The run in {folder} was started with {key} = {recorded.get(key)!r}, "
                 f"now it is {getattr(settings, key)!r}. Go on with the same, or choose an empty output folder."

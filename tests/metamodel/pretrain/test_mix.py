@@ -28,6 +28,13 @@ def test_what_is_held_out_or_in_the_corpora_is_never_drawn(data_folder, make_row
     assert sorted(row.text[10] for row in mix.rows["wikigold"]) == ["0", "2", "3"]
 
 
+def test_a_set_that_is_left_out_is_not_drawn(data_folder):
+    mix = read_mix(data_folder, None, cap=10, seed=0, leave_out=["gum", "wikigold"])
+    assert set(mix.rows) == set(sets.TRAINED_ON) - {"gum", "wikigold"}
+    with pytest.raises(CorpusError, match="Cannot leave out .'gun'.: no such set"):
+        read_mix(data_folder, None, cap=10, seed=0, leave_out=["gun"])
+
+
 @pytest.mark.parametrize(
     ("n_full", "n_empty", "cap", "expected"), [(8, 8, 100, (8, 2)), (8, 8, 4, (4, 0)), (4, 0, 9, (4, 0))]
 )

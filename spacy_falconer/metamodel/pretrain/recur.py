@@ -1,0 +1,86 @@
+"""Questions from raw text alone: words that occur again in a passage are asked for where they occurred before.
+
+In the manner of Cuckoo (arXiv 2502.11275): the sentence with the words blanked out is the instruction, the passage
+without that sentence is the text, and the words there are the spans. No one has to annotate anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from random import Random
+
+from spacy_falconer.metamodel.pretrain.data import Row
+
+BLANK = "___"
+MOST_WORDS, LEAST_CHARACTERS = 4, 3
+SHORTEST_SENTENCE = 30
+PER_PASSAGE = 4
+SENTENCE = re.compile(r"[^.!?]+[.!?]+[\"')\]]*(?:\s+|$)|[^.!?]+$")
+PHRASE = re.compile(
+    r"\b[A-Z][\w'-]*(?: (?:(?:of|the|de|von|and) )?[A-Z][\w'-]*){0,3}\b|\b\d[\d.,]*(?: \w+)?\b|\b[a-z]{7,}\b"
+)
+STARTERS = frozenset(
+    [
+        "The",
+        "A",
+        "An",
+        "In",
+        "On",
+        "It",
+        "He",
+        "She",
+        "They",
+        "This",
+        "That",
+        "These",
+        "Those",
+        "At",
+        "By",
+        "For",
+        "From",
+        "His",
+        "Her",
+        "Its",
+        "As",
+        "But",
+        "And",
+        "If",
+    ]
+)
+
+
+def find_recurring(rows: Iterable[Row], rng: Random, *, shortest: int = 200) -> list[Row]:
+    """Rows of passages and blanked-out sentences, from the texts of other rows; those without any are left out."""
+    return [row for text in dict.fromkeys(row.text for row in rows) if len(text) >= shortest
+            for row in _ask_passage(text, rng)]  # fmt: skip
+
+
+def _ask_passage(text: str, rng: Random) -> Iterator[Row]:
+    """At most PER_PASSAGE rows, each of another sentence."""
+    found = (match.span() for match in SENTENCE.finditer(text))
+    sentences = [(start, end) for start, end in found if end - start >= SHORTEST_SENTENCE]
+    for start, end in rng.sample(sentences, min(len(sentences), PER_PASSAGE)):
+        rest = text[:start] + text[end:]
+        words = [match.group() for match in PHRASE.finditer(text[start:end]) if _is_telling(match.group(), rest)]
+        if words:
+            chosen = rng.choice(words)
+            question = text[start:end].strip().replace(chosen, BLANK)
+            spans = tuple(found.span() for found in _find(chosen, rest))
+            yield Row(rest, "recurring", spans={question: spans}, worded=True)
+
+
+def _is_telling(words: str, rest: str) -> bool:
+    """Whether words are no mere opening of a sentence, and occur elsewhere, though not everywhere."""
+    if (
+        words in STARTERS
+        or words.split()[0] in STARTERS
+        or len(words.split()) > MOST_WORDS
+        or len(words) < LEAST_CHARACTERS
+    ):
+        return False
+    return 1 <= sum(1 for _ in _find(words, rest)) <= 3
+
+
+def _find(words: str, text: str) -> Iterator[re.Match[str]]:
+    return re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", text)
