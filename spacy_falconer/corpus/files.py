@@ -84,7 +84,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     RAISES (CorpusError): It is packed by zstandard, which is not installed.
     """
     if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rb")  # type: ignore[return-value]
+        return gzip.open(path if isinstance(path, Path) else path.open("rb"), "rb")  # type: ignore[return-value]
     return open_zstd(path) if path.suffix.lower() == ".zst" else path.open("rb")
 
 

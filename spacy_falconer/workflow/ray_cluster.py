@@ -1,0 +1,104 @@
+"""A Ray cluster: one that runs already, or one on this machine alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from spacy_falconer.errors import FalconerError, ModelError
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """How many workers there are, and where.
+
+    address: Of a running cluster ("auto": the one on this machine). None: where RAY_ADDRESS says, else one of its own,
+        which ends with the run.
+    n_workers: None: as many as the cluster has room for when the run begins.
+    n_threads: Of each worker, CPUs. On a CPU one thread a worker is fastest in all.
+    n_gpus: Of each worker; a half lets two share one.
+    """
+
+    address: str | None = None
+    n_workers: int | None = None
+    n_threads: int = 1
+    n_gpus: float = 0.0
+
+
+@contextmanager
+def open_cluster(cluster: Cluster) -> Iterator[Any]:
+    """Ray, connected. What was connected before stays so.
+
+    RAISES (ModelError): Ray is not installed, or there is no cluster at the address.
+    """
+    ray = load_ray()
+    if ray.is_initialized():
+        yield ray
+        return
+    address = cluster.address or os.environ.get("RAY_ADDRESS") or "local"
+    try:
+        ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **describe_own(cluster, address))
+    except ConnectionError as error:
+        raise ModelError(
+            f"There is no Ray cluster at {address!r} ({error}). Expected one that runs. Start it by `ray start --head`, "
+            "correct --ray-address or RAY_ADDRESS, or leave both out to use this machine alone."
+        ) from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def describe_own(cluster: Cluster, address: str) -> dict[str, Any]:
+    """Settings of a cluster that is started here: nothing of it is seen from outside, and it sends nothing out."""
+    if address != "local":
+        return {}
+    n_workers = cluster.n_workers or max(1, (os.cpu_count() or 1) // cluster.n_threads)
+    return {"num_cpus": n_workers * cluster.n_threads, "include_dashboard": False}
+
+
+def load_ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers.
+    try:
+        import ray
+        import ray.data  # noqa: F401
+    except ImportError as error:
+        raise ModelError(
+            f"The engine 'ray' needs Ray Data ({error}). Install it on every machine: pip install 'spacy-falconer[ray]'."
+        ) from None
+    return ray
+
+
+def choose_n_workers(cluster: Cluster, resources: dict[str, float]) -> int:
+    """As many as were asked for; else as many as there is room for.
+
+    resources: What the whole cluster has, by Ray's names.
+    """
+    room = int(resources.get("CPU", 0) // cluster.n_threads)
+    if cluster.n_gpus:
+        room = min(room, int(resources.get("GPU", 0) / cluster.n_gpus))
+    n_workers = cluster.n_workers or max(room, 1)
+    if n_workers > room:
+        warnings.warn(
+            f"The Ray cluster has room for {room} of {n_workers} workers with {cluster.n_threads} CPUs and "
+            f"{cluster.n_gpus:g} GPUs each; it has {resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs. "
+            "The others wait until there are more.",
+            stacklevel=2,
+        )
+    return n_workers
+
+
+def find_cause(error: BaseException | None) -> FalconerError | None:
+    """What a worker refused to do, among all that Ray wraps it in."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, FalconerError):
+            return error
+        seen.append(error)
+        error = getattr(error, "cause", None) or error.__cause__ or error.__context__
+    return None

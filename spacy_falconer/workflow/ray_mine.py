@@ -1,0 +1,257 @@
+"""A pipeline over a whole corpus, on many machines: Ray Data hands parts to workers, and lost ones are done again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from spacy.language import Language
+
+from spacy_falconer.errors import CorpusError
+from spacy_falconer.plan import Plan
+from spacy_falconer.workflow.corpus_file import CorpusFile
+from spacy_falconer.workflow.manifest import check_same, describe_run, find_finished, write_manifest
+from spacy_falconer.workflow.mine import BATCH_SIZE, PART_SIZE, MineReport, clear, make_totals
+from spacy_falconer.workflow.mined import find_plan
+from spacy_falconer.workflow.parts import Paths, check_part, dump_row, join_bytes
+from spacy_falconer.workflow.ray_cluster import Cluster, choose_n_workers, find_cause, open_cluster
+from spacy_falconer.workflow.ray_files import NOTE, fetch, find_path, make_absolute, publish, read_notes
+from spacy_falconer.workflow.ray_splits import Split, count_lines, cut_corpus
+from spacy_falconer.workflow.ray_worker import Job, Worker, pack_pipeline, read_parts
+from spacy_falconer.workflow.tabular import check_parquet, join_parquet
+
+HEAD = "_run.json"
+READER_CPUS = 0  # Readers wait for disks, and for workers; they must find room beside them.
+MOST_BLOCKS = 10_000  # Of splits: what Ray Data plans with.
+# A part is a block of its own, which is handed on as soon as it is read.
+QUIET = {"target_max_block_size": 1, "enable_progress_bars": False, "print_on_execution_start": False}
+
+Json = dict[str, Any]
+Notes = dict[tuple[int, int], Json]
+
+
+def mine_on_ray(
+    nlp: Language,
+    corpus: CorpusFile,
+    output: Path | str,
+    *,
+    cluster: Cluster,
+    batch_size: int = BATCH_SIZE,
+    part_size: int = PART_SIZE,
+    fresh: bool = False,
+    tick: Callable[[int], Any] = lambda n_texts: None,
+) -> MineReport:
+    """Write the rows that `mine` writes, by the workers of a Ray cluster.
+
+    The corpus and the output must be at the same place for all machines: a folder that they share, or an address that
+    fsspec knows. Where a worker is lost, its parts are done again; a run that was killed goes on. One run at a time writes
+    to an output. Unlike `mine`, a text that stands in several parts is read once by each worker that meets it, not once in
+    all; and there is no .seen.db for a later `since`.
+
+    corpus: `path` may also be what `find_path` gives.
+    output: As of `mine`, or an address. Of a folder, the workers write all; a file is joined of their parts at the end.
+    RAISES (ModelError): As `mine`, and where there is no cluster.
+    RAISES (CorpusError): As `mine`, and where machines do not see each other's parts.
+    """
+    start, plan = time.perf_counter(), find_plan(nlp)
+    paths = Paths(find_path(output))
+    check_parquet()  # Ray Data needs it, whatever the output is.
+    head = describe(nlp, plan, corpus, paths, part_size)
+    if not fresh and not (paths.work / HEAD).exists() and (found := find_finished(paths, head)):
+        return MineReport(**found["totals"], n_before=found["totals"]["n_texts"])
+    notes = begin(paths, head, fresh=fresh)
+    n_before = make_totals(notes.values())["n_texts"]
+    # Paths are whole: the machines do not work in the folder that this process works in.
+    job = Job(
+        str(make_absolute(paths.output)), make_absolute(corpus.path), tuple(corpus.text_field), corpus.id_field, part_size,
+        batch_size, cluster.n_threads, cluster.n_gpus, group_by_split(notes),
+    )  # fmt: skip
+
+    def note(done: Json) -> None:
+        notes[done["split"], done["part"]] = done
+        tick(done["n_items"])
+
+    n_splits = mine_splits(job, pack_pipeline(nlp), cluster, find_whole(notes), note)
+    totals = finish(paths, head, plan, order_parts(notes, n_splits, paths))
+    return MineReport(**totals, n_before=n_before, seconds=time.perf_counter() - start)
+
+
+def describe(nlp: Language, plan: Plan, corpus: CorpusFile, paths: Paths, part_size: int) -> Json:
+    """All that the rows depend on, and by what engine their parts are cut."""
+    options = {
+        "output": paths.output.name,
+        "part_size": part_size,
+        "text_field": list(corpus.text_field),
+        "id_field": corpus.id_field,
+        "engine": "ray",
+    }
+    return describe_run(nlp, plan, corpus=corpus.path, options=options, since=None)
+
+
+def begin(paths: Paths, head: Json, *, fresh: bool) -> Notes:
+    """What an unfinished run has done of the same; where there is none, make room for one.
+
+    RAISES (CorpusError): It was begun with something else, or by the other engine.
+    """
+    begun = paths.work / HEAD
+    if not fresh and paths.state.exists():
+        raise CorpusError(
+            f"An unfinished run in {str(paths.work)!r} was begun on one machine. Go on without --engine ray, or mine from the "
+            "beginning, by --fresh."
+        )
+    if not fresh and begun.exists():
+        check_same(json.loads(begun.read_bytes()), head, paths)
+        return {(note["split"], note["part"]): note for note in read_notes(paths)}
+    clear(paths)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / HEAD
+        file.write_text(json.dumps(head), encoding="utf8")
+        publish(file, begun)
+    return {}
+
+
+def group_by_split(notes: Notes) -> dict[int, frozenset[int]]:
+    done = defaultdict(set)
+    for split, part in notes:
+        done[split].add(part)
+    return {split: frozenset(parts) for split, parts in done.items()}
+
+
+def find_whole(notes: Notes) -> set[int]:
+    """The splits of which every part is done."""
+    lasts = {split: part for (split, part), note in notes.items() if note["is_last"]}
+    return {split for split, last in lasts.items() if all((split, part) in notes for part in range(last))}
+
+
+def mine_splits(job: Job, pipeline: bytes, cluster: Cluster, whole: set[int], note: Callable[[Json], Any]) -> int:
+    """Mine all parts that are not done. RETURNS (int): How many splits the corpus has.
+
+    note: Called with what is to be known of each part, in the order in which they are done.
+    """
+    with open_cluster(cluster) as ray, told_plainly(ray):
+        count = ray.remote(num_cpus=READER_CPUS)(count_lines)
+        splits = cut_corpus(job.corpus, lambda stretches: ray.get([count.remote(stretch) for stretch in stretches]))
+        left = [(number, split) for number, split in enumerate(splits) if number not in whole]
+        for done in stream_parts(ray, left, ray.put(pipeline), job, cluster) if left else ():
+            note(done)
+    return len(splits)
+
+
+def stream_parts(
+    ray: Any, splits: Sequence[tuple[int, Split]], pipeline: Any, job: Job, cluster: Cluster
+) -> Iterator[Json]:
+    """Read splits in tasks, mine their parts in workers that hold the pipeline, and say of each what was found."""
+    n_workers = choose_n_workers(cluster, ray.cluster_resources())
+    rows = [{"number": number, "split": pickle.dumps(split)} for number, split in splits]
+    parts = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map_batches(
+        read_parts, batch_size=1, batch_format="pyarrow", fn_kwargs={"job": job}, num_cpus=READER_CPUS
+    )
+    done = parts.map_batches(
+        Worker, batch_size=1, batch_format="pyarrow", fn_constructor_args=(pipeline, job), num_cpus=cluster.n_threads,
+        num_gpus=cluster.n_gpus or None, compute=ray.data.ActorPoolStrategy(size=n_workers),
+    )  # fmt: skip
+    for row in done.iter_rows():
+        yield json.loads(row["note"])
+
+
+@contextmanager
+def told_plainly(ray: Any) -> Iterator[None]:
+    """Parts handed on one by one, nothing printed by Ray Data, and what a worker refuses raised as itself."""
+    context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
+    settings = {name: getattr(context, name) for name in QUIET if hasattr(context, name)}
+    level = logger.level
+    for name in settings:
+        setattr(context, name, QUIET[name])
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        if (cause := find_cause(error)) is not None:
+            raise type(cause)(str(cause)) from error
+        raise
+    finally:
+        logger.setLevel(level)
+        for name, value in settings.items():
+            setattr(context, name, value)
+
+
+def order_parts(notes: Notes, n_splits: int, paths: Paths) -> list[Json]:
+    """The parts in the corpus's order, with how many of its rows stand before each.
+
+    RAISES (CorpusError): A part is not where it can be seen from here.
+    """
+    there = {path.name for path in paths.work.glob("part-*")}
+    missing = [note["file"] for note in notes.values() if note["file"] not in there]
+    if missing or find_whole(notes) != set(range(n_splits)):
+        raise CorpusError(
+            f"{len(missing)} of {len(notes)} parts of rows are not in {str(paths.work)!r}, first {min(missing, default='')!r}: "
+            "the machines do not share that folder. Expected an output that all of them see. Name one, such as s3://bucket/rows."
+        )
+    parts, end = [], 0
+    for number, key in enumerate(sorted(notes)):
+        start, end = end, end + notes[key]["n_items"]
+        parts.append({"part": number, "start": start, "end": end, **notes[key]})
+    return parts
+
+
+def finish(paths: Paths, head: Json, plan: Plan, parts: Sequence[Json]) -> Json:
+    """Make the rows whole, and what stands beside them, the manifest last. RETURNS (Json): The sums over parts."""
+    totals = make_totals(parts)
+    with TemporaryDirectory() as folder:
+        here = Paths(Path(folder) / paths.output.name)
+        here.work.mkdir()
+        if not paths.is_folder:
+            join_fetched(paths, parts, here.output, plan)
+            publish(here.output, paths.output)
+        write_rejects(parts, here, paths)
+        write_manifest(here, head, [describe_part(part, paths) for part in parts], totals)
+        publish(here.beside("manifest.json"), paths.beside("manifest.json"))
+    tidy(paths)
+    return totals
+
+
+def describe_part(part: Json, paths: Paths) -> Json:
+    """What stands in the manifest of a part."""
+    left_out = {"split", "is_last", "n_items", "rejects", *(() if paths.is_folder else ("file",))}
+    return {name: value for name, value in part.items() if name not in left_out}
+
+
+def join_fetched(paths: Paths, parts: Sequence[Json], joined: Path, plan: Plan) -> None:
+    """One local file of all parts, of which one at a time is fetched."""
+    with TemporaryDirectory() as folder:
+        files = (check_part(fetch(paths.work / part["file"], Path(folder)), part["checksum"]) for part in parts)
+        if paths.ending == ".parquet":
+            join_parquet(files, joined, plan)
+        else:
+            join_bytes(files, joined)
+
+
+def write_rejects(parts: Iterable[Json], here: Paths, paths: Paths) -> None:
+    """The rows that are no records, if there are any."""
+    target = paths.beside("rejects.jsonl")
+    if not any(part["rejects"] for part in parts):
+        target.unlink(missing_ok=True)
+        return
+    with here.beside("rejects.jsonl").open("wb") as lines:
+        lines.writelines(dump_row(reject) for part in parts for reject in part["rejects"])
+    publish(here.beside("rejects.jsonl"), target)
+
+
+def tidy(paths: Paths) -> None:
+    """Remove what a finished run needs no more: the head first, without which the rest means nothing."""
+    (paths.work / HEAD).unlink(missing_ok=True)
+    if not paths.is_folder:
+        clear(paths)
+        if paths.work.exists():
+            paths.work.rmdir()
+    else:
+        for file in paths.work.glob(f"{NOTE}*"):
+            file.unlink()

@@ -1,0 +1,172 @@
+"""A worker on a cluster: it holds a pipeline, mines one part after another, and writes each where it belongs."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import tarfile
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import spacy
+import torch
+from spacy.language import Language
+
+from spacy_falconer.corpus.read import Item, describe_flaw
+from spacy_falconer.corpus.tables import Flaw
+from spacy_falconer.errors import CorpusError
+from spacy_falconer.workflow.mine_part import Miner, Part, cut_parts
+from spacy_falconer.workflow.mine_state import PartDone
+from spacy_falconer.workflow.mined import find_plan
+from spacy_falconer.workflow.parts import Paths
+from spacy_falconer.workflow.ray_files import find_path, name_note, name_part, publish
+from spacy_falconer.workflow.ray_splits import read_split
+from spacy_falconer.workflow.reading import Reading, open_reader
+
+if TYPE_CHECKING:
+    import pyarrow
+
+REMEMBERED = 2**16  # Texts whose readings a worker keeps, in case they come again.
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every task and worker of a run must know.
+
+    output: An address; what is written there on one machine must be seen by all.
+    done: Of each split, its parts that an earlier run has done.
+    """
+
+    output: str
+    corpus: Path
+    text_field: Sequence[str]
+    id_field: str
+    part_size: int
+    batch_size: int
+    n_threads: int
+    n_gpus: float
+    done: Mapping[int, frozenset[int]]
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(find_path(self.output))
+
+
+def read_parts(table: pyarrow.Table, job: Job) -> Iterator[pyarrow.Table]:
+    """The parts of some splits, one at a time. Which rows are in a part depends on its split alone."""
+    import pyarrow as pa
+
+    for number, content in zip(table["number"].to_pylist(), table["split"].to_pylist(), strict=True):
+        items = read_split(pickle.loads(content), text_field=job.text_field, id_field=job.id_field)  # noqa: S301 (ours)
+        for part, (some, is_last) in enumerate(mark_last(cut_parts(items, job.part_size))):
+            if part not in job.done.get(number, ()):
+                row = {"split": number, "part": part, "is_last": is_last, "items": pickle.dumps(some)}
+                yield pa.table({name: [value] for name, value in row.items()})
+
+
+def mark_last(parts: Iterable[list[Item]]) -> Iterator[tuple[list[Item], bool]]:
+    """Each part, and whether it is the last. Of nothing there is one part, without rows."""
+    before = None
+    for part in parts:
+        if before is not None:
+            yield before, False
+        before = part
+    yield before or [], True
+
+
+class Worker:
+    """Lives on one machine of a cluster. Where it is lost, another does its part again, and writes the same file."""
+
+    def __init__(self, pipeline: Any, job: Job):
+        import ray
+
+        torch.set_num_threads(job.n_threads)
+        if job.n_gpus:
+            spacy.require_gpu()
+        self.job = job
+        self.nlp = unpack_pipeline(ray.get(pipeline))
+        self.plan = find_plan(self.nlp)
+        self.memory = Memory()
+
+    def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
+        """Mine parts. RETURNS (pyarrow.Table): What is to be known of each, as JSON."""
+        import pyarrow as pa
+
+        return pa.table({"note": [json.dumps(self.mine(**row)) for row in table.to_pylist()]})
+
+    def mine(self, *, split: int, part: int, is_last: bool, items: bytes) -> Json:
+        """Mine one part, write its rows, then the note that it is done."""
+        some = pickle.loads(items)  # noqa: S301 (ours)
+        if split == part == 0:
+            check_any(some)
+        paths = self.job.paths
+        name = name_part(split, part, paths.ending)
+        with TemporaryDirectory() as folder:
+            here = Paths(Path(folder) / f"rows{paths.ending}")
+            here.work.mkdir()
+            done = self.mine_here(some, here)
+            content = {name: value for name, value in done.content.items() if name not in ("part", "start", "end")}
+            where = {"split": split, "part": part, "is_last": is_last, "file": name, "n_items": len(some)}
+            note = {**where, **content, "rejects": list(done.rejects)}
+            publish(here.part(0), paths.work / name)
+            (Path(folder) / "note.json").write_text(json.dumps(note), encoding="utf8")
+            publish(Path(folder) / "note.json", paths.work / name_note(split, part))
+        return note
+
+    def mine_here(self, items: Sequence[Item], here: Paths) -> PartDone:
+        """Mine one part as one machine does, to a folder of its own."""
+        with open_reader(self.nlp, n_process=1, batch_size=self.job.batch_size) as read:
+            Miner(self.nlp, self.plan, here, self.memory, None, read).mine(Part(0, 0, items), lambda n_texts: None)
+        return self.memory.done
+
+
+class Memory:
+    """Stands for the state of a run on one machine: knows what this worker has read lately, and nothing of others.
+
+    done: The last part.
+    """
+
+    def __init__(self) -> None:
+        self.readings: OrderedDict[bytes, Reading] = OrderedDict()
+        self.done: PartDone
+
+    def find_readings(self, keys: Iterable[bytes]) -> dict[bytes, Reading]:
+        return {key: self.readings[key] for key in keys if key in self.readings}
+
+    def note(self, done: PartDone) -> None:
+        self.done = done
+        self.readings.update(done.readings)
+        while len(self.readings) > REMEMBERED:
+            self.readings.popitem(last=False)
+
+
+def check_any(items: Sequence[Item]) -> None:
+    """Refuse a corpus whose first part holds no record.
+
+    RAISES (CorpusError): With its first row.
+    """
+    if items and all(isinstance(item, Flaw) for _, item in items):
+        raise CorpusError(f"None of the first {len(items)} rows can be read. {describe_flaw(*items[0])}")
+
+
+def pack_pipeline(nlp: Language) -> bytes:
+    """A pipeline as it is saved, in one piece."""
+    packed = io.BytesIO()
+    with TemporaryDirectory() as folder, tarfile.open(fileobj=packed, mode="w") as archive:
+        nlp.to_disk(folder)
+        archive.add(folder, "pipeline")
+    return packed.getvalue()
+
+
+def unpack_pipeline(packed: bytes) -> Language:
+    with TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(folder, filter="data")
+        return spacy.load(Path(folder) / "pipeline")
