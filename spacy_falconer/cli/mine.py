@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from spacy_falconer.cli import options
+from spacy_falconer.cli import mine_ray, options
 from spacy_falconer.cli.screen import msg, plain_errors, progress
 
 N_SEARCHED = 100_000  # Records among which the texts of the first rows are looked for.
@@ -14,11 +14,19 @@ N_SEARCHED = 100_000  # Records among which the texts of the first rows are look
 def mine_cli(
     # fmt: off
     pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),
-    corpus: Path = typer.Argument(
-        ..., help="Texts: .jsonl, .csv, .tsv, .txt (each also .gz or .zst), .parquet, or a folder of them", exists=True
+    corpus: str = typer.Argument(
+        ...,
+        help="Texts: .jsonl, .csv, .tsv, .txt (each also .gz or .zst), .parquet, or a folder of them",
+        parser=mine_ray.parse_corpus,
+        metavar="CORPUS",
     ),
-    output: Path = typer.Option(
-        ..., "--output", "-o", help="The rows: a .jsonl or .parquet file, or a folder for parts of Parquet"
+    output: str = typer.Option(
+        ...,
+        "--output",
+        "-o",
+        help="The rows: a .jsonl or .parquet file, or a folder for parts of Parquet",
+        parser=mine_ray.parse_output,
+        metavar="PATH",
     ),
     text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
     id_field: options.IdField = "id",
@@ -35,6 +43,11 @@ def mine_cli(
     part_size: int = typer.Option(
         10_000, "--part-size", help="Texts that are kept at once: at most these are read again after a kill", min=1
     ),
+    engine: mine_ray.Engine = "local",
+    workers: mine_ray.Workers = None,
+    worker_cpus: mine_ray.WorkerCpus = 1,
+    worker_gpus: mine_ray.WorkerGpus = 0.0,
+    ray_address: mine_ray.RayAddress = None,
     show: int = typer.Option(10, "--show", help="Rows to print at the end"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, no table"),
     # fmt: on
@@ -54,6 +67,12 @@ def mine_cli(
 
     with plain_errors():
         records = CorpusFile(corpus, text_field, id_field)
+        if mine_ray.is_on_ray(engine, corpus, output, since=(since, None), n_process=(n_process, 1)):
+            cluster = {"address": ray_address, "n_workers": workers, "n_threads": worker_cpus, "n_gpus": worker_gpus}
+            nlp = spacy.load(pipeline)
+            settings = {"batch_size": batch_size, "part_size": part_size, "fresh": fresh}
+            report = mine_ray.mine_by_ray(nlp, records, output, quiet=quiet, cluster=cluster, **settings)
+            return show_report(nlp, records, output, report, n_rows=show, quiet=quiet)
         n_done = 0 if fresh else count_done(output)
         if n_done and not quiet:
             msg.info(f"Going on after {n_done} texts that an earlier run has done.")
@@ -64,9 +83,13 @@ def mine_cli(
                 nlp, records, output, n_process=n_process, batch_size=batch_size, part_size=part_size, since=since,
                 fresh=fresh, tick=tick,
             )  # fmt: skip
+    show_report(nlp, records, output, report, n_rows=show, quiet=quiet)
+
+
+def show_report(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: int, quiet: bool) -> None:
     show_problems(report, output, nlp.lang)
     if not quiet:
-        show_mined(nlp, records, output, report, n_rows=show)
+        show_mined(nlp, records, output, report, n_rows=n_rows)
 
 
 def show_mined(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: int) -> None:
@@ -75,8 +98,9 @@ def show_mined(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: int
     from spacy_falconer.workflow.parts import read_first_rows
     from spacy_falconer.workflow.report import format_rows
 
-    rows = read_first_rows(output, n_rows)
-    print(format_rows(rows, find_plan(nlp), find_texts(records, {row["id"] for row in rows})))
+    if isinstance(output, Path) and isinstance(records.path, Path):  # What is far away is not read here.
+        rows = read_first_rows(output, n_rows)
+        print(format_rows(rows, find_plan(nlp), find_texts(records, {row["id"] for row in rows})))
     if report.n_texts and report.n_texts == report.n_before and not report.seconds:
         msg.good(f"{report.n_rows} rows in {output}: mined before, from the same. To mine again, use --fresh.")
         return

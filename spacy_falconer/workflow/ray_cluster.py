@@ -43,10 +43,13 @@ def open_cluster(cluster: Cluster) -> Iterator[Any]:
     address = cluster.address or os.environ.get("RAY_ADDRESS") or "local"
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **describe_own(cluster, address))
-    except ConnectionError as error:
+    except (
+        Exception
+    ) as error:  # Ray raises exceptions of no kind where a machine is too busy to start it in half a minute.
         raise ModelError(
-            f"There is no Ray cluster at {address!r} ({error}). Expected one that runs. Start it by `ray start --head`, "
-            "correct --ray-address or RAY_ADDRESS, or leave both out to use this machine alone."
+            f"The Ray cluster at {address!r} cannot be reached or started ({str(error)[:300]}). Expected one that runs, or a "
+            "machine that is free to start one. Start it by `ray start --head`, correct --ray-address or RAY_ADDRESS, or leave "
+            "both out to use this machine alone."
         ) from error
     try:
         yield ray
@@ -64,6 +67,7 @@ def describe_own(cluster: Cluster, address: str) -> dict[str, Any]:
 
 def load_ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # It warns of what Ray Data itself does.
     try:
         import ray
         import ray.data  # noqa: F401

@@ -30,8 +30,8 @@ def find_path(address: str | Path) -> Path:
         path.fs  # noqa: B018 (it is made here)
     except ImportError as error:
         raise CorpusError(
-            f"Files at {str(address)!r} cannot be reached: {error}. Install it: pip install 'spacy-falconer[ray]', "
-            "and the package that fsspec names for the protocol."
+            f"Files at {str(address)!r} cannot be reached ({error}). Needed are the extra 'ray' and the package for the protocol, "
+            "such as s3fs for s3://. Install them: pip install 'spacy-falconer[ray]' s3fs."
         ) from None
     except ValueError as error:
         raise CorpusError(

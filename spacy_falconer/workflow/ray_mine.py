@@ -255,3 +255,9 @@ def tidy(paths: Paths) -> None:
     else:
         for file in paths.work.glob(f"{NOTE}*"):
             file.unlink()
+
+
+def count_done(output: Path) -> int:
+    """How many rows of the corpus an unfinished run has done."""
+    paths = Paths(find_path(output))
+    return sum(note["n_items"] for note in read_notes(paths)) if (paths.work / HEAD).exists() else 0

@@ -67,14 +67,16 @@ def cut_file(file: InputFile) -> Iterator[Stretch]:
 
 
 def cut_parquet(file: InputFile, n_bytes: int) -> Iterator[Stretch]:
-    """Row groups, so many that they hold `SPLIT_ROWS` rows or more. A damaged file stays whole: it is said where it is read."""
+    """Row groups, so many that they hold `SPLIT_ROWS` rows or more. That a file is damaged is said where it is read."""
     from pyarrow import parquet
 
     try:
         with file.path.open("rb") as opened:
             metadata = parquet.ParquetFile(opened).metadata
     except ValueError:
-        yield Stretch(file, n_bytes)
+        metadata = None
+    if metadata is None or not metadata.num_row_groups:
+        yield Stretch(file, n_bytes, 0, 0)
         return
     start = n_before = n_rows = 0
     for group in range(metadata.num_row_groups):
@@ -171,4 +173,5 @@ def _read_groups(opened: Any, stretch: Stretch) -> Numbered:
                 yield number, row
                 number += 1
     except ValueError as error:
-        yield number, Flaw(f"these row groups are damaged; nothing more of them can be read ({error})", file_ends=True)
+        reason = f"the file is damaged, or not what its name says; nothing more of these rows can be read ({error})"
+        yield number - 1, Flaw(reason, file_ends=True)

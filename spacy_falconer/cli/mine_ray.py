@@ -1,0 +1,85 @@
+"""The part of `mine` that is about many machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spacy_falconer.cli.screen import msg, progress
+from spacy_falconer.errors import CorpusError, FalconerError
+
+Engine = Annotated[str, typer.Option("--engine", metavar="local|ray", help="This machine, or a Ray cluster")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="With ray, workers; else as many as the cluster has room for", min=1)
+]
+WorkerCpus = Annotated[int, typer.Option("--worker-cpus", help="With ray, CPUs of a worker", min=1)]
+WorkerGpus = Annotated[float, typer.Option("--worker-gpus", help="With ray, GPUs of a worker, such as 1 or 0.5", min=0)]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        help="Address of a running cluster, 'auto' for the one on this machine; else RAY_ADDRESS's, or one of its own",
+    ),
+]
+
+REMEDIES = {
+    "since": "It keeps no record of what it has read. Leave --since out, and mine all or only files that are new.",
+    "n_process": "Its processes are workers. Leave --n-process out, and say --workers.",
+}
+
+
+def parse_corpus(value: str) -> Path:
+    """A path that is there, or an address, about which the engine will see."""
+    path = parse_output(value)
+    if "://" not in value and not path.exists():
+        raise typer.BadParameter(f"Path '{value}' does not exist.")
+    return path
+
+
+def parse_output(value: str) -> Path:
+    from spacy_falconer.workflow.ray_files import find_path
+
+    if "://" not in value:
+        return Path(value)
+    try:
+        return find_path(value)
+    except FalconerError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def is_on_ray(engine: str, corpus: Path, output: Path, **others: Any) -> bool:
+    """Whether a cluster is asked for.
+
+    others: Options that it does not know, by their names: what was given, and the default.
+    RAISES (CorpusError): There is no such engine, or it cannot do what was asked of it.
+    """
+    if engine not in ("local", "ray"):
+        raise CorpusError(f"There is no engine {engine!r}. Expected 'local' or 'ray'. Correct --engine.")
+    if engine == "local":
+        if address := next((str(path) for path in (corpus, output) if not isinstance(path, Path)), None):
+            raise CorpusError(
+                f"{address!r} is no local path, as one machine reads and writes. Expected a path. Name one, or use --engine ray."
+            )
+        return False
+    for name, (given, default) in others.items():
+        if given != default:
+            option = f"--{name.replace('_', '-')}"
+            raise CorpusError(f"--engine ray does not know {option}, given as {str(given)!r}. {REMEDIES[name]}")
+    return True
+
+
+def mine_by_ray(nlp: Any, records: Any, output: Path, *, quiet: bool, cluster: dict[str, Any], **settings: Any) -> Any:
+    """Mine by a cluster, with progress. RETURNS (MineReport)"""
+    from spacy_falconer.corpus.count import count_rows
+    from spacy_falconer.workflow.ray_cluster import Cluster
+    from spacy_falconer.workflow.ray_mine import count_done, mine_on_ray
+
+    n_done = 0 if settings["fresh"] else count_done(output)
+    if n_done and not quiet:
+        msg.info(f"Going on after {n_done} texts that an earlier run has done.")
+    # Where the corpus is far away, counting its rows would take reading it here.
+    total = count_rows(records.path) if isinstance(records.path, Path) and not quiet else None
+    with progress("Mining", total - n_done if total else None, quiet=quiet) as tick:
+        return mine_on_ray(nlp, records, output, cluster=Cluster(**cluster), tick=tick, **settings)
