@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from spacy_falconer.cli import options
+from spacy_falconer.cli.screen import msg, open_corpus, plain_errors, progress
+
+review = typer.Typer(name="review", help="Review by people: uncertain texts out, corrections in.", no_args_is_help=True)
+
+
+@review.command("export")
+def export_cli(
+    # fmt: off
+    pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),
+    corpus: Path = options.CORPUS,
+    output: Path = typer.Option(..., "--output", "-o", help="Where to write the tasks", dir_okay=False),
+    tool: str = typer.Option("prodigy", "--format", help="prodigy, label-studio or argilla"),
+    n: int = typer.Option(50, "--n", "-n", help="How many texts at most", min=1),
+    store: Path | None = typer.Option(
+        None,
+        "--store",
+        help="Answers to compare with; without them, only texts it is unsure of",
+        exists=True,
+        dir_okay=False,
+    ),
+    rows: Path | None = typer.Option(
+        None, "--rows", help="Mined rows; only texts that they are of", exists=True, dir_okay=False
+    ),
+    model: options.Model = None,
+    text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
+    id_field: options.IdField = "id",
+    seed: options.Seed = 0,
+    quiet: options.Quiet = False,
+    # fmt: on
+):
+    """Write the texts that a pipeline is unsure of, or contradicts the answers on, for people to look at.
+
+    Beside them stands what the tool needs to show them: a labelling configuration, or settings.
+
+    Example: falconer review export pipeline reviews.jsonl --store answers.db --format label-studio --output review.json
+    """
+    import spacy
+
+    from spacy_falconer.llm.store import AnswerStore
+    from spacy_falconer.workflow.review import export_reviews
+
+    with plain_errors(), open_corpus(corpus, text_field, id_field) as records:
+        opened = AnswerStore(store) if store is not None else None
+        with progress("Reading", None, quiet=quiet) as tick:
+            done = export_reviews(
+                spacy.load(pipeline), records, output, tool=tool, n=n, store=opened, rows=rows, model=model, seed=seed,
+                tick=tick,
+            )  # fmt: skip
+    if done.n_left_out:
+        msg.warn(
+            f"{done.n_left_out} texts with emoji and the like were left out: {tool} counts their characters otherwise"
+        )
+    if not quiet:
+        msg.good(f"{done.n_texts} texts to review in {output}, shown by {done.config}")
+
+
+@review.command("import")
+def import_cli(
+    # fmt: off
+    plan: Path = typer.Argument(..., help="The plan, as a .json file", exists=True, dir_okay=False),
+    files: list[Path] = typer.Argument(
+        ..., help="What Prodigy, Label Studio or Argilla exported, .json or .jsonl", exists=True, dir_okay=False
+    ),
+    store: Path = typer.Option(..., "--store", help="Where the corrections go; made if it is not there"),
+    quiet: options.Quiet = False,
+    # fmt: on
+):
+    """Take people's corrections into a store. They win over a language model's answers, and over earlier ones of theirs.
+
+    Records that cannot be taken stand in the .rejects.jsonl beside the first file, each with the reason.
+
+    Example: falconer review import plan.json reviewed.jsonl --store answers.db
+    """
+    from spacy_falconer.llm.store import AnswerStore
+    from spacy_falconer.plan import read_plan
+    from spacy_falconer.workflow.review import take_reviews, write_rejects
+
+    with plain_errors(), AnswerStore(store) as opened:
+        taken = take_reviews(read_plan(plan), files, opened)
+        rejects = write_rejects(taken.rejects, files[0])
+    if rejects is not None:
+        msg.warn(f"Not taken: {len(taken.rejects)}; all are in {rejects}. The first:", taken.rejects[0].reason)
+    show_taken(taken, quiet=quiet)
+
+
+def show_taken(taken, *, quiet: bool) -> None:
+    """What became of people's work. What they should know of it is told with --quiet, too."""
+    for words, n_answers in taken.foreign.items():
+        msg.warn(f"{n_answers} answers are to {words!r}, which the plan does not ask; they are kept under these words")
+    if taken.n_misaligned:
+        msg.warn(f"{taken.n_misaligned} passages begin or end within a token: kept, but no pipeline can find them")
+    if quiet:
+        return
+    outcomes = ", ".join(f"{taken.outcomes[name]} {name}" for name in ("answered", "rejected", "skipped", "open"))
+    msg.info(f"Records: {outcomes}; {taken.n_superseded} answers taken back by later ones of the same person")
+    msg.good(
+        f"{taken.n_answers} answers by people to {taken.n_texts} texts, {taken.n_new_texts} of them new to the store; "
+        f"{taken.n_changed} answers were changed"
+    )

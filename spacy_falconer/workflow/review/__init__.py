@@ -1,0 +1,13 @@
+"""Review by people: uncertain and contradicting texts out to their tools, their corrections back into the store.
+
+choose          which texts are worth a look
+prodigy, label_studio, argilla   each tool's own files, out and in
+files           files of whichever tool, record by record
+decide          people's work as answers, settled where several looked
+take            into the store
+"""
+
+from spacy_falconer.workflow.review.export import Exported, export_reviews
+from spacy_falconer.workflow.review.take import Taken, take_reviews, write_rejects
+
+__all__ = ["Exported", "Taken", "export_reviews", "take_reviews", "write_rejects"]

@@ -1,0 +1,233 @@
+"""Which texts are worth a person's look: those a pipeline is unsure of, and those where it contradicts the answers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from spacy_falconer.corpus.choose import choose_random
+from spacy_falconer.grounding import find_quotes
+from spacy_falconer.llm.store import HUMAN, AnswerStore, Value
+from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.instructed import InstructedPipe
+from spacy_falconer.plan import Plan, Step
+from spacy_falconer.types import CharSpan, Record
+from spacy_falconer.workflow.choose import N_CANDIDATES
+from spacy_falconer.workflow.review.work import Item, Mark, Reading
+from spacy_falconer.workflow.thresholds import all_spans
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The component that answers a step of the plan."""
+
+    step: Step
+    pipe: InstructedPipe
+
+    @property
+    def threshold(self) -> float:
+        return self.pipe.threshold_of(self.step.id)
+
+    def find_spans(self, doc: Doc) -> dict[CharSpan, float]:
+        """The passages on a doc and their scores."""
+        group = doc.spans[self.pipe.cfg["spans_key"]]
+        rows = zip(group, group.attrs["scores"], strict=True)
+        return {
+            CharSpan(span.start_char, span.end_char): float(score)
+            for span, score in rows if span.label_ == self.step.id
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lead:
+    """Why a text is worth a look. The strongest go first."""
+
+    place: int
+    key: str
+    strength: float
+    why: str
+
+
+def choose_items(
+    nlp: Language,
+    plan: Plan,
+    records: Iterable[Record],
+    store: AnswerStore | None,
+    *,
+    n: int,
+    model: str | None = None,
+    seed: int = 0,
+    tick: Callable[[int], Any] = lambda n_texts: None,
+) -> list[Item]:
+    """At most `n` texts, half of them where pipeline and answers contradict each other, as far as there are such.
+
+    They take turns over the instructions. Texts that a person answered already are left out.
+    records: Of them, those that the store answers, and a random part of the others.
+    model (str): Whose answers are compared with; by default anyone's.
+    tick: Called with the number of texts that were read since the last call.
+    """
+    readers = find_readers(nlp, plan)
+    candidates = list_candidates(records, plan, store, seed=seed)
+    unsure: list[Lead] = []
+    contradicting: list[Lead] = []
+    with all_spans(nlp):
+        for place, doc in enumerate(read_texts(nlp, [record.text for record in candidates])):
+            answers = find_answers(doc.text, plan, store, model=model)
+            for reader in readers:
+                unsure += find_unsure(reader, doc, place)
+                contradicting += find_contradiction(reader, doc, place, answers.get(reader.step.id))
+            tick(1)
+    leads = pick_leads(contradicting, unsure, n)
+    docs = read_texts(nlp, [candidates[lead.place].text for lead in leads])
+    return [
+        make_item(candidates[lead.place], doc, lead, readers, find_answers(doc.text, plan, store, model=model))
+        for lead, doc in zip(leads, docs, strict=True)
+    ]
+
+
+def find_readers(nlp: Language, plan: Plan) -> list[Reader]:
+    """The components that answer the plan's steps about texts."""
+    steps = {(step.op, step.id): step for step in plan.steps if step.for_each is None}
+    pairs = (("get_label", "falconer_label"), ("get_span", "falconer_span"))
+    return [
+        Reader(steps[op, key], pipe)
+        for op, factory in pairs for pipe in find_components(nlp, factory) for key in pipe.labels if (op, key) in steps
+    ]  # fmt: skip
+
+
+def list_candidates(records: Iterable[Record], plan: Plan, store: AnswerStore | None, *, seed: int) -> list[Record]:
+    """The texts that the store answers, and a random part of the others; each once, none that a person answered."""
+    answered, seen = [], set()
+
+    def others() -> Iterator[Record]:
+        for record in records:
+            if record.text in seen or not record.text.strip():
+                continue
+            seen.add(record.text)
+            if store is None or not find_answers(record.text, plan, store):
+                yield record
+            elif not is_reviewed(record.text, plan, store):
+                answered.append(record)
+
+    sampled = choose_random(others(), N_CANDIDATES, seed=seed)
+    return [*answered, *sampled]
+
+
+def find_answers(text: str, plan: Plan, store: AnswerStore | None, *, model: str | None = None) -> dict[str, Value]:
+    """What the store says of a text, by the steps' ids."""
+    steps = [step for step in plan.steps if step.for_each is None] if store is not None else []
+    found = {step.id: store.find(text, step.op, step.instruction, model=model) for step in steps}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def is_reviewed(text: str, plan: Plan, store: AnswerStore) -> bool:
+    return len(find_answers(text, plan, store, model=HUMAN)) == sum(step.for_each is None for step in plan.steps)
+
+
+def read_texts(nlp: Language, texts: Sequence[str]) -> Iterator[Doc]:
+    """The components' own answers, whatever the plan's conditions say."""
+    plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
+    with nlp.select_pipes(disable=plans):
+        yield from nlp.pipe(texts)
+
+
+def measure_margin(score: float, threshold: float) -> float:
+    """How far a score is from its threshold, as a share of how far it could be on its side, 0 to 1."""
+    room = 1.0 - threshold if score >= threshold else threshold
+    return abs(score - threshold) / room if room else 0.0
+
+
+def find_unsure(reader: Reader, doc: Doc, place: int) -> list[Lead]:
+    """How near the step's score, or that of one of its passages, is to the threshold."""
+    key, threshold = reader.step.id, reader.threshold
+    scores = [doc.cats[key]] if reader.step.op == "get_label" else [*reader.find_spans(doc).values()]
+    if not scores:
+        return []
+    score = min(scores, key=lambda one: measure_margin(one, threshold))
+    why = f"{key}: unsure, score {score:.2f} at threshold {threshold:.2f}"
+    return [Lead(place, key, 1.0 - measure_margin(score, threshold), why)]
+
+
+def find_contradiction(reader: Reader, doc: Doc, place: int, answer: Value | None) -> list[Lead]:
+    """What pipeline and answer say differently, the surest."""
+    if answer is None:
+        return []
+    key, threshold = reader.step.id, reader.threshold
+    if isinstance(answer, bool):
+        score = doc.cats[key]
+        if (score >= threshold) == answer:
+            return []
+        why = f"{key}: score {score:.2f}, but the answer is {'yes' if answer else 'no'}"
+        return [Lead(place, key, measure_margin(score, threshold), why)]
+    found, wanted = reader.find_spans(doc), set(find_quotes(doc.text, answer)) - {None}
+    scores = {one: score for one, score in found.items() if score >= threshold and one not in wanted}
+    scores |= {one: found.get(one, 0.0) for one in wanted if found.get(one, 0.0) < threshold and fits(doc, one)}
+    if not scores:
+        return []
+    one = max(scores, key=lambda one: measure_margin(scores[one], threshold))
+    said = "answered" if one in wanted else "not answered"
+    why = f"{key}: {doc.text[one.start : one.end]!r} has score {scores[one]:.2f}, but is {said}"
+    return [Lead(place, key, measure_margin(scores[one], threshold), why)]
+
+
+def fits(doc: Doc, place: CharSpan) -> bool:
+    """Whether a passage can be found at all: it begins and ends with a token."""
+    return doc.char_span(place.start, place.end) is not None
+
+
+def pick_leads(contradicting: Sequence[Lead], unsure: Sequence[Lead], n: int) -> list[Lead]:
+    """Half and half, each text once; where one kind is short, more of the other."""
+    taken: set[int] = set()
+    first = take_turns(contradicting, n // 2, taken)
+    second = take_turns(unsure, n - len(first), taken)
+    return [*first, *take_turns(contradicting, n - len(first) - len(second), taken), *second]
+
+
+def take_turns(leads: Sequence[Lead], n: int, taken: set[int]) -> list[Lead]:
+    """The strongest lead of each instruction in turn, each text once. `taken` is added to."""
+    queues: dict[str, deque[Lead]] = {}
+    for lead in sorted(leads, key=lambda one: (-one.strength, one.place)):
+        queues.setdefault(lead.key, deque()).append(lead)
+    picked: list[Lead] = []
+    while len(picked) < n and any(queues.values()):
+        for queue in queues.values():
+            while queue and queue[0].place in taken:
+                queue.popleft()
+            if queue and len(picked) < n:
+                picked.append(queue.popleft())
+                taken.add(picked[-1].place)
+    return picked
+
+
+def make_item(record: Record, doc: Doc, lead: Lead, readers: Sequence[Reader], answers: Mapping[str, Value]) -> Item:
+    name = f"{record.id}:{record.place.start}-{record.place.end}" if record.place else record.id
+    return Item(name, doc, lead.why, read_found(doc, readers), read_answered(doc.text, answers) if answers else None)
+
+
+def read_found(doc: Doc, readers: Sequence[Reader]) -> Reading:
+    """What the pipeline says: of the labels of a group at most one, that with the highest score."""
+    scores = {one.step.id: float(doc.cats[one.step.id]) for one in readers if one.step.op == "get_label"}
+    true: dict[str, str] = {}
+    for one in readers:
+        key = one.step.id
+        if key in scores and scores[key] >= one.threshold:
+            group = f"one of {one.step.one_of}" if one.step.one_of else key
+            true[group] = max(key, true.get(group, key), key=scores.__getitem__)
+    spans = [one for one in readers if one.step.op == "get_span"]
+    marks = [
+        Mark(one.step.id, place.start, place.end, score)
+        for one in spans for place, score in sorted(one.find_spans(doc).items())
+    ]  # fmt: skip
+    return Reading(tuple(true.values()), tuple(marks), scores)
+
+
+def read_answered(text: str, answers: Mapping[str, Value]) -> Reading:
+    labels = [key for key, value in answers.items() if value is True]
+    placed = {key: find_quotes(text, value) for key, value in answers.items() if not isinstance(value, bool)}
+    marks = [Mark(key, one.start, one.end) for key, found in placed.items() for one in found if one is not None]
+    return Reading(tuple(labels), tuple(marks))
