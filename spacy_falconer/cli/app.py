@@ -13,6 +13,7 @@ from spacy_falconer.cli.mine import mine_cli
 from spacy_falconer.cli.plan import plan_cli
 from spacy_falconer.cli.pretrain import pretrain_cli, ship_cli
 from spacy_falconer.cli.report import report_cli
+from spacy_falconer.cli.review import review
 from spacy_falconer.cli.train import train_cli
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command(command.__name__.removesuffix("_cli"))(command)
 app.add_typer(answers)
+app.add_typer(review)
 
 
 def main() -> None:
