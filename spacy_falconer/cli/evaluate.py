@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import plain_errors
 
 
@@ -13,26 +14,60 @@ def evaluate_cli(
     answers: Path = typer.Argument(
         ..., help="Answers it was not trained on, .spacy or .jsonl", exists=True, dir_okay=False
     ),
-    json_file: Path | None = typer.Option(None, "--json", help="Write the scores to this file, too"),
+    baselines: Path | None = typer.Option(
+        None,
+        "--baselines",
+        metavar="ANSWERS",
+        help="The answers it was trained on: keywords, regression and others that learn from them stand beside it",
+        exists=True,
+        dir_okay=False,
+    ),
+    second: Path | None = typer.Option(
+        None,
+        "--second",
+        metavar="ANSWERS",
+        help="A second reading of the texts by the language model, to compare it with itself",
+        exists=True,
+        dir_okay=False,
+    ),
+    curve: bool = typer.Option(
+        False, "--curve", help="Learn from growing parts of the training answers; it takes minutes"
+    ),
+    quick_curve: bool = typer.Option(
+        False, "--quick-curve", help="The same with the heads alone, upon the pre-trained encoder; it takes seconds"
+    ),
+    source: options.Source = None,
+    config: options.Config = None,
+    json_file: Path | None = typer.Option(
+        None, "--json", help="Write all that was measured to this file, too; `report` shows it where it is scores.json"
+    ),
+    seed: options.Seed = 0,
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Print no table"),
     # fmt: on
 ):
     """Agreement with the language model, and with people where they answered.
 
-    Example: falconer evaluate pipeline answers-test.jsonl --json scores.json
+    With 95% intervals, and with --baselines beside simpler ways, on the same answers.
+
+    Example: falconer evaluate pipeline test.spacy --baselines train.spacy --json scores.json
     """
     import spacy
     import srsly
 
     from spacy_falconer.workflow.answers import read_answers
-    from spacy_falconer.workflow.evaluate import evaluate
-    from spacy_falconer.workflow.mine import find_plan
+    from spacy_falconer.workflow.evaluate import evaluate, find_origin, name_plan
     from spacy_falconer.workflow.report import format_scores
 
     with plain_errors():
         nlp = spacy.load(pipeline)
-        docs, _ = read_answers(answers, find_plan(nlp), nlp)
-        scores = evaluate(nlp, docs)
+        plan = name_plan(nlp)
+        docs, train_docs, again = (
+            read_answers(path, plan, nlp)[0] if path is not None else [] for path in (answers, baselines, second)
+        )
+        scores = evaluate(
+            nlp, docs, train_docs=train_docs, second=again, curve="full" if curve else "heads" if quick_curve else None,
+            **find_origin(*options.tell_apart(source, config)), seed=seed,
+        )  # fmt: skip
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         srsly.write_json(json_file, scores)

@@ -22,9 +22,10 @@ from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.embed import mean_vector
 from spacy_falconer.workflow.said import Said, read_findings, read_thresholds
 from spacy_falconer.workflow.thresholds import all_spans
-from spacy_falconer.workflow.train import BATCH_TEXTS, LEAST_READS, SOURCE_RATE
+from spacy_falconer.workflow.train import BATCH_TEXTS, SOURCE_RATE
 
 ENCODE_TEXTS = 16
+HEAD_READS = 600  # Of texts, while the heads learn.
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def train_heads(base: Base, encoded: Sequence[Doc], answers: Sequence[Doc], *, s
     for pipe in find_heads(base.nlp):
         pipe.model.from_bytes(base.untrained[pipe.name])
     order: list[int] = []
-    for _ in range(max(1, LEAST_READS // BATCH_TEXTS)):
+    for _ in range(max(1, HEAD_READS // BATCH_TEXTS)):
         if len(order) < BATCH_TEXTS:
             order += random.sample(range(len(encoded)), len(encoded))
         batch, order = order[:BATCH_TEXTS], order[BATCH_TEXTS:]

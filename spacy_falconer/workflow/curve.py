@@ -18,7 +18,7 @@ from spacy_falconer.workflow.files import digest
 from spacy_falconer.workflow.said import Said, ask_pipeline, decide, read_answers
 from spacy_falconer.workflow.train import DEV_SHARE, LEAST_ANSWERS, train
 
-SHARES = (0.125, 0.25, 0.5, 1.0)
+SHARES = (0.25, 0.5, 1.0)
 GRID = numpy.round(numpy.arange(0.05, 1.0, 0.05), 2)
 LEAST_WANTED, DEFAULT, CLOSE = 5, 0.5, 0.01
 Json = dict[str, Any]

@@ -1,70 +1,180 @@
-"""How well a pipeline agrees with the language model, and with people where they answered."""
+"""How well a pipeline agrees with the language model, and with people where they answered; beside simpler ways."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.training import Example
 
-from spacy_falconer.errors import AnswerError
-from spacy_falconer.pipeline.callbacks import find_components
-from spacy_falconer.pipeline.score import asked_keys
+from spacy_falconer.corpus.docbin import GOLD
+from spacy_falconer.errors import AnswerError, ModelError
+from spacy_falconer.metamodel.reliability import measure_ece, measure_reliability
+from spacy_falconer.pipeline.score import weights_of
+from spacy_falconer.pipeline.source import choose_source
+from spacy_falconer.plan import Plan, parse_plan
+from spacy_falconer.workflow.agreement import Texts, agree, make_texts
+from spacy_falconer.workflow.baselines import MOST_KEPT_TEST, MOST_KEPT_TRAIN, Baselines, ask_baselines, read_second
+from spacy_falconer.workflow.curve import draw_curve, teach_all, teach_heads
+from spacy_falconer.workflow.disagree import list_disagreements
+from spacy_falconer.workflow.mine import find_plan
+from spacy_falconer.workflow.remember import list_steps
+from spacy_falconer.workflow.said import Said, ask_pipeline, drop_passage_steps, read_answers, read_people
+from spacy_falconer.workflow.slices import slice_agreement
 
-GOLD = "gold"
+CURVES = ("heads", "full")
+Json = dict[str, Any]
 
 
-def evaluate(nlp: Language, docs: Sequence[Doc]) -> dict[str, Any]:
+def evaluate(
+    nlp: Language,
+    docs: Sequence[Doc],
+    *,
+    train_docs: Sequence[Doc] = (),
+    second: Sequence[Doc] = (),
+    curve: str | None = None,
+    source: Path | None = None,
+    config: Path | None = None,
+    seed: int = 0,
+) -> Json:
     """Score a pipeline on answers that it was not trained on. The answers are left as they are.
 
     docs: Answers, as `corpus.docbin` makes them.
-    RETURNS: `{"labels": {"macro_f", "per_instruction": {key: {"p", "r", "f", "n"}}}, "spans": the same,
-        "n_texts": ...}`. `n` counts the texts of which it was asked. Spans must match exactly; an answer that could
-        not be placed is a miss. With answers of people, the same under "people".
+    train_docs: The answers that it was trained on: baselines learn from them, too.
+    second: Another reading of the same texts by the language model.
+    curve (str): Learn from growing parts of `train_docs`: "full", as `train` does; or "heads", these alone, in seconds.
+    source, config (Path): What the pipeline was trained from.
+    RETURNS: `{"labels": {"macro_f", "macro_f_ci", "per_instruction": {key: {"p", "r", "f", "n", "n_found", "n_wanted",
+        "p_ci", "r_ci", "f_ci"}}}, "spans": the same, "rows": {"kept", "values", "whole"}, "n_texts"}`. `n` counts the
+        texts of which it was asked, `_ci` are 95% intervals of resampled texts. Spans must match exactly; an answer that
+        could not be placed is a miss. Besides: "baselines" (each the same), "people" (the same against people),
+        "reliability", "slices", "disagreements", "curve", "notes".
     RAISES (AnswerError): There is no answer to compare with.
     """
     if not docs:
         raise AnswerError("There are no answers to evaluate on. Give a file whose instructions are the plan's own.")
-    found = list(nlp.pipe([nlp.make_doc(doc.text) for doc in docs]))
-    scores = score_all(nlp, found, docs)
-    people = [as_people_said(doc) for doc in docs if GOLD in doc.spans]
-    if people:
-        of_people = [doc for doc, answer in zip(found, docs, strict=True) if GOLD in answer.spans]
-        scores["people"] = score_all(nlp, of_people, people)
-    return scores
+    plan, origin = name_plan(nlp), {"source": source, "config": config, "seed": seed}
+    found, wanted = list(ask_pipeline(nlp, [doc.text for doc in docs])), [read_answers(doc) for doc in docs]
+    others = ask_baselines(plan, docs, train_docs, **origin) if train_docs else Baselines({})
+    again = {"second_reading": read_second(docs, second)} if second else {}
+    scores = compare(docs, {"": found, **again, **others.said}, wanted, plan, seed=seed)
+    scores.update(look_closer(docs, found, wanted, seed=seed))
+    notes = [*others.notes, *note_rows(plan)]
+    if curve is not None:
+        scores["curve"], more = draw(nlp, plan, docs, train_docs, others, curve, **origin)
+        notes += more
+    if any(GOLD in doc.spans for doc in docs):
+        scores["people"] = compare_people(docs, {"": found, "llm": wanted, **others.said}, plan, seed=seed)
+    return {**scores, "notes": notes, "seed": seed}
 
 
-def score_all(nlp: Language, found: Sequence[Doc], wanted: Sequence[Doc]) -> dict[str, Any]:
-    """Both components' scores. `found` are fresh docs that the pipeline annotated."""
-    examples = [Example(one, other) for one, other in zip(found, wanted, strict=True)]
-    scores: dict[str, Any] = {"labels": empty_scores(), "spans": empty_scores(), "n_texts": len(examples)}
-    for pipe in find_components(nlp, "falconer_label"):
-        asked = {key: sum(key in eg.reference.cats for eg in examples) for key in pipe.labels}
-        scores["labels"] = summarize(pipe.score(examples), "cats", "cats_f_per_type", asked)
-    for pipe in find_components(nlp, "falconer_span"):
-        group = pipe.cfg["spans_key"]
-        asked = {key: sum(key in asked_keys(eg.reference.spans.get(group)) for eg in examples) for key in pipe.labels}
-        scores["spans"] = summarize(pipe.score(examples), f"spans_{group}", f"spans_{group}_per_type", asked)
-    return scores
+def find_origin(source: Path | None, config: Path | None) -> dict[str, Path | None]:
+    """What a pipeline was trained from: as named, else as `train` would; neither where nothing is there to start from."""
+    try:
+        return {"source": choose_source(source, config), "config": config}
+    except ModelError:
+        return {"source": None, "config": None}
 
 
-def empty_scores() -> dict[str, Any]:
-    return {"macro_f": None, "per_instruction": {}}
+def name_plan(nlp: Language) -> Plan:
+    """The pipeline's plan; of one that has none, its instructions alone."""
+    try:
+        return find_plan(nlp)
+    except ModelError:
+        return parse_plan({"instruction": "All instructions of the pipeline", "steps": list_steps(nlp)})
 
 
-def summarize(scores: dict[str, Any], prefix: str, per_type: str, asked: dict[str, int]) -> dict[str, Any]:
-    """What was asked, of the component's own scores."""
-    rows = {key: {**scores[per_type][key], "n": n} for key, n in asked.items() if n}
-    return {"macro_f": scores[f"{prefix}_macro_f"], "per_instruction": rows}
+def compare(
+    docs: Sequence[Doc], sides: Mapping[str, Sequence[Said]], wanted: Sequence[Said], plan: Plan, *, seed: int
+) -> Json:
+    """Agreement of the metamodel (the side without a name) with the answers, and of the others, under "baselines"."""
+    texts, rows_plan = texts_of(docs), drop_passage_steps(plan)
+    scores = {name: agree(said, wanted, texts, plan=rows_plan, seed=seed) for name, said in sides.items()}
+    own = scores.pop("")
+    for name, one in scores.items():
+        one["n_texts"] = sum(bool(said.labels or said.spans) for said in sides[name])
+    return {**own, "baselines": scores} if scores else own
 
 
-def as_people_said(doc: Doc) -> Doc:
-    """A copy of an answered text whose answers are those of people."""
-    people = doc.copy()
-    people.cats = dict(doc.user_data.get("gold_cats", {}))
-    group = doc.spans[GOLD].copy(doc=people)
-    group.attrs.update(doc.spans[GOLD].attrs)
-    people.spans["sc"] = group
-    return people
+def compare_people(docs: Sequence[Doc], sides: Mapping[str, Sequence[Said]], plan: Plan, *, seed: int) -> Json:
+    """Agreement with people on the texts that they read; the language model is one of the others."""
+    rows = [row for row, doc in enumerate(docs) if GOLD in doc.spans]
+    read = [docs[row] for row in rows]
+    picked = {name: [said[row] for row in rows] for name, said in sides.items()}
+    return compare(read, picked, [read_people(doc) for doc in read], plan, seed=seed)
+
+
+def texts_of(docs: Sequence[Doc]) -> Texts:
+    return make_texts([doc.text for doc in docs], weights_of(docs))
+
+
+def note_rows(plan: Plan) -> list[str]:
+    if drop_passage_steps(plan) is None:
+        return ["Rows of the plan are not compared: they depend on steps that run for each passage."]
+    return []
+
+
+def look_closer(docs: Sequence[Doc], found: Sequence[Said], wanted: Sequence[Said], *, seed: int) -> Json:
+    """Whether scores mean what they say, where agreement is weak, and texts for people to read."""
+    words = [doc.text for doc in docs]
+    return {
+        "reliability": {kind: find_reliability(docs, found, wanted, kind, seed=seed) for kind in ("labels", "spans")},
+        "slices": slice_agreement(words, found, wanted, texts_of(docs), seed=seed),
+        "disagreements": list_disagreements(words, found, wanted),
+    }
+
+
+def find_reliability(
+    docs: Sequence[Doc], found: Sequence[Said], wanted: Sequence[Said], kind: str, *, seed: int
+) -> Json | None:
+    """The calibration error over all instructions, with its interval, and the points of the curve."""
+    rows = [
+        (score, is_right, weight, number)
+        for number, (one, other, weight) in enumerate(zip(found, wanted, weights_of(docs), strict=True))
+        for score, is_right in (pair_labels if kind == "labels" else pair_spans)(one, other)
+    ]
+    if not rows:
+        return None
+    scores, right, weights, numbers = zip(*rows, strict=True)
+    ece = measure_ece(scores, right, weights=weights, texts=numbers, seed=seed)
+    bins = measure_reliability(scores, right, weights=weights)
+    return {"ece": ece.value, "ece_ci": [ece.low, ece.high], "n": len(rows), "bins": [asdict(one) for one in bins]}
+
+
+def pair_labels(found: Said, wanted: Said) -> Iterable[tuple[float, bool]]:
+    """Each score, and whether the label is true."""
+    return ((found.scores[key], said) for key, said in wanted.labels.items() if key in found.scores)
+
+
+def pair_spans(found: Said, wanted: Said) -> Iterable[tuple[float, bool]]:
+    """The score of each passage that was considered, and whether it is one."""
+    return (
+        (score, place in places)
+        for key, places in wanted.spans.items()
+        for place, score in found.candidates.get(key, {}).items()
+    )
+
+
+def draw(
+    nlp: Language, plan: Plan, docs: Sequence[Doc], train_docs: Sequence[Doc], others: Baselines, curve: str,
+    *, source: Path | None, config: Path | None, seed: int,
+) -> tuple[Json | None, list[str]]:  # fmt: skip
+    """The learning curve, and why there is none."""
+    if curve not in CURVES:
+        raise AnswerError(f"The curve is {curve!r}; expected one of {', '.join(CURVES)}.")
+    if not train_docs:
+        return None, ["Without a learning curve: it takes the training answers, by --baselines."]
+    if curve == "full":
+        teach = teach_all(plan, train_docs, docs, nlp, source=source, config=config, seed=seed)
+    elif others.base is None:
+        return None, ["Without a learning curve of the heads: no pre-trained pipeline is named."]
+    else:
+        train_docs, docs = train_docs[:MOST_KEPT_TRAIN], docs[:MOST_KEPT_TEST]
+        train, tests = others.train.take(range(len(train_docs))), others.tests.take(range(len(docs)))
+        teach = teach_heads(others.base, train, tests, train_docs, seed=seed)
+    wanted = [read_answers(doc) for doc in docs]
+    found = draw_curve(train_docs, wanted, texts_of(docs), teach, kind=curve, seed=seed)
+    return found, [] if found else [f"Without a learning curve: {len(train_docs)} training answers are too few."]

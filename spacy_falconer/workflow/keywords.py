@@ -14,7 +14,7 @@ from spacy_falconer.plan import Plan, Step
 from spacy_falconer.workflow.said import Place, Said, read_answers
 
 Phrase = tuple[str, ...]
-LEAST_STEM = 4
+LEAST_STEM, MOST_STEM = 4, 6  # Letters by which a word's forms are known.
 MOST_WORDS = 12  # Longer passages do not come again word for word.
 NAMES = r"[A-Z][\w&'-]*(?:\s+(?:of\s+)?[A-Z][\w&'-]*)*"
 # Beginnings of words that an instruction may hold, and what they then look like in a text.
@@ -50,7 +50,9 @@ def ask_keywords(plan: Plan, texts: Sequence[str], train_docs: Sequence[Doc]) ->
 def find_words(step: Step) -> list[re.Pattern]:
     """The instruction's words that mean something, each by its beginning, so that its other forms are found too."""
     words = re.findall(r"[^\W\d_]+", step.instruction.lower())
-    stems = dict.fromkeys(word[: max(LEAST_STEM, len(word) - 2)] for word in words if word not in STOP_WORDS)
+    stems = dict.fromkeys(
+        word[: max(LEAST_STEM, min(MOST_STEM, len(word) - 1))] for word in words if word not in STOP_WORDS
+    )
     return [re.compile(rf"\b{re.escape(stem)}\w*", re.IGNORECASE) for stem in stems if len(stem) >= LEAST_STEM]
 
 

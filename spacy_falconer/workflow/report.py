@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,13 @@ FILES = {
     "plan.json": "the plan",
     "answers.db": "every answer, for the next run",
 }
+
+ROWS = {
+    "kept": "texts in the result",
+    "values": "passages in the rows",
+    "whole": "rows with all columns the same",
+}
+CURVES = {"full": "trained as the pipeline was", "heads": "the heads alone, upon the pre-trained encoder"}
 
 
 def format_rows(rows: Sequence[Mapping[str, Any]], plan: Plan, texts: Mapping[str, str]) -> str:
@@ -49,24 +56,79 @@ def shorten(text: str, width: int) -> str:
 
 
 def format_scores(scores: Mapping[str, Any]) -> str:
-    """Agreement per instruction, beside the number of texts that it was measured on."""
+    """Agreement per instruction and for the plan's rows, beside simpler ways, on the texts that it was measured on."""
     blocks = [("with the language model", scores)]
     if "people" in scores:
         blocks.append(("with people", scores["people"]))
-    return "\n".join(
-        f"Agreement {name}, {block['n_texts']} held-out texts\n{score_table(block)}" for name, block in blocks
-    )
+    tables = [f"Agreement {name}, {block['n_texts']} held-out texts\n{score_table(block)}" for name, block in blocks]
+    return "\n".join([*tables, *describe_curve(scores.get("curve")), *scores.get("notes", ())])
 
 
 def score_table(scores: Mapping[str, Any]) -> str:
-    header = ["instruction", "primitive", "precision", "recall", "F1", "texts"]
-    body = []
-    for kind, primitive in (("labels", "get_label"), ("spans", "get_span")):
-        for key, row in scores[kind]["per_instruction"].items():
-            body.append([key, primitive, *(f"{row[name]:.2f}" for name in ("p", "r", "f")), row["n"]])
+    """Of each instruction precision, recall, F1 with its 95% interval, and the F1 of what it is compared with."""
+    others = scores.get("baselines", {})
+    header = ["instruction", "primitive", "precision", "recall", "F1", "95%", "texts", *map(name_baseline, others)]
+    body = [
+        [key, op, *(f"{row[name]:.2f}" for name in ("p", "r", "f")), show_interval(row.get("f_ci")), row["n"]]
+        + [show_share(find_line(one, kind, key).get("f")) for one in others.values()]
+        for kind, op, key, row in list_lines(scores)
+    ]
+    for kind, op in (("labels", "get_label"), ("spans", "get_span")):
         if scores[kind]["macro_f"] is not None:
-            body.append(["macro", primitive, "", "", f"{scores[kind]['macro_f']:.2f}", ""])
-    return table(body, header=header, divider=True, aligns=["l", "l", "r", "r", "r", "r"])
+            own = [f"{scores[kind]['macro_f']:.2f}", show_interval(scores[kind].get("macro_f_ci"))]
+            body.append(["macro", op, "", "", *own, "", *(show_share(one[kind]["macro_f"]) for one in others.values())])
+    aligns = ["l", "l", "r", "r", "r", "r", "r", *("r" for _ in others)]
+    return table(body, header=header, divider=True, aligns=aligns)
+
+
+def list_lines(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
+    """The part of the scores, the primitive or what it is, the key, and the line; instructions first, then the plan's rows."""
+    for kind, op in (("labels", "get_label"), ("spans", "get_span")):
+        for key, row in scores[kind]["per_instruction"].items():
+            yield kind, op, key, row
+    for key, row in scores.get("rows", {}).items():
+        yield "rows", ROWS.get(key, ""), f"rows, {key}", row
+
+
+def find_line(scores: Mapping[str, Any], kind: str, key: str) -> Mapping[str, Any]:
+    """Another side's line; empty where it has none."""
+    rows = scores.get("rows", {}) if kind == "rows" else scores[kind]["per_instruction"]
+    return rows.get(key.removeprefix("rows, ") if kind == "rows" else key, {})
+
+
+def name_baseline(name: str) -> str:
+    from spacy_falconer.workflow.baselines import NAMES
+
+    return NAMES.get(name, name)
+
+
+def show_share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def show_interval(bounds: Sequence[float] | None) -> str:
+    return "" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
+
+
+def describe_curve(curve: Mapping[str, Any] | None) -> list[str]:
+    """The learning curve in words."""
+    if not curve:
+        return []
+    numbers = ", ".join(str(point["n_texts"]) for point in curve["points"])
+    lines = [f"Learning curve ({CURVES.get(curve['kind'], curve['kind'])}), from {numbers} answers:"]
+    for kind, op in (("labels", "get_label"), ("spans", "get_span")):
+        shares = [show_share(point[kind]["macro_f"]) for point in curve["points"]]
+        if any(shares):
+            lines.append(f"  {op}: {', '.join(shares)}{describe_gain(curve['gain'], kind)}")
+    return lines
+
+
+def describe_gain(gain: Mapping[str, Any], kind: str) -> str:
+    found = gain.get(kind)
+    if not found:
+        return ""
+    low, high = found["f_ci"]
+    return f"; from {gain['from']} to {gain['to']} it is {found['f']:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def format_grounding(report: Any) -> str:

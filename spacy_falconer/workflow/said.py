@@ -55,7 +55,8 @@ def _read_group(group: SpanGroup | None, side: int) -> dict[str, frozenset[Place
         found.setdefault(key, set()).update((start, end) for start, end in missed)
     for key, n_unplaced in attrs.get("unplaced", {}).items():
         found.setdefault(key, set()).update((side, number) for number in range(n_unplaced))
-    return {key: frozenset(found.get(key, ())) for key in sorted(asked_keys(group))}
+    asked = attrs["asked"] if "asked" in attrs else sorted(asked_keys(group))  # In the plan's order.
+    return {key: frozenset(found.get(key, ())) for key in asked}
 
 
 def ask_pipeline(nlp: Language, texts: Sequence[str]) -> Iterator[Said]:

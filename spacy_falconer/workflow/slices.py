@@ -12,6 +12,7 @@ from spacy_falconer.workflow.said import Said
 
 N_LENGTHS, LEAST_TEXTS = 3, 5
 Json = dict[str, Any]
+Part = tuple[str, str, str | None, list[int]]  # By what, its name, the label that is not scored, and the texts.
 
 
 def slice_agreement(
@@ -24,34 +25,37 @@ def slice_agreement(
     """
     parts = [*by_length(words), *by_label(wanted)]
     return [
-        {"by": by, "name": name, "n_texts": len(rows), **score_part(rows, found, wanted, texts, seed=seed)}
-        for by, name, rows in parts
+        {"by": by, "name": name, "n_texts": len(rows), **score_part(rows, found, wanted, texts, but=but, seed=seed)}
+        for by, name, but, rows in parts
         if len(rows) >= LEAST_TEXTS
     ]
 
 
-def by_length(words: Sequence[str]) -> Iterator[tuple[str, str, list[int]]]:
+def by_length(words: Sequence[str]) -> Iterator[Part]:
     """Thirds, by characters."""
     lengths = numpy.array([len(text) for text in words])
     edges = [0, *(int(edge) for edge in numpy.quantile(lengths, [i / N_LENGTHS for i in range(1, N_LENGTHS + 1)]))]
     for low, high in zip(edges, edges[1:], strict=False):
         rows = numpy.flatnonzero((lengths > low) & (lengths <= high) | (lengths == low) & (low == 0)).tolist()
-        yield "length", f"{low + 1:,} to {high:,} characters", rows
+        yield "length", f"{low + 1:,} to {high:,} characters", None, rows
 
 
-def by_label(wanted: Sequence[Said]) -> Iterator[tuple[str, str, list[int]]]:
-    """What the other side says of each label."""
+def by_label(wanted: Sequence[Said]) -> Iterator[Part]:
+    """What the other side says of each label; that label itself is not scored, as its answers are all the same there."""
     for key in dict.fromkeys(key for said in wanted for key in said.labels):
         for is_true, name in ((True, key), (False, f"not {key}")):
-            yield "label", name, [row for row, said in enumerate(wanted) if said.labels.get(key) is is_true]
+            yield "label", name, key, [row for row, said in enumerate(wanted) if said.labels.get(key) is is_true]
 
 
-def score_part(rows: Sequence[int], found: Sequence[Said], wanted: Sequence[Said], texts: Texts, *, seed: int) -> Json:
+def score_part(
+    rows: Sequence[int], found: Sequence[Said], wanted: Sequence[Said], texts: Texts, *, but: str | None, seed: int
+) -> Json:
+    """F1 of each primitive over all its instructions but one."""
     part = texts.take(rows)
     sides = [[side[row] for row in rows] for side in (found, wanted)]
     scores: Json = {}
     for kind in ("labels", "spans"):
-        counts = count_all(*sides, kind)
+        counts = {key: one for key, one in count_all(*sides, kind).items() if key != but}
         if not counts:
             scores[kind] = None
             continue
