@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Literal
 
+import numpy
 import srsly
 import torch
+from numpy.typing import NDArray
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, Optimizer, PyTorchShim, get_torch_default_device, torch2xp, xp2torch
 from thinc.types import Floats2d, FloatsXd
 
 from spacy_falconer.metamodel.heads import Instructed, LabelHead, SpanHead
 
+MET_AT_ONCE = 2**19  # Units of tokens that have met instructions.
 HEADS = {"get_label": LabelHead, "get_span": SpanHead}
 
 
@@ -125,6 +128,9 @@ def load_head(model: Model, state: Mapping[str, torch.Tensor]) -> None:
 
 
 def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[FloatsXd, Callable]:
+    if not is_train:
+        head = model.get_ref("head").shims[0]._model
+        return predict_logits(model, docs, head.instructions), lambda d_logits: []
     vectors, backprop_tok2vec = model.get_ref("tok2vec")(docs, is_train)
     lengths = [len(doc) for doc in docs]
     logits, backprop_head = model.get_ref("head")((_join(model, vectors, lengths), lengths), is_train)
@@ -138,11 +144,46 @@ def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[FloatsXd
 
 def predict_vectors(model: Model, docs: Sequence[Doc], instructions: FloatsXd) -> FloatsXd:
     """The logits for instructions that the model does not hold, by their vectors, shape (K, D)."""
-    lengths = [len(doc) for doc in docs]
-    vectors = model.get_ref("tok2vec").predict(docs) if sum(lengths) else [[] for _ in docs]
-    tokens = _join(model, vectors, lengths)
-    arrays = (xp2torch(tokens), _lengths2torch(lengths), xp2torch(instructions))
-    return torch2xp(model.get_ref("head").shims[0].predict(ArgsKwargs(args=arrays, kwargs={})))
+    return predict_logits(model, docs, xp2torch(instructions))
+
+
+def predict_logits(model: Model, docs: Sequence[Doc], instructions: torch.Tensor) -> FloatsXd:
+    """The logits of all texts for all instructions, some at a time: what meets stays in the processor's cache."""
+    lengths = numpy.array([len(doc) for doc in docs])
+    tokens = xp2torch(_join(model, read_tokens(model.get_ref("tok2vec"), docs), lengths.tolist()))
+    shim, ends, answered = model.get_ref("head").shims[0], numpy.cumsum(lengths), []
+    most = max(1, MET_AT_ONCE // shim.cfg["hidden_width"])
+    for some in cut_texts(lengths, max(1, most // max(1, len(instructions)))):
+        start, end = int(ends[some.start] - lengths[some.start]), int(ends[some.stop - 1])
+        part, own = tokens[start:end], _lengths2torch(lengths[some].tolist())
+        n_instructions = max(1, most // max(1, end - start))  # Of a long text, fewer are answered at once.
+        found = [
+            shim.predict(ArgsKwargs(args=(part, own, asked), kwargs={}))
+            for asked in instructions.detach().split(n_instructions)
+        ]
+        answered.append(torch.cat(found, dim=1))
+    return torch2xp(torch.cat(answered))
+
+
+def read_tokens(tok2vec: Model, docs: Sequence[Doc]) -> Sequence[Floats2d]:
+    """Each text's token vectors: those that our encoder has made already, where they are what the listener makes."""
+    kinds = {node.name for node in tok2vec.walk()}
+    if {"transformer-listener", "reduce_mean"} <= kinds:
+        read = [getattr(doc._.trf_data, "token_vectors", None) for doc in docs]
+        if all(len(doc) == 0 or vectors is not None for doc, vectors in zip(docs, read, strict=True)):
+            return read
+    return tok2vec.predict(docs) if any(len(doc) for doc in docs) else [[] for _ in docs]
+
+
+def cut_texts(lengths: NDArray, n_tokens: int) -> Iterator[slice]:
+    """Neighbouring texts that have together at most so many tokens, or are one."""
+    start = total = 0
+    for i, length in enumerate(lengths.tolist()):
+        if i > start and total + length > n_tokens:
+            yield slice(start, i)
+            start, total = i, 0
+        total += length
+    yield slice(start, len(lengths))
 
 
 def forward_head(model: Model, inputs: tuple[Floats2d, list[int]], is_train: bool) -> tuple[FloatsXd, Callable]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from thinc.types import Floats2d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
 
 from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.read import pad_windows, read_windows, token_characters
 from spacy_falconer.metamodel.windows import Windows, align_tokens, cut_windows
 
 # Encoders whose weights come in a Python package, for machines that reach no model hub.
@@ -101,7 +102,13 @@ class PieceTransformer(TransformerModel):
 
 
 class EncoderShim(HFShim):
-    """Holds the encoder, and saves no path: transformers remembers the folder that it was loaded from."""
+    """Holds the encoder, and saves no path: transformers remembers the folder that it was loaded from.
+
+    `fast` reads in the encoder's place inside of `accelerate`: ids and mask, shape (n_windows, n_pieces), to vectors,
+    shape (n_windows, n_pieces, D), float32. It is never saved.
+    """
+
+    fast: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
 
     def to_bytes(self) -> bytes:
         if self._hfmodel.transformer is not None:
@@ -144,54 +151,50 @@ def forward(
     read = [doc for doc in docs if len(doc)]
     settings = {key: model.attrs[key] for key in ("max_pieces", "overlap")}
     windows = cut_windows(model.tokenizer, [doc.text for doc in read], **settings)
-    wordpieces = pad_windows(windows, model.tokenizer)
     if is_train:
-        model.transformer.get_input_embeddings().requires_grad_(not model.attrs["freeze_words"])
-    in_bf16 = is_train and model.attrs["train_in_bf16"] and has_bf16()  # Of this machine, not of the one that saved it.
+        return forward_train(model, docs, windows)
+    return make_batch(docs, iter(read_windows(model, read, windows))), lambda d_batch: docs
+
+
+def forward_train(
+    model: PieceTransformer, docs: Sequence[Doc], windows: Windows
+) -> tuple[FullTransformerBatch, Callable[[FullTransformerBatch], Sequence[Doc]]]:
+    """Encode all windows in one batch, through which gradients come back."""
+    shim = model.layers[0].shims[0]
+    if shim.fast is not None:
+        raise ModelError("The pipeline is accelerated, and learns nothing so. Train it outside of `accelerate`.")
+    wordpieces = pad_windows(windows.input_ids, model.tokenizer)
+    model.transformer.get_input_embeddings().requires_grad_(not model.attrs["freeze_words"])
+    in_bf16 = model.attrs["train_in_bf16"] and has_bf16()  # Of this machine, not of the one that saved it.
     with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
-        output, backprop_encoder = model.layers[0](wordpieces, is_train)
-    batch = make_batch(docs, windows, wordpieces, output)
+        output, backprop_encoder = model.layers[0](wordpieces, is_train=True)
 
     def backprop(d_batch: FullTransformerBatch) -> Sequence[Doc]:
         backprop_encoder(d_batch.model_output)
         return docs
 
-    return batch, backprop
+    batch = make_batch(docs, split_batch([doc for doc in docs if len(doc)], windows, wordpieces, output))
+    return FullTransformerBatch([], wordpieces, output, batch.align, batch.cached_doc_data), backprop
 
 
-def pad_windows(windows: Windows, tokenizer: Any) -> WordpieceBatch:
-    """Put windows side by side, padded to the longest. The pieces' strings are left out: nothing reads them."""
-    lengths = [len(window) for window in windows.input_ids]
-    input_ids = numpy.full((len(lengths), max(lengths)), tokenizer.pad_token_id, dtype="int64")
-    for row, window in zip(input_ids, windows.input_ids, strict=True):
-        row[: len(window)] = window
-    mask = (numpy.arange(max(lengths)) < numpy.asarray(lengths)[:, None]).astype("float32")
-    return WordpieceBatch([[]] * len(lengths), input_ids, mask, lengths, None)
-
-
-def make_batch(
+def split_batch(
     docs: Sequence[Doc], windows: Windows, wordpieces: WordpieceBatch, output: BaseModelOutput
-) -> FullTransformerBatch:
+) -> Iterator[TransformerData]:
     """Hand every doc its windows' vectors and the pieces of its tokens."""
     vectors = torch2xp(output.last_hidden_state)  # (n_windows, n_pieces, D)
-    n_windows = iter(windows.n_per_text)
-    data, start = [], 0
-    for doc in docs:
-        if not len(doc):
-            data.append(TransformerData.empty())
-            continue
-        rows = slice(start, start + next(n_windows))
+    start = 0
+    for doc, n_windows in zip(docs, windows.n_per_text, strict=True):
+        rows = slice(start, start + n_windows)
         align = Ragged(*align_tokens(token_characters(doc), windows.offsets[rows], row_width=vectors.shape[1]))
-        data.append(TransformerData(wordpieces[rows], BaseModelOutput(last_hidden_state=vectors[rows]), align))
+        yield TransformerData(wordpieces[rows], BaseModelOutput(last_hidden_state=vectors[rows]), align)
         start = rows.stop
+
+
+def make_batch(docs: Sequence[Doc], read: Iterator[TransformerData]) -> FullTransformerBatch:
+    """What was read of the docs that have tokens, and nothing for the others."""
+    data = [next(read) if len(doc) else TransformerData.empty() for doc in docs]
     align = Ragged(numpy.zeros((0,), dtype="i"), numpy.zeros((0,), dtype="i"))
-    return FullTransformerBatch([], wordpieces, output, align, cached_doc_data=data)
-
-
-def token_characters(doc: Doc) -> numpy.ndarray:
-    """Start and end character of every token, shape (n_tokens, 2)."""
-    starts = numpy.fromiter((token.idx for token in doc), dtype="int64", count=len(doc))
-    return numpy.stack([starts, starts + doc.to_array("LENGTH").astype("int64")], axis=1)
+    return FullTransformerBatch([], WordpieceBatch.empty(), BaseModelOutput(), align, cached_doc_data=data)
 
 
 def count_unread_tokens() -> Callable[[Sequence[Doc], FullTransformerBatch], None]:

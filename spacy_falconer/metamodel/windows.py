@@ -67,11 +67,16 @@ def align_tokens(
 
 
 def _align_window(tokens: NDArray, offsets: NDArray, *, start: int) -> tuple[NDArray, NDArray]:
-    """All (token, piece) pairs of one window that share a character."""
+    token_of, piece_of = pair_up(tokens, offsets)
+    return token_of, start + piece_of
+
+
+def pair_up(tokens: NDArray, offsets: NDArray) -> tuple[NDArray, NDArray]:
+    """All (token, piece) pairs that share a character, by their numbers. Both are in order of their characters."""
     real = numpy.flatnonzero(offsets[:, 1] > offsets[:, 0])
     first = numpy.searchsorted(offsets[real, 1], tokens[:, 0], side="right")
     last = numpy.searchsorted(offsets[real, 0], tokens[:, 1], side="left")
     counts = numpy.maximum(last - first, 0)
     token_of = numpy.repeat(numpy.arange(len(tokens)), counts)
     within = numpy.arange(counts.sum()) - numpy.repeat(numpy.cumsum(counts) - counts, counts)
-    return token_of, start + real[numpy.repeat(first, counts) + within]
+    return token_of, real[numpy.repeat(first, counts) + within]

@@ -1,0 +1,101 @@
+"""Where the pieces of many texts lie, so that all of them are handled at once: no loop over texts, little padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy
+from numpy.typing import NDArray
+
+from spacy_falconer.metamodel.windows import Windows, pair_up
+
+Ints = NDArray[numpy.int64]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rows of all windows, one after the other. Those of one text are as wide as its longest: they are a block.
+
+    lengths: Pieces of each window, shape (n_windows,). n_per_text: Windows of each text, shape (n_texts,).
+    """
+
+    lengths: Ints
+    n_per_text: Ints
+
+    @cached_property
+    def text_of(self) -> Ints:
+        """Which text each window is of."""
+        return numpy.repeat(numpy.arange(len(self.n_per_text)), self.n_per_text)
+
+    @cached_property
+    def widths(self) -> Ints:
+        """Rows of each window of a text, shape (n_texts,)."""
+        firsts = numpy.cumsum(self.n_per_text) - self.n_per_text
+        return numpy.maximum.reduceat(self.lengths, firsts)
+
+    @cached_property
+    def starts(self) -> Ints:
+        """The first row of each window; one more at the end: how many rows there are."""
+        return numpy.concatenate([[0], numpy.cumsum(self.widths[self.text_of])])
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.starts[-1])
+
+    def blocks(self) -> Iterator[tuple[slice, tuple[int, int]]]:
+        """The rows of each text, and their shape: (n_windows, width)."""
+        shapes = list(zip(self.n_per_text.tolist(), self.widths.tolist(), strict=True))
+        start = 0
+        for n_windows, width in shapes:
+            yield slice(start, start + n_windows * width), (n_windows, width)
+            start += n_windows * width
+
+    def rows_of(self, windows: Sequence[int] | Ints) -> Ints:
+        """The rows of these windows' pieces, window after window."""
+        return expand(self.starts[windows], self.lengths[windows])
+
+
+def make_layout(windows: Windows) -> Layout:
+    """RAISES (ValueError): There is no window."""
+    lengths = numpy.fromiter(map(len, windows.input_ids), dtype="int64", count=len(windows.input_ids))
+    return Layout(lengths, numpy.asarray(windows.n_per_text, dtype="int64"))
+
+
+def expand(starts: Ints, lengths: Ints) -> Ints:
+    """The numbers from each start on, so many of each."""
+    within = numpy.arange(lengths.sum()) - numpy.repeat(numpy.cumsum(lengths) - lengths, lengths)
+    return numpy.repeat(starts, lengths) + within
+
+
+def batch_windows(lengths: Ints, n_pieces: int) -> Iterator[Ints]:
+    """Windows of like length, the longest first; padded to it, they have at most `n_pieces` pieces, or are one."""
+    order = numpy.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        end = start + max(1, n_pieces // int(lengths[order[start]]))
+        yield order[start:end]
+        start = end
+
+
+def align_texts(tokens: Ints, n_tokens: Ints, windows: Windows, layout: Layout) -> tuple[Ints, Ints]:
+    """Find the pieces that share a character with each token, in all windows of its text.
+
+    tokens: Characters of all texts' tokens, text after text, shape (n_tokens, 2).
+    n_tokens: Tokens of each text, shape (n_texts,), none of them 0.
+    RETURNS: Rows of the layout, token after token, and how many belong to each token.
+    """
+    ends = numpy.cumsum(n_tokens)
+    read = n_tokens[layout.text_of]  # Each window is asked for all tokens of its text.
+    token_of = expand((ends - n_tokens)[layout.text_of], read)
+    sizes = tokens[ends - 1, 1][layout.text_of] + 2  # A text may end on a space that is no token.
+    spread = numpy.cumsum(sizes) - sizes  # No window's characters are another's.
+    places = tokens[token_of] + numpy.repeat(spread, read)[:, None]
+    offsets = numpy.concatenate(windows.offsets) + numpy.repeat(spread, layout.lengths)[:, None]
+    found, piece_of = pair_up(places, offsets)
+    token_of, rows = token_of[found], layout.rows_of(numpy.arange(len(layout.lengths)))[piece_of]
+    if len(layout.lengths) > len(n_tokens):
+        order = numpy.argsort(token_of, kind="stable")
+        token_of, rows = token_of[order], rows[order]
+    return rows, numpy.bincount(token_of, minlength=len(tokens))
