@@ -1,0 +1,114 @@
+"""How many texts to draw, how to stake, and how far to trust the metamodel: what is expected to save the most.
+
+Everything here is a guess that may be wrong: it costs answers, never the guarantee.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy
+from numpy.typing import NDArray
+
+from spacy_falconer.workflow.guarantee.betting import find_most_tilt, find_prices
+
+Floats = NDArray[numpy.float64]
+
+RATES = numpy.concatenate([numpy.geomspace(0.002, 0.5, 22), [0.6, 0.7, 0.85]])
+N_DEVIATIONS = 0.3  # Of found errors beyond what is expected, that are reckoned with.
+N_SPREAD = 1.0  # Deviations from the likeliest, of the other ways that things may be.
+LEAST_RISK, PRIOR = 1e-5, numpy.diag([1 / 1.0**2, 1 / 0.25**2])
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """One kind of error along an order of texts.
+
+    risks: Expected errors of each text, in several ways that things may be, shape (S, n).
+    allowed (float): How many may stay unseen.
+    most (int): Errors that a text counts for at most.
+    size (float): Errors of a text that has any, about.
+    stake (float): What the tilt times the errors must stay below: log(1 / delta), and what was paid for errors found.
+    tilt (float): Where it is chosen already.
+    """
+
+    risks: Floats
+    allowed: float
+    most: int
+    size: float
+    stake: float
+    tilt: float | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The chance of the next texts to be drawn, the tilt for each kind of error, and how many texts to trust.
+
+    ends: For each way that things may be, shape (S,).
+    """
+
+    rate: float
+    tilts: dict[str, float]
+    ends: NDArray[numpy.int64]
+
+    @property
+    def n_saved(self) -> float:
+        return (1.0 - self.rate) * float(self.ends.mean())
+
+
+def make_schedule(hazards: Mapping[str, Hazard]) -> Schedule:
+    """What is expected to leave the most texts unread, over all the ways that things may be."""
+    sums = {kind: numpy.cumsum(one.risks, axis=1) for kind, one in hazards.items()}
+    tilts = {kind: _choose_tilt(one, sums[kind]) if one.tilt is None else one.tilt for kind, one in hazards.items()}
+    reach = [_reach(one, sums[kind], tilts[kind]) for kind, one in hazards.items()]
+    ends = numpy.stack(reach).min(axis=0)  # (rates, S)
+    best = int(numpy.argmax((1.0 - RATES) * (ends[:, 0] if any(one.tilt for one in hazards.values()) else ends.mean(axis=1))))
+    return Schedule(float(RATES[best]), tilts, ends[best])
+
+
+def _choose_tilt(hazard: Hazard, sums: Floats) -> float:
+    """The tilt that leaves the most texts unread, where the rate goes by what is found on the way."""
+    tilts = find_most_tilt(RATES, hazard.most)
+    saved = [((1.0 - RATES)[:, None] * _reach(hazard, sums, float(tilt))).max(axis=0).mean() for tilt in tilts]
+    return float(tilts[int(numpy.argmax(saved))])
+
+
+def _reach(hazard: Hazard, sums: Floats, tilt: float) -> NDArray[numpy.int64]:
+    """How many texts can be trusted with each rate, as things may be, shape (rates, S)."""
+    size = min(hazard.size, hazard.most)
+    left = tilt * hazard.allowed - hazard.stake
+    is_fair = tilt <= find_most_tilt(RATES, hazard.most) * (1.0 + 1e-9)
+    payable = numpy.where(is_fair & (left >= 0.0), left / find_prices(size, rate=RATES, tilt=tilt), -1.0)
+    most = _find_most_found(payable) * size / RATES
+    return numpy.stack([numpy.searchsorted(one, most, side="right") for one in sums], axis=1)
+
+
+def _find_most_found(payable: Floats) -> Floats:
+    """How many texts with errors may be expected among those drawn, so that with luck to spare they can be paid for."""
+    root = (-N_DEVIATIONS + numpy.sqrt(N_DEVIATIONS**2 + 4.0 * numpy.maximum(payable, 0.0))) / 2.0
+    return numpy.where(payable < 0.0, -1.0, numpy.maximum(root**2, 1e-3))
+
+
+def rescale(risks: Floats, known: NDArray[numpy.bool_], errors: Floats, *, most: float | None = None) -> Floats:
+    """Risks put right by the errors that were seen: exp(a + b * log(risk)), near a = 0 and b = 1 where little was seen.
+
+    RETURNS: In several ways that fit what was seen, the likeliest first, shape (5, n_texts).
+    known: Texts whose errors are known, shape (n,), as `risks` and `errors`.
+    most (float): What a risk can be at most.
+    """
+    logs = numpy.log(numpy.maximum(risks, LEAST_RISK))
+    features = numpy.stack([numpy.ones(known.sum()), logs[known]], axis=1)
+    weights, seen = numpy.array([0.0, 1.0]), errors[known]
+    for _ in range(25):
+        means = numpy.exp(numpy.clip(features @ weights, -20.0, 6.0))
+        gradient = features.T @ (seen - means) - PRIOR @ (weights - [0.0, 1.0])
+        curvature = features.T @ (features * means[:, None]) + PRIOR
+        step = numpy.linalg.solve(curvature, gradient)
+        weights = weights + step * min(1.0, 1.0 / max(numpy.abs(step).max(), 1e-9))
+        if numpy.abs(step).max() < 1e-6:
+            break
+    values, axes = numpy.linalg.eigh(curvature)
+    ways = [weights, *(weights + sign * N_SPREAD * axis / numpy.sqrt(value) for value, axis in zip(values, axes.T, strict=True) for sign in (-1.0, 1.0))]
+    scaled = numpy.exp(numpy.minimum(numpy.array(ways) @ numpy.stack([numpy.ones_like(logs), logs]), 6.0))
+    return numpy.where(risks > 0.0, numpy.minimum(scaled, numpy.inf if most is None else most), 0.0)
