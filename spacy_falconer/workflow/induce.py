@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -33,6 +34,7 @@ from spacy_falconer.workflow.files import digest, digest_file, digest_folder, di
 from spacy_falconer.workflow.journal import Journal
 from spacy_falconer.workflow.mine import MineReport, mine
 from spacy_falconer.workflow.plan import find_plan
+from spacy_falconer.workflow.times import Took, note_time
 from spacy_falconer.workflow.train import TrainReport, find_default_config, train
 
 Progress = Callable[[str, "int | None"], AbstractContextManager[Callable[[int], Any]]]
@@ -158,7 +160,12 @@ class _Run:
         if journal.is_done(step, digest_read(), [self.output / name for name in outputs]):
             self.done_before.append(step)
             return
-        self.watch(step, work())
+        start, n_before = time.perf_counter(), self.endpoint.ledger.total.n_requests
+        result = work()
+        n_requests = self.endpoint.ledger.total.n_requests - n_before
+        n_texts = result.n_texts - result.n_before if isinstance(result, MineReport) else 0
+        note_time(self.output, step, Took(round(time.perf_counter() - start, 3), n_requests, n_texts))
+        self.watch(step, result)
         journal.note(step, digest_read())
 
     def _annotate(self) -> Annotated:
@@ -187,7 +194,11 @@ class _Run:
         return report
 
     def _evaluate(self) -> dict[str, Any]:
-        scores = evaluate(self._nlp, self._read_docs("test.spacy"))
+        source, config = self.sampling.source, self.sampling.config
+        scores = evaluate(
+            self._nlp, self._read_docs("test.spacy"), train_docs=self._read_docs("train.spacy"), source=source,
+            config=config, curve="heads" if source is not None else None, seed=self.sampling.seed,
+        )  # fmt: skip
         with whole(self.output / "scores.json") as part:
             srsly.write_json(part, scores)
         return scores

@@ -23,8 +23,8 @@ FILES = {
 
 ROWS = {
     "kept": "texts in the result",
-    "values": "passages in the rows",
-    "whole": "rows with all columns the same",
+    "values": "passages in rows",
+    "whole": "rows as a whole",
 }
 CURVES = {"full": "trained as the pipeline was", "heads": "the heads alone, upon the pre-trained encoder"}
 

@@ -25,8 +25,11 @@ from spacy_falconer.workflow.page import find_row_texts, make_page, read_run
 from spacy_falconer.workflow.page.agreement import find_shares, make_blocks, wilson
 from spacy_falconer.workflow.page.cost import find_cost
 from spacy_falconer.workflow.page.coverage import find_coverage
+from spacy_falconer.workflow.page.curves import draw_learning
 from spacy_falconer.workflow.page.diagram import draw_plan
+from spacy_falconer.workflow.page.reading import list_readings
 from spacy_falconer.workflow.page.run import MAX_ROWS
+from spacy_falconer.workflow.times import Took, note_time
 
 TEXT = "i paid 😀 3 dollars and love it"
 HOSTILE = [
@@ -93,6 +96,50 @@ TOTALS = {
     "n_texts": 100, "n_rows": 3, "n_duplicates": 20, "n_skipped": 0, "n_rejected": 7, "n_damaged": 1,
     "n_unread_tokens": 13, "languages": {"de": 4, "ru": 1},
 }  # fmt: skip
+
+
+def make_line(f=0.8, **more):
+    return {
+        "p": f,
+        "r": f,
+        "f": f,
+        "n": 20,
+        "n_found": 7,
+        "n_wanted": 6,
+        "f_ci": [0.61, 0.93],
+        "p_ci": None,
+        "r_ci": None,
+        **more,
+    }
+
+
+def make_part(key="positive", f=0.8):
+    labels = {"macro_f": f, "macro_f_ci": [0.61, 0.93], "per_instruction": {key: make_line(f)}}
+    spans = {"macro_f": 0.3, "macro_f_ci": [0.2, 0.4], "per_instruction": {"price": make_line(0.3)}}
+    return {"labels": labels, "spans": spans, "n_texts": 20}
+
+
+def make_full_scores(key="positive", text=TEXT):
+    """All that `evaluate` measures."""
+    start = text.find("3 dollars") if "3 dollars" in text else 0
+    found, wanted = [[start, start + 9, 0.97]], [[start + 2, start + 9]]
+    points = [{**make_part(key, f), "n_texts": n} for n, f in ((10, 0.5), (20, 0.7))]
+    bins = [
+        {"n": 10, "score": 0.2, "right": 0.1, "low": 0.0, "high": 0.3},
+        {"n": 10, "score": 0.9, "right": 0.8, "low": 0.6, "high": 0.9},
+    ]
+    about = {"key": key, "text": text, "start": 0, "n_characters": len(text) + 7, "confidence": 0.97}
+    return {
+        **make_part(key), "rows": {"values": make_line(0.44)}, "notes": [f"A note about {key}"], "seed": 0,
+        "baselines": {"keywords": {**make_part(key, 0.41), "rows": {}}, "zero_shot": make_part(key, 0.42)},
+        "curve": {"kind": "heads", "points": points, "gain": {"from": 10, "to": 20, "labels": {"f": 0.2, "f_ci": [-0.1, 0.4]}}},
+        "reliability": {"labels": {"ece": 0.123, "ece_ci": [0.1, 0.2], "n": 20, "bins": bins}, "spans": None},
+        "slices": [{"by": "length", "name": f"{key} and short", "n_texts": 9, "labels": {"f": 0.77, "f_ci": [0.5, 0.9]}, "spans": None}],
+        "disagreements": [
+            {**about, "op": "get_span", "kind": "other", "found": found, "wanted": wanted},
+            {**about, "op": "get_label", "kind": "more", "score": 0.97},
+        ],
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -184,9 +231,7 @@ def make_hostile(folder, evil):
     (folder / "answers.db").unlink(missing_ok=True)
     with AnswerStore(folder / "answers.db") as store:
         store.put_failure("text", [("get_label", clean)], model=clean, reason=clean)
-    scores = make_scores()
-    for kind in ("labels", "spans"):
-        scores[kind]["per_instruction"] = {evil: {"p": 1.0, "r": 1.0, "f": 1.0, "n": 1}}
+    scores = make_full_scores(evil, evil * 3)
     (folder / "scores.json").write_text(json.dumps({**scores, "people": scores}))
     span = make_span(evil, evil, **{"for": {"text": evil, "start": 0, "end": 1}})
     cell = [{"for": {"text": evil, "start": 0, "end": 1}, "score": 0.4, "value": True}]
@@ -325,6 +370,60 @@ def test_the_interval_of_f1_is_that_of_the_hits_in_all(folder):
 )
 def test_wilsons_interval(n_hits, n, expected):
     assert wilson(n_hits, n) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_agreement_stands_beside_what_it_is_compared_with(folder):
+    srsly.write_json(folder / "scores.json", make_full_scores())
+    page = read_page(folder)
+    assert "F1: keywords" in page.text and "F1: zero-shot" in page.text and "intervals of resampled texts" in page.text
+    assert "0.800.61–0.93" in page.text and "rows, values passages in rows" in page.text and "0.41" in page.text
+    assert "A note about positive" in page.text and "positive and short" in page.text and "0.77" in page.text
+
+
+def test_curves_say_in_words_what_they_draw(folder):
+    srsly.write_json(folder / "scores.json", make_full_scores())
+    page = read_page(folder)
+    words = [dict(attrs)["aria-label"] for tag, attrs in page.elements if tag == "svg" and ("class", "curve") in attrs]
+    assert words[0].startswith(
+        "Learning curve. labels: 0.42 from 0 answers; 0.50 from 10 answers; 0.70 from 20 answers."
+    )
+    assert words[1] == "Reliability. labels: score 0.20, right 0.10 of 10; score 0.90, right 0.80 of 10."
+    assert "from 10 to 20 it is +0.20 (-0.10 to +0.40)" in page.text and "0.123 (0.100 to 0.200)" in page.text
+
+
+def test_the_curves_points_stand_where_they_should(folder):
+    chart = draw_learning(make_full_scores())
+    zero, first, last = chart.series[0].points
+    assert zero.x < first.x < last.x and zero.y > first.y > last.y  # Up is less.
+    assert first.x == pytest.approx((zero.x + last.x) / 2) and last.high < last.y < last.low
+    assert chart.series[0].level < last.y  # The pipeline is better than its heads alone.
+
+
+def test_disagreements_show_who_names_what(folder):
+    (one, label) = list_readings(make_full_scores(), {"positive": 3})
+    assert [(piece.text, piece.who) for piece in one.pieces] == [
+        ("i paid 😀 ", None), ("3 ", "metamodel"), ("dollars", "both"), (" and love it", None),
+    ]  # fmt: skip
+    assert one.pieces[2].tags == ["metamodel 0.97", "LLM"] and (one.color, one.n_after) == (3, 7)
+    assert [piece.text for piece in label.pieces] == [TEXT] and label.kind == "only the metamodel says so"
+    srsly.write_json(folder / "scores.json", make_full_scores())
+    assert "they mean other passages" in read_page(folder).text
+
+
+@pytest.mark.parametrize("name", ["curve", "reliability", "slices", "disagreements"])
+def test_scores_of_another_kind_are_said_and_stop_nothing(folder, name):
+    srsly.write_json(folder / "scores.json", {**make_full_scores(), name: [{"labels": 3, "x": [1]}]})
+    text = read_page(folder).text
+    assert "How far it agrees" in text and "scores.json" in text.split("What is not here")[1]
+
+
+def test_the_pace_of_both_is_shown_where_it_was_noted(folder):
+    assert "How long anything took is not recorded" in read_page(folder).text
+    note_time(folder, "annotate", Took(100.0, n_requests=40))
+    note_time(folder, "mine", Took(2.0, n_texts=80))
+    text = read_page(folder).text
+    assert "40.0 texts a second by the metamodel and 0.4 by the language model" in text
+    assert "time for all texts≈ 2 s≈ 3 min" in text and "not recorded" not in text
 
 
 def test_agreement_with_people_stands_apart(folder):

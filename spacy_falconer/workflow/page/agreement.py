@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from spacy.tokens import Doc
 
 from spacy_falconer.corpus.docbin import GOLD, SPANS_KEY
 from spacy_falconer.workflow.page.run import Run
+from spacy_falconer.workflow.report import find_line, list_lines, name_baseline
 
 Z = 1.959964  # Standard deviations of a 95% interval.
 
@@ -27,7 +28,11 @@ class Share:
 
 @dataclass(frozen=True)
 class Line:
-    """An instruction's agreement. `n_texts` of them were asked; `n_answers` were positive, None where not known."""
+    """The agreement of an instruction, or of the plan's rows.
+
+    n_texts (int): Of which it was asked. n_answers (int): How many were positive; None where that is not known.
+    others: The F1 of what it is compared with, in the block's order.
+    """
 
     key: str
     op: str
@@ -37,16 +42,22 @@ class Line:
     f1: Share
     n_texts: int
     n_answers: int | None
+    others: list[Share] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Agreement with somebody on held-out texts. `macro`: F1 by primitive."""
+    """Agreement with somebody on held-out texts.
+
+    macro: F1 by primitive. others: The names of what it is compared with. is_resampled: Whether the intervals are.
+    """
 
     name: str
     n_texts: int
     lines: list[Line]
     macro: dict[str, float]
+    others: list[str] = field(default_factory=list)
+    is_resampled: bool = False
 
 
 def make_blocks(run: Run) -> list[Block]:
@@ -64,20 +75,38 @@ def make_blocks(run: Run) -> list[Block]:
 def make_block(
     name: str, scores: Mapping[str, Any], instructions: Mapping[str, str], n_answers: Mapping[tuple[str, str], int]
 ) -> Block:
-    lines, macro = [], {}
-    for kind, op in (("labels", "get_label"), ("spans", "get_span")):
-        found = scores.get(kind) or {}
-        for key, row in (found.get("per_instruction") or {}).items():
-            lines.append(make_line(key, op, row, instructions.get(key, ""), n_answers.get((op, key))))
-        if as_share(found.get("macro_f")) is not None:
-            macro[op] = found["macro_f"]
-    return Block(name, as_count(scores.get("n_texts")), lines, macro)
+    others = scores.get("baselines") or {}
+    lines = [
+        make_line(key, op, row, instructions.get(key, ""), n_answers.get((op, key)), find_others(others, kind, key))
+        for kind, op, key, row in list_lines(scores)
+    ]
+    ops = {"labels": "get_label", "spans": "get_span"}
+    macro = {op: as_share(scores[kind].get("macro_f")) for kind, op in ops.items()}
+    return Block(
+        name, as_count(scores.get("n_texts")), lines, {op: f for op, f in macro.items() if f is not None},
+        [name_baseline(one) for one in others], any("f_ci" in row for _, _, _, row in list_lines(scores)),
+    )  # fmt: skip
 
 
-def make_line(key: str, op: str, row: Mapping[str, Any], instruction: str, n_answers: int | None) -> Line:
-    p, r, f = (as_share(row.get(name)) for name in ("p", "r", "f"))
-    shares = find_shares(p, r, f, n_answers)
-    return Line(key, op, instruction, *shares, as_count(row.get("n")), n_answers)
+def make_line(
+    key: str, op: str, row: Mapping[str, Any], instruction: str, n_answers: int | None, others: list[Share]
+) -> Line:
+    if "f_ci" in row:
+        shares = tuple(as_interval(row, name) for name in ("p", "r", "f"))
+        n_answers = row.get("n_wanted", n_answers)
+    else:
+        shares = find_shares(*(as_share(row.get(name)) for name in ("p", "r", "f")), n_answers)
+    return Line(key, op, instruction, *shares, as_count(row.get("n")), n_answers, others)
+
+
+def find_others(others: Mapping[str, Any], kind: str, key: str) -> list[Share]:
+    return [as_interval(find_line(one, kind, key), "f") for one in others.values()]
+
+
+def as_interval(row: Mapping[str, Any], name: str) -> Share:
+    """A share with the interval that is noted beside it."""
+    low, high = (as_share(bound) for bound in row.get(f"{name}_ci") or (None, None))
+    return Share(as_share(row.get(name)), low, high)
 
 
 def find_shares(p: float | None, r: float | None, f: float | None, n_answers: int | None) -> tuple[Share, Share, Share]:

@@ -29,12 +29,25 @@ class Spending:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """Texts a second: the language model's, as its requests were answered in this run, and the metamodel's.
+
+    None where that was not noted. n_texts: The whole corpus.
+    """
+
+    llm: float | None
+    metamodel: float | None
+    n_texts: int
+
+
+@dataclass(frozen=True)
 class Cost:
     """The sample that was answered, and the whole corpus, if that is known. `notes`: where the numbers come from."""
 
     sample: Spending
     corpus: Spending | None
     notes: list[str]
+    pace: Pace | None = None
 
     @property
     def share(self) -> float | None:
@@ -57,7 +70,16 @@ def find_cost(run: Run) -> Cost | None:
     if n_corpus is None:
         notes.append("How many texts the language model would have to read is not known.")
     whole = None if n_corpus is None else spend(per_text, n_corpus, priced, is_estimated=True)
-    return Cost(spend(per_text, n_sample, priced, is_estimated=not is_paid), whole, notes)
+    sample = spend(per_text, n_sample, priced, is_estimated=not is_paid)
+    return Cost(sample, whole, notes, find_pace(run, n_corpus, per_text[0]))
+
+
+def find_pace(run: Run, n_texts: int | None, requests_per_text: float) -> Pace | None:
+    """None where nothing was noted."""
+    asked, mined = run.times.get("annotate"), run.times.get("mine")
+    llm = asked.n_requests / asked.seconds / requests_per_text if asked and asked.n_requests and asked.seconds else None
+    own = mined.n_texts / mined.seconds if mined and mined.n_texts and mined.seconds else None
+    return Pace(llm, own, n_texts) if n_texts and (llm or own) else None
 
 
 def measure(tally: Tally, model: str) -> tuple[list[float], str]:

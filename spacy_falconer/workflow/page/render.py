@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from spacy_falconer import __version__
 from spacy_falconer.pages import make_environment, read_page
 from spacy_falconer.plan import format_tree
 from spacy_falconer.workflow.files import whole
-from spacy_falconer.workflow.page.agreement import make_blocks
+from spacy_falconer.workflow.page.agreement import as_interval, make_blocks
 from spacy_falconer.workflow.page.cost import find_cost
 from spacy_falconer.workflow.page.coverage import find_coverage
+from spacy_falconer.workflow.page.curves import KINDS, Chart, draw_learning, draw_reliability, list_heights
 from spacy_falconer.workflow.page.diagram import WIDTH, draw_plan
+from spacy_falconer.workflow.page.reading import Disagreement, list_readings
 from spacy_falconer.workflow.page.rows import make_shown
 from spacy_falconer.workflow.page.run import Run
 
@@ -44,12 +47,36 @@ def make_page(run: Run, texts: Mapping[str, str]) -> str:
     """The page's HTML. It loads nothing, and runs one script: ours, by its hash."""
     shown = make_shown(run, texts)
     style, script = read_page("report.css"), read_page("report.js")
+    colors = {one["id"]: one["color"] for one in shown.keys}
     return make_environment().get_template("report.html.jinja").render(
         run=run, plan=run.plan, tree=format_tree(run.plan) if run.plan else "",
         diagram=draw_plan(run.plan) if run.plan else None, width=WIDTH, blocks=make_blocks(run), cost=find_cost(run),
-        coverage=find_coverage(run), shown=shown, data=Markup(dump(shown.data)), version=__version__,
+        coverage=find_coverage(run), looks=look_closer(run, colors), heights=list(list_heights()), shown=shown, data=Markup(dump(shown.data)), version=__version__,
         style=Markup(style), script=Markup(script), style_hash=hash_source(style), script_hash=hash_source(script),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What is measured besides the agreement itself; empty where it was not."""
+
+    charts: list[Chart] = field(default_factory=list)
+    slices: list[Mapping[str, Any]] = field(default_factory=list)
+    readings: list[Disagreement] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def look_closer(run: Run, colors: Mapping[str, int]) -> Looks:
+    scores = run.scores or {}
+    try:
+        charts = [chart for chart in (draw_learning(scores), draw_reliability(scores)) if chart is not None]
+        slices = [
+            {**one, **{kind: as_interval(one[kind] or {}, "f") for kind in KINDS}} for one in scores.get("slices", ())
+        ]
+        return Looks(charts, slices, list_readings(scores, colors), [str(note) for note in scores.get("notes", ())])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        run.missing.append("Curves, parts and disagreements in scores.json are not as `evaluate --json` writes them.")
+        return Looks()
 
 
 def dump(data: Any) -> str:

@@ -21,6 +21,7 @@ from spacy_falconer.workflow.annotate import LANGUAGE
 from spacy_falconer.workflow.manifest import read_manifest
 from spacy_falconer.workflow.parts import Paths, Row, find_rows, read_rows
 from spacy_falconer.workflow.report import format_scores
+from spacy_falconer.workflow.times import FILE, Took, read_times
 
 MAX_ROWS, MAX_REJECTS = 2_000, 5
 
@@ -35,6 +36,7 @@ class Run:
     train, test: The answers that were learned from, and those that the scores are of.
     first: The first of the rows, and `n_rows`, how many there are.
     rejects: The first of the corpus's rows that were none.
+    times: How long steps took, where that was noted.
     missing: What is not there, in words.
     """
 
@@ -49,6 +51,7 @@ class Run:
     n_rows: int = 0
     manifest: Json | None = None
     rejects: list[Json] = field(default_factory=list)
+    times: dict[str, Took] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     @property
@@ -73,6 +76,7 @@ def read_run(folder: Path) -> Run:
     run.train = attempt(run, "train.spacy", lambda path: read_docbin(path, vocab), "what was learned from")
     run.test = attempt(run, "test.spacy", lambda path: read_docbin(path, vocab), "intervals of the agreement")
     run.tally = attempt(run, "answers.db", read_tally, "what was asked and what failed")
+    run.times = read_times(folder / FILE)
     run.rows = find_rows(folder)
     if not any((run.plan, run.scores, run.train, run.test, run.tally, run.rows)):
         raise CorpusError(

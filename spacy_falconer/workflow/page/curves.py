@@ -1,0 +1,139 @@
+"""The learning curve and the reliability curve, as points of drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spacy_falconer.workflow.report import CURVES, describe_gain
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 360, 230, 32, 34  # The drawing, and what its axes' words take.
+KINDS = {"labels": ("get_label", "labels"), "spans": ("get_span", "passages")}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value with its interval, and where it stands in the drawing. `words`: What it says."""
+
+    x: float
+    y: float
+    low: float | None
+    high: float | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one kind. `level`: Where the value to compare with stands; None without one."""
+
+    name: str
+    color: int
+    points: list[Point]
+    level: float | None = None
+
+    @property
+    def path(self) -> str:
+        return "M" + "L".join(f"{point.x:.1f} {point.y:.1f}" for point in self.points)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing. `ticks`: numbers along the x axis, by their places. `notes`: what stands below."""
+
+    title: str
+    series: list[Series]
+    ticks: list[tuple[float, str]]
+    x_title: str
+    y_title: str
+    notes: list[str]
+    has_diagonal: bool = False
+
+    @property
+    def words(self) -> str:
+        """All of it in words, for those who do not see it."""
+        return f"{self.title}. " + " ".join(
+            f"{one.name}: {'; '.join(point.words for point in one.points)}." for one in self.series
+        )
+
+
+def draw_learning(scores: Mapping[str, Any]) -> Chart | None:
+    """F1 by the number of answers that were learned from; at 0 what the pre-trained pipeline says untrained."""
+    curve = scores.get("curve")
+    if not curve:
+        return None
+    points = curve["points"]
+    most = points[-1]["n_texts"]
+    zero = scores.get("baselines", {}).get("zero_shot")
+    rows = [*([{**zero, "n_texts": 0}] if zero else []), *points]
+    series = [
+        Series(name, color, place_points(rows, kind, most), find_level(curve, scores, kind))
+        for color, (kind, (_, name)) in enumerate(KINDS.items())
+        if any(row[kind]["macro_f"] is not None for row in rows)
+    ]
+    gains = [f"{KINDS[kind][1]}{describe_gain(curve['gain'], kind)}" for kind in KINDS if kind in curve["gain"]]
+    notes = [f"Trained: {CURVES.get(curve['kind'], curve['kind'])}.", *(f"{gain}." for gain in gains)]
+    if zero:
+        notes.append("At 0: the pre-trained pipeline, before any training.")
+    notes.append("Nothing is extrapolated: more answers may bring less than the last ones did.")
+    if curve["kind"] == "heads":
+        notes.append("The dashed lines are this pipeline, whose encoder learned too.")
+    ticks = [(place_x(row["n_texts"] / most), f"{row['n_texts']:,}") for row in rows]
+    return Chart("Learning curve", series, ticks, "answers learned from", "F1", notes)
+
+
+def place_points(rows: Sequence[Mapping[str, Any]], kind: str, most: int) -> list[Point]:
+    found = []
+    for row in rows:
+        value, bounds = row[kind]["macro_f"], row[kind].get("macro_f_ci") or (None, None)
+        if value is not None:
+            words = f"{value:.2f} from {row['n_texts']:,} answers"
+            found.append(make_point(row["n_texts"] / most, value, bounds, words))
+    return found
+
+
+def find_level(curve: Mapping[str, Any], scores: Mapping[str, Any], kind: str) -> float | None:
+    value = scores[kind]["macro_f"]
+    return place_y(value) if curve["kind"] == "heads" and value is not None else None
+
+
+def draw_reliability(scores: Mapping[str, Any]) -> Chart | None:
+    """The share that is right, by the score."""
+    found = {kind: one for kind, one in (scores.get("reliability") or {}).items() if one}
+    if not found:
+        return None
+    series = [
+        Series(KINDS[kind][1], list(KINDS).index(kind), [place_bin(one) for one in part["bins"]])
+        for kind, part in found.items()
+    ]
+    notes = [
+        f"{KINDS[kind][1]}: calibration error (ECE) {part['ece']:.3f} ({part['ece_ci'][0]:.3f} to {part['ece_ci'][1]:.3f}), "
+        f"{part['n']:,} scores"
+        for kind, part in found.items()
+    ]
+    notes.append("On the diagonal a score of 0.8 is right eight times in ten. A point is a tenth of the scores.")
+    ticks = [(place_x(share), f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1)]
+    return Chart("Reliability", series, ticks, "score", "share that is right", notes, has_diagonal=True)
+
+
+def place_bin(one: Mapping[str, Any]) -> Point:
+    words = f"score {one['score']:.2f}, right {one['right']:.2f} of {one['n']:,}"
+    return make_point(one["score"], one["right"], (one["low"], one["high"]), words)
+
+
+def make_point(x: float, value: float, bounds: Sequence[float | None], words: str) -> Point:
+    low, high = (None if bound is None else place_y(bound) for bound in bounds)
+    return Point(place_x(x), place_y(value), low, high, words)
+
+
+def place_x(share: float) -> float:
+    return LEFT + (WIDTH - LEFT - 12) * share
+
+
+def place_y(share: float) -> float:
+    return 8 + (HEIGHT - BOTTOM - 8) * (1 - share)
+
+
+def list_heights() -> Iterator[tuple[float, str]]:
+    """Numbers along the y axis."""
+    return ((place_y(share), f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1))
