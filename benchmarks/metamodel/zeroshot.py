@@ -9,7 +9,11 @@ MiniLM's sentence vectors; and micro F1 at threshold 0.5. --untouched takes the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
+from typing import ClassVar
 
 import spacy
 import torch
@@ -21,7 +25,15 @@ from spacy_falconer.metamodel.pretrain import data as sets
 from spacy_falconer.metamodel.pretrain.checkpoint import read_model
 from spacy_falconer.metamodel.pretrain.collate import TextReader
 from spacy_falconer.metamodel.pretrain.model import Metamodel
-from spacy_falconer.metamodel.pretrain.score import BATCH_SIZE, HeldOut, read_held_out, score_model
+from spacy_falconer.metamodel.pretrain.score import (
+    BATCH_SIZE,
+    THRESHOLDS,
+    HeldOut,
+    compute_f,
+    count_labels,
+    count_spans,
+    read_held_out,
+)  # fmt: skip
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.source import find_base
 
@@ -40,20 +52,55 @@ def main(
     names = sets.UNTOUCHED if untouched else (*sets.HELD_OUT_SPANS, *sets.HELD_OUT_LABELS)
     held_out = read_held_out(data, names, split=split, n_texts=n_texts, seed=0)
     model, reader = read_pipeline(pipeline or find_base())
-    scores = score_model(model, reader, held_out)
     cosine, _ = read_model(find_encoder(MINILM), hidden_width=8, dropout=0.0)
-    rows = []
-    for held in held_out:
-        base = f"{score_cosine(cosine.eval(), reader, held):.3f}" if f"{held.name}_acc" in scores else ""
-        accuracy = f"{scores[f'{held.name}_acc']:.3f}" if base else ""
-        rows.append(
-            (held.name, len(held.rows), len(held.instructions), f"{scores[f'{held.name}_f']:.3f}", accuracy, base)
+    rows = [score_set(model, cosine.eval(), reader, held) for held in held_out]
+    print(table([row.cells() for row in rows], header=Row.HEADER, divider=True))
+    for kind in ("span", "label"):
+        of_kind = [row for row in rows if (row.accuracy is None) == (kind == "span")]
+        if of_kind:
+            print(format_means(kind, of_kind))
+
+
+@dataclass(frozen=True)
+class Row:
+    """Of a held-out set: F1 by threshold; of labels, accuracy, and that of the cosine."""
+
+    HEADER: ClassVar = ["set", "texts", "labels", "F1 at 0.5", "best F1", "accuracy", "cosine"]
+
+    name: str
+    n_texts: int
+    n_labels: int
+    f1: list[float]
+    accuracy: float | None = None
+    cosine: float | None = None
+
+    def cells(self) -> list[str]:
+        values = [self.f1[THRESHOLDS.index(0.5)], max(self.f1), self.accuracy, self.cosine]
+        return [
+            self.name, str(self.n_texts), str(self.n_labels),
+            *("" if value is None else f"{value:.3f}" for value in values),
+        ]  # fmt: skip
+
+
+@torch.inference_mode()
+def score_set(model: Metamodel, cosine: Metamodel, reader: TextReader, held: HeldOut) -> Row:
+    size = (held.name, len(held.rows), len(held.instructions))
+    if any(row.spans for row in held.rows):
+        return Row(*size, [compute_f(*row) for row in count_spans(model, reader, held)])
+    counts, n_best = count_labels(model, reader, held)
+    accuracy, base = n_best / len(held.rows), score_cosine(cosine, reader, held)
+    return Row(*size, [compute_f(*row) for row in counts], accuracy, base)
+
+
+def format_means(kind: str, rows: Sequence[Row]) -> str:
+    by_threshold = [mean(column) for column in zip(*(row.f1 for row in rows), strict=True)]
+    lines = [f"{kind} sets, mean F1 by threshold: " + ", ".join(
+        f"{threshold} {value:.3f}" for threshold, value in zip(THRESHOLDS, by_threshold, strict=True))]  # fmt: skip
+    if kind == "label":
+        lines.append(
+            f"mean accuracy {mean(row.accuracy for row in rows):.3f}, cosine {mean(row.cosine for row in rows):.3f}"
         )
-    print(table(rows, header=["set", "texts", "labels", "F1 at 0.5", "accuracy", "cosine"], divider=True))
-    for place, name in ((3, "F1 of span sets"), (4, "accuracy of label sets"), (5, "cosine")):
-        values = [float(row[place]) for row in rows if row[place] and bool(row[4]) == (place > 3)]
-        if values:
-            print(f"mean {name}: {sum(values) / len(values):.3f}")
+    return "\n".join(lines)
 
 
 def read_pipeline(path: Path) -> tuple[Metamodel, TextReader]:

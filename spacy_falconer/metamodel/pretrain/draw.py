@@ -17,7 +17,7 @@ from spacy_falconer.metamodel.pretrain.mix import TYPES, Mix
 from spacy_falconer.metamodel.pretrain.wordings import GENRE_OF
 
 GROUP = 6  # Texts of a group; half as many where each text has instructions of its own.
-N_SPANS, N_LABELS = 6, 5  # Most labels of a set that a group is asked, those of no text among them included.
+N_SPANS, N_LABELS = 6, 8  # Most labels of a set that a group is asked, those of no text among them included.
 N_CORPUS_LABELS = 10
 N_WORDED = 6  # Most instructions of each primitive that a text of its own instructions is asked.
 TOPIC = "The text is about"  # How statements of kinds of texts begin.

@@ -20,11 +20,11 @@ RECURRING = "recurring"
 CORPORA = "corpora"  # Stands for all small corpora of the project's own.
 # Groups of sets and how often each group is drawn; within a group, a set counts by the root of its size.
 GROUPS: tuple[tuple[tuple[str, ...], float], ...] = (
-    (sets.SPANS, 0.30),
-    (sets.QUESTIONS, 0.10),
-    ((*sets.LABELS, "nlupp_instructions"), 0.15),
-    ((OPEN, TYPES), 0.25),
-    ((CORPORA,), 0.20),
+    (sets.SPANS, 0.27),
+    (sets.QUESTIONS, 0.08),
+    ((*sets.LABELS, "nlupp_instructions"), 0.12),
+    ((OPEN, TYPES), 0.18),
+    ((CORPORA,), 0.35),
 )
 UNSAID = ("oos",)  # Labels that cannot be put as a statement.
 

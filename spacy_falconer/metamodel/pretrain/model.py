@@ -15,6 +15,7 @@ from spacy_falconer.metamodel.heads import LabelHead, SpanHead
 from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch, Pieces, Task
 
 WINDOWS_AT_ONCE = 32
+RANKING = 0.5  # What it costs to be behind an instruction that does not hold, to 1 for being wrong on one's own.
 
 
 class Metamodel(nn.Module):
@@ -110,10 +111,21 @@ def compute_losses(model: Metamodel, batch: Batch, teacher: Metamodel | None = N
         if task.span_targets.numel():
             spans.append(model.measure_spans(span_logits, task.span_targets))
         if task.label_targets.numel():
-            losses = functional.binary_cross_entropy_with_logits(label_logits, task.label_targets, reduction="none")
-            labels.append(losses)
+            labels.append(measure_labels(label_logits, task.label_targets))
     drift = measure_drift(teacher, batch, tokens, instructions) if teacher else _mean([], batch)
     return Losses(_mean(spans, batch), _mean(labels, batch), drift)
+
+
+def measure_labels(logits: Tensor, targets: Tensor) -> Tensor:
+    """The loss of each instruction asked of a text: binary cross-entropy, and for what holds of the text also how far
+    it is from being ahead of all that does not.
+
+    *Shape:* logits, targets (K,) -> (K,)
+    """
+    losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    others = logits.masked_fill(targets == 1.0, float("-inf")).logsumexp(dim=0)
+    ahead = functional.softplus(others - logits) * targets
+    return losses + RANKING * ahead if bool((targets == 0.0).any()) else losses
 
 
 def measure_drift(teacher: Metamodel, batch: Batch, tokens: Tensor, instructions: Tensor) -> Tensor:

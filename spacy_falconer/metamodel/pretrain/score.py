@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import numpy
 import torch
 from numpy.typing import NDArray
 from spacy.tokens import Doc
@@ -24,6 +25,7 @@ from spacy_falconer.metamodel.pretrain.model import Metamodel
 
 BATCH_SIZE = 32
 THRESHOLD = 0.5
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 # How a held-out set's labels are put where the data folder has no sentence for them: their name within these words.
 FRAMES = {
     "banking77": "The customer asks about {}.",
@@ -58,7 +60,7 @@ def read_held_out(data: Path, names: Iterable[str], *, split: str, n_texts: int,
 
 
 def score_model(model: Metamodel, reader: TextReader, held_out: Iterable[HeldOut]) -> dict[str, float]:
-    """One score a set: F1 for spans (`NAME_f`), accuracy and F1 for labels (`NAME_acc`, `NAME_f`), and their means."""
+    """F1 of each set (`NAME_f`, and `NAME_best` at its best threshold), for labels also accuracy (`NAME_acc`), and means."""
     training = model.training
     model.eval()
     scores: dict[str, float] = {}
@@ -71,32 +73,50 @@ def score_model(model: Metamodel, reader: TextReader, held_out: Iterable[HeldOut
 
 
 def score_spans(model: Metamodel, reader: TextReader, held: HeldOut) -> dict[str, float]:
+    return summarize(held.name, count_spans(model, reader, held))
+
+
+def score_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> dict[str, float]:
+    counts, n_best = count_labels(model, reader, held)
+    return {f"{held.name}_acc": n_best / len(held.rows), **summarize(held.name, counts)}
+
+
+def summarize(name: str, counts: NDArray) -> dict[str, float]:
+    """F1 at the default threshold, and at the best one."""
+    by_threshold = [compute_f(*row) for row in counts.tolist()]
+    return {f"{name}_f": by_threshold[THRESHOLDS.index(THRESHOLD)], f"{name}_best": max(by_threshold)}
+
+
+def count_spans(model: Metamodel, reader: TextReader, held: HeldOut) -> NDArray:
+    """Spans that are right, found and wanted, at each of `THRESHOLDS`, shape (n_thresholds, 3)."""
     instructions = model.read_instructions(_read(model, reader, list(held.instructions.values()))[0])
-    n_right = n_found = n_wanted = 0
+    counts = numpy.zeros((len(THRESHOLDS), 3))
     for rows in _split(held.rows):
         pieces, docs = _read(model, reader, [row.text for row in rows])
         logits = model.span(model.encode(pieces), pieces.lengths, instructions)  # (N, K, 3)
         for row, doc, text in zip(rows, docs, logits.softmax(-1).cpu().split(pieces.lengths.tolist()), strict=True):
-            spans = find_spans(text.numpy(), doc, list(held.instructions))
-            found = {(span.start, span.end, span.label) for span in spans}
             wanted = {(start, end, label) for label, spans in row.spans.items() for start, end in spans}
-            n_right, n_found, n_wanted = n_right + len(found & wanted), n_found + len(found), n_wanted + len(wanted)
-    return {f"{held.name}_f": compute_f(n_right, n_found, n_wanted)}
+            spans = find_spans(text.numpy(), doc, list(held.instructions), threshold=THRESHOLDS[0])
+            for place, threshold in enumerate(THRESHOLDS):  # Those above it are kept first, whatever is below.
+                found = {(span.start, span.end, span.label) for span in spans if span.score >= threshold}
+                counts[place] += len(found & wanted), len(found), len(wanted)
+    return counts
 
 
-def score_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> dict[str, float]:
-    labels = list(held.instructions)
+def count_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> tuple[NDArray, int]:
+    """As `count_spans`; and of how many texts the label with the highest score is right."""
+    labels, n_best = list(held.instructions), 0
     instructions = model.read_instructions(_read(model, reader, list(held.instructions.values()))[0])
-    n_best = n_right = n_found = n_wanted = 0
+    counts = numpy.zeros((len(THRESHOLDS), 3))
     for rows in _split(held.rows):
         pieces, _ = _read(model, reader, [row.text for row in rows])
         scores = model.label(model.encode(pieces), pieces.lengths, instructions).sigmoid()  # (B, K)
-        for row, text in zip(rows, scores.tolist(), strict=True):
-            found = {label for label, score in zip(labels, text, strict=True) if score >= THRESHOLD}
-            n_best += labels[max(range(len(labels)), key=text.__getitem__)] in row.labels
-            n_right, n_found = n_right + len(found & row.labels.keys()), n_found + len(found)
-            n_wanted += len(row.labels)
-    return {f"{held.name}_acc": n_best / len(held.rows), f"{held.name}_f": compute_f(n_right, n_found, n_wanted)}
+        right = numpy.array([[label in row.labels for label in labels] for row in rows])
+        found = scores.cpu().numpy() >= numpy.reshape(THRESHOLDS, (-1, 1, 1))  # (n_thresholds, B, K)
+        n_wanted = sum(len(row.labels) for row in rows)
+        counts += numpy.stack([(found & right).sum((1, 2)), found.sum((1, 2)), [n_wanted] * len(found)], axis=1)
+        n_best += int(right[range(len(rows)), scores.argmax(dim=1).tolist()].sum())
+    return counts, n_best
 
 
 def find_spans(scores: NDArray, doc: Doc, labels: Sequence[str], *, threshold: float = THRESHOLD) -> list[Found]:

@@ -46,7 +46,7 @@ class PretrainSettings:
     weight_decay: float = 0.01
     span_weight: float = 1.0
     label_weight: float = 1.0
-    drift_weight: float = 0.0
+    drift_weight: float = 1.0
     hidden_width: int = 192
     dropout: float = 0.1
     encoder_dropout: float = 0.0

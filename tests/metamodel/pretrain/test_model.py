@@ -7,7 +7,7 @@ import torch
 from spacy_falconer.metamodel.pretrain.checkpoint import read_model
 from spacy_falconer.metamodel.pretrain.collate import TextReader
 from spacy_falconer.metamodel.pretrain.draw import Example
-from spacy_falconer.metamodel.pretrain.model import average, compute_losses
+from spacy_falconer.metamodel.pretrain.model import average, compute_losses, measure_labels
 
 EXAMPLES = [
     Example("Kate paid nine dollars.", "a", {"people": ((0, 4),), "money": ((10, 22),)}, {"It is good.": True}),
@@ -73,3 +73,10 @@ def test_drift_is_none_from_itself_and_pulls_back_to_the_teacher(parts, encoder_
         optimizer.step()
         drifts.append(drift.item())
     assert drifts[0] > 0.01 and drifts[-1] < drifts[0]
+
+
+def test_an_instruction_that_holds_costs_more_behind_one_that_does_not():
+    ahead, behind = (measure_labels(torch.tensor([1.0, other]), torch.tensor([1.0, 0.0])) for other in (-3.0, 0.5))
+    assert behind[0] > ahead[0]
+    alone = measure_labels(torch.tensor([1.0, 0.5]), torch.tensor([1.0, 1.0]))
+    assert alone[0].item() == pytest.approx(torch.nn.functional.softplus(torch.tensor(-1.0)).item())
