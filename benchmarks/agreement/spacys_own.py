@@ -13,7 +13,7 @@ from spacy.tokens import Doc, SpanGroup
 from thinc.api import Config
 
 from spacy_falconer.corpus.docbin import split_docs
-from spacy_falconer.metamodel.calibrate import Candidates, best_threshold
+from spacy_falconer.metamodel.threshold import Candidates, Target, choose_threshold
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.thresholds import label_candidates, span_candidates
 from spacy_falconer.workflow.train import DEV_SHARE, fill_config, run_training, write_inputs
@@ -109,7 +109,8 @@ def predict(nlp: Language, docs: Sequence[Doc]) -> list[Doc]:
 
 def score_key(dev: Candidates, test: Candidates) -> dict[str, float]:
     """Precision, recall and F1 on the test at the dev's best threshold."""
-    threshold = best_threshold(dev, default=0.5) or 0.5
+    choice = choose_threshold(dev, Target())
+    threshold = choice.threshold if choice else 0.5
     found = test.scores >= threshold
     hits = int((found & test.hits).sum())
     p, r = hits / max(1, int(found.sum())), hits / max(1, test.n_wanted)

@@ -6,6 +6,7 @@ import typer
 
 from spacy_falconer.cli.annotate import annotate_cli
 from spacy_falconer.cli.answers import answers
+from spacy_falconer.cli.calibrate import calibrate_cli
 from spacy_falconer.cli.estimate import estimate_cli
 from spacy_falconer.cli.evaluate import evaluate_cli
 from spacy_falconer.cli.induce import induce_cli
@@ -24,7 +25,8 @@ app = typer.Typer(
 )
 
 COMMANDS = (
-    induce_cli, plan_cli, estimate_cli, annotate_cli, train_cli, evaluate_cli, mine_cli, report_cli, pretrain_cli, ship_cli,
+    induce_cli, plan_cli, estimate_cli, annotate_cli, train_cli, calibrate_cli, evaluate_cli, mine_cli, report_cli,
+    pretrain_cli, ship_cli,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command.__name__.removesuffix("_cli"))(command)

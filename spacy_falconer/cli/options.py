@@ -38,6 +38,13 @@ Source = Annotated[
         exists=True,
     ),
 ]
+Target = Annotated[
+    list[str],
+    typer.Option(
+        "--target", metavar="TARGET",
+        help="What thresholds are for: f1 (else), precision=0.95 or recall=0.9; KEY:recall=0.9 for one instruction",
+    ),
+]  # fmt: skip
 RecordedOnly = Annotated[
     bool, typer.Option("--recorded-only", help="Take only texts that the store answers already, and ask nobody")
 ]

@@ -24,6 +24,7 @@ def train_cli(
         dir_okay=False,
     ),
     config: options.Config = None,
+    target: options.Target = (),
     seed: int = typer.Option(0, "--seed", help="Seed of everything random"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, errors only"),
     # fmt: on
@@ -38,23 +39,36 @@ def train_cli(
     from spacy_falconer.plan import read_plan
     from spacy_falconer.workflow.answers import read_answers
     from spacy_falconer.workflow.remember import read_earlier
+    from spacy_falconer.workflow.targets import parse_targets
     from spacy_falconer.workflow.train import train
 
     with plain_errors():
         checked = read_plan(plan)
+        targets = parse_targets(target, keys=checked.steps_by_id)
         docs, _ = read_answers(answers, checked, spacy.blank("en"))
         source, config = options.tell_apart(source, config)
         start = choose_source(source, config)
         earlier = read_earlier(replay, start) if replay is not None and start is not None else []
-        nlp, report = train(checked, docs, source=start, replay=earlier, config=config, seed=seed, quiet=quiet)
+        nlp, report = train(
+            checked, docs, source=start, replay=earlier, config=config, targets=targets, seed=seed, quiet=quiet
+        )
         nlp.to_disk(output)
     if not quiet:
         show_training(report, output)
 
 
 def show_training(report, output: Path) -> None:
-    msg.good(f"Trained on {report.n_train} answered texts, {report.n_dev} held out for thresholds. Pipeline: {output}")
+    msg.good(
+        f"Trained on {report.n_train} answered texts, {report.n_dev} held out for scores and thresholds. Pipeline: {output}"
+    )
     if report.silent:
         msg.warn(f"No positive answer to learn from, so answered as before: {', '.join(report.silent)}. Annotate more.")
-    if report.unsure:
-        msg.warn(f"Too few positive answers for a threshold of their own: {', '.join(report.unsure)}.")
+    warn_of_thresholds(report.fitted)
+
+
+def warn_of_thresholds(fitted) -> None:
+    unsure = [one.key for one in fitted if one.is_shared]
+    if unsure:
+        msg.warn(f"Too few positive answers for a threshold of their own: {', '.join(unsure)}.")
+    for reason in filter(None, (one.explain() for one in fitted)):
+        msg.warn(reason)

@@ -1,52 +1,107 @@
-"""Thresholds from held-out answers."""
+"""Scores that mean what they say: two numbers for each instruction, from held-out answers.
+
+A score's log odds are stretched by a slope and moved by an offset. Source: Platt, Probabilistic outputs for support
+vector machines, 1999. Each instruction's own are drawn to those that fit all instructions of the component together,
+and these to doing nothing: five answers move them a little, five hundred as far as it takes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-GRID = numpy.round(numpy.arange(0.05, 1.0, 0.05), 2)
-LEAST_POSITIVES = 5
-CLOSE = 0.01
+from spacy_falconer.metamodel.decode import sigmoid
+from spacy_falconer.metamodel.threshold import Candidates
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """What a threshold decides about.
+class Calibration(NamedTuple):
+    """Of log odds: `slope` times them, plus `offset`."""
 
-    scores: Score of each candidate, shape (n,). hits: Whether each was wanted, shape (n,).
-    weights: How much each counts, shape (n,).
-    n_wanted (int): How many there were to find, those that no candidate can match included. wanted (float): Their weight.
+    slope: float
+    offset: float
+
+
+NOTHING = Calibration(1.0, 0.0)
+SHARED_SPREAD = Calibration(0.5, 1.0)  # How far all instructions together are thought to be from doing nothing,
+OWN_SPREAD = Calibration(0.2, 0.75)  # and each from the others: standard deviations of slope and offset.
+LEAST_SLOPE = 0.05  # A higher score never means less.
+LEAST_SCORE = 1e-9
+FIXED = 1e-6
+MOST_STEPS, CLOSE_ENOUGH = 5000, 1e-6
+N_DIGITS = 6  # More are lost in a .json file, and with them that a loaded pipeline gives the same scores.
+
+
+def calibrate(scores: NDArray, slopes: ArrayLike, offsets: ArrayLike) -> NDArray:
+    """Scores, 0 to 1, as calibrations make them; 0, as of an empty text, stays.
+
+    slopes, offsets: Of the scores' shape, or that of their last axis.
     """
-
-    scores: NDArray
-    hits: NDArray
-    weights: NDArray
-    n_wanted: int
-    wanted: float
+    slopes, offsets = numpy.asarray(slopes), numpy.asarray(offsets)
+    if (slopes == NOTHING.slope).all() and (offsets == NOTHING.offset).all():
+        return scores
+    return numpy.where(scores > 0, sigmoid(slopes * log_odds(scores) + offsets), 0.0)
 
 
-def best_threshold(candidates: Candidates, *, default: float) -> float | None:
-    """The threshold with the best F; of those that come as near to it as one answer makes, the one nearest the default.
+def log_odds(scores: NDArray) -> NDArray:
+    inside = numpy.clip(scores, LEAST_SCORE, 1 - LEAST_SCORE)
+    return numpy.log(inside) - numpy.log1p(-inside)
 
-    With ten answers to find, one more hit is a tenth: a threshold that is better by less is better by chance.
 
-    RETURNS: None where there are too few to find to tell.
+def fit_calibrations(parts: Mapping[str, Candidates]) -> dict[str, Calibration]:
+    """The calibration of each instruction, by its key, from the candidates' own scores.
+
+    An instruction of which no candidate was right is left out: nothing is known of its scores.
     """
-    if candidates.n_wanted < LEAST_POSITIVES:
-        return None
-    reached = candidates.scores[None, :] >= GRID[:, None]  # (n_thresholds, n)
-    found, right = reached @ candidates.weights, (reached & candidates.hits) @ candidates.weights
-    f_scores = 2 * right / (found + candidates.wanted)
-    good = GRID[f_scores >= f_scores.max() - max(CLOSE, 1 / candidates.n_wanted)]
-    return float(good[numpy.argmin(numpy.abs(good - default))])
+    known = {key: part for key, part in parts.items() if part.hits.any()}
+    if not known:
+        return {}
+    rows = [_make_rows(part) for part in known.values()]
+    odds = block_columns([columns for columns, _, _ in rows])
+    hits, weights = (numpy.concatenate([row[i] for row in rows]) for i in (1, 2))
+    prior, spread = [*NOTHING, *numpy.zeros(2 * len(rows))], [*SHARED_SPREAD, *OWN_SPREAD * len(rows)]
+    shared, *own = _solve(odds, hits, weights, numpy.array(prior), numpy.array(spread)).reshape(-1, 2)
+    return {key: _keep_rising(shared + one, row) for key, one, row in zip(known, own, rows, strict=True)}
 
 
-def pool(parts: Iterable[Candidates]) -> Candidates:
-    """The candidates of several instructions together."""
-    parts = list(parts)
-    arrays = [numpy.concatenate([getattr(part, name) for part in parts]) for name in ("scores", "hits", "weights")]
-    return Candidates(*arrays, n_wanted=sum(part.n_wanted for part in parts), wanted=sum(part.wanted for part in parts))
+def block_columns(parts: Sequence[NDArray]) -> NDArray:
+    """Each part's columns twice: in those of all, and in those of its own; shape (n, 2 + 2K)."""
+    own = numpy.zeros((sum(map(len, parts)), len(parts), 2))
+    number = numpy.repeat(numpy.arange(len(parts)), [len(part) for part in parts])
+    every = numpy.concatenate(parts)
+    own[numpy.arange(len(every)), number] = every
+    return numpy.concatenate([every, own.reshape(len(every), -1)], axis=1)
+
+
+def _make_rows(part: Candidates) -> tuple[NDArray, NDArray, NDArray]:
+    """Log odds beside ones, shape (n, 2); hits, and weights, which sum to the number of even ones that tell as much."""
+    odds = log_odds(part.scores)
+    weights = part.weights * part.weights.sum() / (part.weights @ part.weights)
+    return numpy.stack([odds, numpy.ones(len(odds))], axis=1), part.hits.astype("float64"), weights
+
+
+def _keep_rising(found: NDArray, row: tuple[NDArray, NDArray, NDArray]) -> Calibration:
+    """Where higher scores are right less often, as good as none of the slope, and the offset that goes with it."""
+    if found[0] < LEAST_SLOPE:
+        prior, spread = numpy.array([LEAST_SLOPE, 0.0]), numpy.array([FIXED, SHARED_SPREAD.offset])
+        found = _solve(*row, prior, spread)
+    return Calibration(*numpy.round(found, N_DIGITS).tolist())
+
+
+def _solve(columns: NDArray, hits: NDArray, weights: NDArray, prior: NDArray, spread: NDArray) -> NDArray:
+    """Logistic regression: the likeliest parameters, shape (P,), where each is thought to be near its prior.
+
+    columns: Shape (n, P). hits, weights: Shape (n,). spread: Standard deviations of the priors, shape (P,).
+    """
+    # No curvature is above this one, so that no step goes too far. Source: Böhning, Multinomial logistic regression, 1992.
+    most_curved = numpy.linalg.inv(0.25 * (columns.T * weights) @ columns + numpy.diag(spread**-2.0))
+    place = prior
+    for _ in range(MOST_STEPS):
+        gradient = columns.T @ (weights * (sigmoid(columns @ place) - hits)) + (place - prior) / spread**2
+        step = most_curved @ gradient
+        place = place - step
+        if numpy.abs(step).max() < CLOSE_ENOUGH:
+            break
+    return place

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
@@ -14,6 +15,7 @@ from thinc.api import Model
 from thinc.types import Floats1d, Floats2d, FloatsXd
 
 from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.calibrate import NOTHING
 
 LISTENER = "transformer-listener"
 TOK2VEC = {
@@ -34,14 +36,15 @@ METAMODEL = {
 class InstructedPipe(TrainablePipe):
     """Answers instructions with one read of the encoder. Each is a key, its words, and a vector in the model.
 
-    Settings that are saved and handed to the scorer are in `cfg`: `instructions` (words by key), `thresholds` (least
-    score that counts, by key) and `threshold` (where a key has none of its own).
+    Settings that are saved and handed to the scorer are in `cfg`: `instructions` (words by key), `calibrations` (slope
+    and offset of a score's log odds, by key), `thresholds` (least calibrated score that counts, by key) and `threshold`
+    (where a key has none of its own).
     """
 
     def __init__(self, nlp: Language, model: Model, name: str, *, cfg: dict[str, Any], scorer: Callable | None):
         if not 0.0 <= cfg["threshold"] <= 1.0:
             raise ModelError(f"The threshold of {name!r} is {cfg['threshold']!r}; expected 0 to 1. Correct the config.")
-        super().__init__(nlp.vocab, model, name, thresholds={}, **cfg)
+        super().__init__(nlp.vocab, model, name, thresholds={}, calibrations={}, **cfg)
         self.scorer = scorer
         self._made_in = weakref.ref(nlp)  # Weak, or it would keep alive the pipeline that it is sourced from.
 
@@ -53,6 +56,11 @@ class InstructedPipe(TrainablePipe):
     def threshold_of(self, key: str) -> float:
         """The least score that counts as yes for an instruction."""
         return threshold_of(self.cfg, key)
+
+    def calibrations_of(self, keys: Sequence[str]) -> Floats2d:
+        """What makes instructions' scores mean what they say: slopes and offsets, shape (2, K)."""
+        own = self.cfg["calibrations"]
+        return numpy.array([own.get(key, NOTHING) for key in keys], dtype="float64").reshape(-1, 2).T
 
     def add_instruction(self, key: str, text: str, *, nlp: Language | None = None) -> None:
         """Answer one more instruction from now on, at once, and better after training.
@@ -75,7 +83,7 @@ class InstructedPipe(TrainablePipe):
         return self.model.get_ref("tok2vec").predict([doc])[0].mean(axis=0)
 
     def predict_vectors(self, docs: Sequence[Doc], vectors: Floats2d) -> FloatsXd:
-        """Scores of encoded docs for instructions that are not the component's own, by vectors of shape (K, D)."""
+        """Raw scores of encoded docs for instructions by their vectors of shape (K, D), the component's own or not."""
         check_encoded(docs, self)
         return self.to_scores(docs, self.model.attrs["predict_vectors"](self.model, docs, vectors))
 

@@ -11,6 +11,7 @@ from spacy.training import Example
 from thinc.api import Model
 from thinc.types import Floats2d
 
+from spacy_falconer.metamodel.calibrate import calibrate
 from spacy_falconer.metamodel.decode import sigmoid
 from spacy_falconer.metamodel.loss import label_loss
 from spacy_falconer.pipeline.instructed import METAMODEL, InstructedPipe, check_encoded
@@ -48,7 +49,7 @@ class FalconerLabel(InstructedPipe):
     """Scores statements, 0 to 1, in `doc.cats`."""
 
     def predict(self, docs: Iterable[Doc]) -> Floats2d:
-        """Scores of all instructions, shape (n_texts, K)."""
+        """Raw scores of all instructions, shape (n_texts, K). They are calibrated where they are written."""
         docs = list(docs)
         check_encoded(docs, self)
         if not self.labels or not any(len(doc) for doc in docs):
@@ -61,7 +62,8 @@ class FalconerLabel(InstructedPipe):
         return sigmoid(self.model.ops.to_numpy(logits)) * has_tokens
 
     def set_annotations(self, docs: Iterable[Doc], scores: Floats2d) -> None:
-        for doc, row in zip(docs, scores.tolist(), strict=True):
+        calibrated = calibrate(scores, *self.calibrations_of(self.labels))
+        for doc, row in zip(docs, calibrated.tolist(), strict=True):
             doc.cats.update(zip(self.labels, row, strict=True))
 
     def get_loss(self, examples: Iterable[Example], scores: Floats2d) -> tuple[float, Floats2d]:

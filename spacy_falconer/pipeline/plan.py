@@ -8,14 +8,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc, SpanGroup
 from thinc.types import Floats1d
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.metamodel.decode import FoundSpans, decode_spans
+from spacy_falconer.metamodel.decode import FoundSpans
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
 from spacy_falconer.plan.execute import execute, execute_sentences
 from spacy_falconer.plan.schema import Plan, Step, parse_plan
@@ -132,8 +131,8 @@ class DocReader:
             self._check_known(self.span, step)
             return group_spans(self.doc.spans[self.span.cfg["spans_key"]], step.id)
         vectors = self.read_vector(self.span, instruction).reshape(1, -1)
-        found = decode_spans(self.span.predict_vectors([self.doc], vectors), [len(self.doc)])
-        return scored_spans(self.doc, found.at_least(numpy.array([self.span.threshold_of(step.id)])))
+        found = self.span.find_spans(self.span.predict_vectors([self.doc], vectors), [len(self.doc)], [step.id])
+        return scored_spans(self.doc, found)
 
     def _check_known(self, pipe: InstructedPipe, step: Step) -> None:
         if step.id not in pipe.labels:

@@ -11,7 +11,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.metamodel.decode import decode_spans
+from spacy_falconer.metamodel.calibrate import calibrate
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
 from spacy_falconer.pipeline.plan import scored_spans
@@ -30,7 +30,8 @@ def get_label(texts: Iterable[str], instruction: str, nlp: Language | None = Non
     pipe, nlp = _find(nlp, "falconer_label")
     key, vectors = _read(pipe, instruction, nlp)
     for docs in _encoded(texts, pipe, nlp):
-        for score in pipe.predict_vectors(docs, vectors)[:, 0]:
+        scores = calibrate(pipe.predict_vectors(docs, vectors), *pipe.calibrations_of([key]))
+        for score in scores[:, 0]:
             yield bool(score >= pipe.threshold_of(key))
 
 
@@ -42,11 +43,9 @@ def get_span(texts: Iterable[str], instruction: str, nlp: Language | None = None
     """
     pipe, nlp = _find(nlp, "falconer_span")
     key, vectors = _read(pipe, instruction, nlp)
-    threshold = numpy.array([pipe.threshold_of(key)])
     for docs in _encoded(texts, pipe, nlp):
         for doc in docs:
-            scores = pipe.predict_vectors([doc], vectors)
-            yield scored_spans(doc, decode_spans(scores, [len(doc)]).at_least(threshold))
+            yield scored_spans(doc, pipe.find_spans(pipe.predict_vectors([doc], vectors), [len(doc)], [key]))
 
 
 def _find(nlp: Language | None, factory: str) -> tuple[InstructedPipe, Language]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy
 from spacy.language import Language
@@ -11,6 +12,7 @@ from spacy.training import Example
 from thinc.api import Model
 from thinc.types import Floats3d, Ints1d, Ints2d
 
+from spacy_falconer.metamodel.calibrate import calibrate
 from spacy_falconer.metamodel.decode import FoundSpans, decode_spans, softmax
 from spacy_falconer.metamodel.loss import UNKNOWN, pair_weights, span_loss, span_targets
 from spacy_falconer.pipeline.instructed import METAMODEL, InstructedPipe, check_encoded
@@ -65,10 +67,19 @@ class FalconerSpan(InstructedPipe):
 
     def set_annotations(self, docs: Iterable[Doc], scores: Floats3d) -> None:
         docs = list(docs)
-        found = decode_spans(scores, [len(doc) for doc in docs])
-        kept = found.at_least(numpy.array([self.threshold_of(key) for key in self.labels]))
+        kept = self.find_spans(scores, [len(doc) for doc in docs], self.labels)
         for doc, spans in zip(docs, split_by_text(kept, docs), strict=True):
             doc.spans[self.cfg["spans_key"]] = make_group(doc, spans, keys=self.labels, name=self.cfg["spans_key"])
+
+    def find_spans(self, scores: Floats3d, lengths: Sequence[int], keys: Sequence[str]) -> FoundSpans:
+        """The spans that B, I and O scores tell of, calibrated, from their instructions' thresholds upwards.
+
+        scores: Of the tokens of all texts, shape (n_tokens, K, 3). lengths: Tokens of each text. keys: K of them.
+        """
+        found = decode_spans(scores, list(lengths))
+        slopes, offsets = self.calibrations_of(keys)[:, found.instruction]
+        calibrated = replace(found, score=calibrate(found.score, slopes, offsets))
+        return calibrated.at_least(numpy.array([self.threshold_of(key) for key in keys]))
 
     def get_loss(self, examples: Iterable[Example], scores: Floats3d) -> tuple[float, Floats3d]:
         """Cross-entropy over what was asked: the group's attrs["asked"], else the labels that it holds."""

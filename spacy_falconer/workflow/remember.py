@@ -35,6 +35,8 @@ def remember(source: Path, plan: Plan, docs: Sequence[Doc], replay: Sequence[Doc
     new = {step.id for step in plan.steps}
     if not any(set(pipe.labels) - new for pipe in old):
         return list(docs)
+    for pipe in find_components(nlp, "falconer_label"):
+        pipe.cfg["calibrations"] = {}  # What is learned is the score before it.
     found = nlp.pipe([nlp.make_doc(doc.text) for doc in docs])
     return [add_findings(doc.copy(), seen, old, new) for doc, seen in zip(docs, found, strict=True)]
 

@@ -25,8 +25,7 @@ def read_scores(nlp: Language, texts: Sequence[str], plan: Plan) -> tuple[Floats
         for name in ("falconer_label", "falconer_span")
     )
     thresholds = [pipe.threshold_of(key) for pipe, key in [*labels, *spans]]
-    plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
-    with all_spans(nlp), nlp.select_pipes(disable=plans):
+    with all_spans(nlp):
         rows = [
             [doc.cats[key] for _, key in labels] + [_best_score(doc, key, pipe.cfg["spans_key"]) for pipe, key in spans]
             for doc in nlp.pipe(texts)

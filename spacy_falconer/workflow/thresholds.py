@@ -1,47 +1,115 @@
-"""Each instruction's own threshold, from answers that it was not trained on."""
+"""Each instruction's own calibration and threshold, from answers that it was not trained on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy
 from spacy.language import Language
 from spacy.tokens import Doc
+from wasabi import table
 
-from spacy_falconer.metamodel.calibrate import Candidates, best_threshold, pool
+from spacy_falconer.metamodel.calibrate import calibrate, fit_calibrations
+from spacy_falconer.metamodel.threshold import Candidates, Choice, Target, choose_threshold, pool
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.score import asked_keys, n_missed, places, weights_of
+from spacy_falconer.workflow.targets import BEST_F1, Targets
 
 Pairs = Sequence[tuple[Doc, Doc]]  # what was found, what was answered
 
 
-def fit_thresholds(nlp: Language, docs: Sequence[Doc]) -> list[str]:
-    """Set the thresholds of all instructions by best F.
+@dataclass(frozen=True)
+class Fitted:
+    """What became of an instruction's threshold.
+
+    choice: None where nothing tells, such as without one right candidate; it stays as it was.
+    is_shared (bool): It had too few positive answers for one of its own; the choice is by all instructions' answers.
+    """
+
+    key: str
+    target: Target
+    choice: Choice | None
+    is_shared: bool
+
+    def explain(self) -> str | None:
+        """Why the target is not to be relied on; None where the answers speak for it."""
+        choice = self.choice
+        if self.target.least is None:
+            return None
+        if choice is None:
+            return f"{self.key}: no held-out answer speaks for {self.target}; its threshold stays. Annotate more."
+        if choice.expected < self.target.least:
+            return (
+                f"{self.key}: {self.target} cannot be expected from held-out answers; the most is {choice.expected:.2f}, "
+                f"at the threshold {choice.threshold:g}."
+            )
+        if choice.n < self.target.n_needed:
+            return (
+                f"{self.key}: {self.target} was chosen on {choice.n} held-out answers; it takes {self.target.n_needed} "
+                "to show it, even with no mistake. Annotate more."
+            )
+        return None
+
+
+def fit_thresholds(nlp: Language, docs: Sequence[Doc], targets: Targets = BEST_F1) -> list[Fitted]:
+    """Set the calibrations and, on calibrated scores, the thresholds of all instructions that the answers are to.
 
     docs: Held-out answers, as `corpus.docbin` makes them.
-    RETURNS (list[str]): The keys with too few positive answers to tell; they share one threshold.
+    RETURNS (list[Fitted]): What was set. An instruction without one positive answer keeps its scores as they are.
     """
-    with all_spans(nlp):
+    fitted = []
+    for pipe, candidates in read_candidates(nlp, docs):
+        pipe.cfg["calibrations"].update({key: list(one) for key, one in fit_calibrations(candidates).items()})
+        fitted += _fit(pipe, calibrate_all(pipe, candidates), targets)
+    return fitted
+
+
+def read_candidates(nlp: Language, docs: Sequence[Doc]) -> list[tuple[InstructedPipe, dict[str, Candidates]]]:
+    """Of every component, what its thresholds decide about in answered texts, by the instructions' keys, with raw scores."""
+    with all_spans(nlp), raw_scores(nlp):
         found = nlp.pipe([nlp.make_doc(doc.text) for doc in docs])
         pairs = list(zip(found, docs, strict=True))
-    unsure = []
+    read = []
     for pipe in find_components(nlp, "falconer_label"):
-        unsure += _fit(pipe, {key: label_candidates(key, pairs) for key in pipe.labels})
+        read.append((pipe, {key: label_candidates(key, pairs) for key in pipe.labels}))
     for pipe in find_components(nlp, "falconer_span"):
         group = pipe.cfg["spans_key"]
-        unsure += _fit(pipe, {key: span_candidates(key, pairs, spans_key=group) for key in pipe.labels})
-    return unsure
+        read.append((pipe, {key: span_candidates(key, pairs, spans_key=group) for key in pipe.labels}))
+    return read
+
+
+def calibrate_all(pipe: InstructedPipe, candidates: dict[str, Candidates]) -> dict[str, Candidates]:
+    """The candidates with the scores that the component writes."""
+    return {
+        key: part.with_scores(calibrate(part.scores, *pipe.calibrations_of([key]))) for key, part in candidates.items()
+    }
 
 
 @contextmanager
 def all_spans(nlp: Language) -> Iterator[None]:
-    """Let the span components write every candidate, however low its score."""
-    pipes = find_components(nlp, "falconer_span")
-    own = [dict(pipe.cfg) for pipe in pipes]
+    """Let the span components write every candidate, however low its score. No plan is run on them."""
+    plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
+    spans = find_components(nlp, "falconer_span")
+    with nlp.select_pipes(disable=plans), _changed(spans, threshold=0.0, thresholds={}):
+        yield
+
+
+@contextmanager
+def raw_scores(nlp: Language) -> Iterator[None]:
+    """Let the components write scores as the model gives them."""
+    pipes = [*find_components(nlp, "falconer_label"), *find_components(nlp, "falconer_span")]
+    with _changed(pipes, calibrations={}):
+        yield
+
+
+@contextmanager
+def _changed(pipes: Sequence[InstructedPipe], **settings: object) -> Iterator[None]:
+    own = [{name: pipe.cfg[name] for name in settings} for pipe in pipes]
     for pipe in pipes:
-        pipe.cfg.update(threshold=0.0, thresholds={})
+        pipe.cfg.update(settings)
     try:
         yield
     finally:
@@ -53,17 +121,17 @@ def label_candidates(key: str, pairs: Pairs) -> Candidates:
     """Every text that was asked is a candidate."""
     weights = weights_of([wanted for _, wanted in pairs])
     rows = [
-        (found.cats[key], wanted.cats[key] == 1.0, weight)
-        for (found, wanted), weight in zip(pairs, weights, strict=True) if key in wanted.cats
+        (found.cats[key], wanted.cats[key] == 1.0, weight, i)
+        for i, ((found, wanted), weight) in enumerate(zip(pairs, weights, strict=True)) if key in wanted.cats
     ]  # fmt: skip
-    return _gather(rows, [weight for _, hit, weight in rows if hit])
+    return _gather(rows, [weight for _, hit, weight, _ in rows if hit])
 
 
 def span_candidates(key: str, pairs: Pairs, *, spans_key: str) -> Candidates:
     """Every span found in a text that was asked is a candidate; answers that cannot be matched are to find, too."""
     rows, to_find = [], []
     weights = weights_of([wanted for _, wanted in pairs])
-    for (found, wanted), weight in zip(pairs, weights, strict=True):
+    for i, ((found, wanted), weight) in enumerate(zip(pairs, weights, strict=True)):
         gold = wanted.spans.get(spans_key)
         if key not in asked_keys(gold):
             continue
@@ -71,31 +139,47 @@ def span_candidates(key: str, pairs: Pairs, *, spans_key: str) -> Candidates:
         to_find += [weight] * (len(targets) + n_missed(gold, key))
         group = found.spans[spans_key]
         rows += [
-            (float(score), (span.start_char, span.end_char) in targets, weight)
+            (float(score), (span.start_char, span.end_char) in targets, weight, i)
             for span, score in zip(group, group.attrs["scores"], strict=True) if span.label_ == key
         ]  # fmt: skip
     return _gather(rows, to_find)
 
 
-def _gather(rows: Sequence[tuple[float, bool, float]], to_find: Sequence[float]) -> Candidates:
-    """Scores, hits and weights of candidates, and the weights of all that is to find."""
-    scores, hits, weights = zip(*rows, strict=True) if rows else ((), (), ())
+def _gather(rows: Sequence[tuple[float, bool, float, int]], to_find: Sequence[float]) -> Candidates:
+    """Scores, hits, weights and texts of candidates, and the weights of all that is to find."""
+    scores, hits, weights, texts = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Candidates(
         numpy.array(scores, dtype="float64"), numpy.array(hits, dtype=bool), numpy.array(weights, dtype="float64"),
-        n_wanted=len(to_find), wanted=sum(to_find),
+        numpy.array(texts, dtype="int64"), n_wanted=len(to_find), wanted=sum(to_find),
     )  # fmt: skip
 
 
-def _fit(pipe: InstructedPipe, candidates: dict[str, Candidates]) -> list[str]:
-    """Set the thresholds; return the keys whose own answers do not tell. They get what is best for all keys together."""
-    default, unsure = pipe.cfg["threshold"], []
-    shared = best_threshold(pool(candidates.values()), default=default) if candidates else None
+def format_thresholds(fitted: Sequence[Fitted]) -> str:
+    """The thresholds, and what is expected of them, as a table."""
+    rows = [
+        [
+            one.key,
+            one.choice and f"{one.choice.threshold:.2f}",
+            str(one.target),
+            one.choice and f"{one.choice.expected:.2f}",
+        ]
+        for one in fitted
+    ]
+    header = ["instruction", "threshold", "target", "expected"]
+    return table([[cell or "as before" for cell in row] for row in rows], header=header, divider=True)
+
+
+def _fit(pipe: InstructedPipe, candidates: dict[str, Candidates], targets: Targets) -> list[Fitted]:
+    """Set the thresholds. Keys whose own answers do not tell get what is best for all keys together; those without
+    one right candidate have raw scores, and keep theirs.
+    """
+    fitted, together = [], pool(candidates.values()) if candidates else None
     for key, found in candidates.items():
-        threshold = best_threshold(found, default=default)
-        if threshold is None:
-            unsure.append(key)
-        threshold = shared if threshold is None else threshold
-        was_asked = len(found.scores) > 0  # An earlier task's instruction was not: it keeps its own threshold.
-        if threshold is not None and was_asked:
-            pipe.cfg["thresholds"][key] = threshold
-    return unsure
+        if not len(found.scores):  # An earlier task's instruction was not asked: it keeps its own threshold.
+            continue
+        target, own = targets.of(key), choose_threshold(found, targets.of(key))
+        choice = own or (choose_threshold(together, target) if found.hits.any() else None)
+        if choice is not None:
+            pipe.cfg["thresholds"][key] = choice.threshold
+        fitted.append(Fitted(key, target, choice, is_shared=own is None))
+    return fitted

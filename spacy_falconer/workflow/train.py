@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import devnull
 from pathlib import Path
 from statistics import median
@@ -25,7 +25,8 @@ from spacy_falconer.pipeline.score import places
 from spacy_falconer.pipeline.source import find_parts
 from spacy_falconer.plan import Plan, write_plan
 from spacy_falconer.workflow.remember import remember
-from spacy_falconer.workflow.thresholds import fit_thresholds
+from spacy_falconer.workflow.targets import BEST_F1, Targets
+from spacy_falconer.workflow.thresholds import Fitted, fit_thresholds
 
 DEV_SHARE = 0.2
 LEAST_ANSWERS = 8
@@ -39,14 +40,19 @@ N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 class TrainReport:
     """What the training went by.
 
-    unsure: Keys with too few positive answers to fit a threshold of their own; they share one.
+    fitted: The thresholds of the plan's instructions, and what speaks for them.
     silent: Keys without one positive answer to learn from. A pre-trained pipeline answers them as it did before.
     """
 
     n_train: int
     n_dev: int
-    unsure: list[str]
     silent: list[str]
+    fitted: list[Fitted] = field(default_factory=list)
+
+    @property
+    def unsure(self) -> list[str]:
+        """Keys with too few positive answers to fit a threshold of their own; they share one."""
+        return [one.key for one in self.fitted if one.is_shared]
 
 
 def train(
@@ -57,18 +63,21 @@ def train(
     replay: Sequence[Doc] = (),
     config: Path | None = None,
     overrides: dict[str, Any] | None = None,
+    targets: Targets = BEST_F1,
     seed: int = 0,
     quiet: bool = False,
 ) -> tuple[Language, TrainReport]:
     """Train a pipeline on answers and compose it with the plan.
 
-    docs: Answers, as `corpus.docbin` makes them. A fifth is held out to choose the model and its thresholds.
+    docs: Answers, as `corpus.docbin` makes them. A fifth is held out to choose the model, to calibrate
+        its scores and to choose its thresholds.
     source (Path): A pipeline to go on from: the pre-trained one, or that of an earlier task, whose instructions it
         keeps. Without it, the config's encoder gets fresh heads.
     replay: Answers to the earlier instructions, some of which are learned again. Without them, what the source itself
         finds in `docs` stands for them.
     config (Path): A training config in place of the package's own, `configs/cpu.cfg`.
     overrides (dict): Config values by their dotted names, as `spacy train` takes them.
+    targets: What the thresholds are for.
     RAISES (AnswerError): There are too few answers to learn from.
     """
     check_enough(docs)
@@ -82,9 +91,9 @@ def train(
         options = {**paths, "system.seed": seed, **(overrides or {})}
         settings = fill_config(config, learned, options, source=source)
         nlp = run_training(settings, folder, quiet=quiet)
-    unsure = [key for key in fit_thresholds(nlp, dev_docs) if key in plan.steps_by_id]
+    fitted = [one for one in fit_thresholds(nlp, dev_docs, targets) if one.key in plan.steps_by_id]
     compose(nlp, plan)
-    return nlp, TrainReport(len(train_docs), len(dev_docs), unsure, silent)
+    return nlp, TrainReport(len(train_docs), len(dev_docs), silent, fitted)
 
 
 def check_enough(docs: Sequence[Doc]) -> None:

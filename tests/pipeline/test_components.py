@@ -12,6 +12,8 @@ from spacy.training import Example
 from spacy.util import fix_random_seed
 
 from spacy_falconer.errors import ModelError
+from spacy_falconer.pipeline.primitives import get_label, get_span
+from spacy_falconer.pipeline.source import add_falconer
 
 TEXTS = ["I paid $25 for it and love it.", "", "It broke.", "the price is nice " * 30, "bad\n\ncost of 9 dollars 🙂 ok"]
 
@@ -21,6 +23,12 @@ def scores(nlp, texts=TEXTS, **options):
     cats = [[doc.cats[key] for key in nlp.get_pipe("falconer_label").labels] for doc in docs]
     spans = [[(span.start_char, span.end_char, span.label_) for span in doc.spans["sc"]] for doc in docs]
     return numpy.array(cats), spans, [doc.spans["sc"].attrs["scores"] for doc in docs]
+
+
+def span_scores(found):
+    """The score of every span, by its text's number and its place."""
+    rows = enumerate(zip(found[1], found[2], strict=True))
+    return {(i, place): score for i, (spans, some) in rows for place, score in zip(spans, some, strict=True)}
 
 
 def assert_equal_scores(found, expected, atol=1e-4):
@@ -184,3 +192,37 @@ def test_no_path_of_this_machine_is_saved(make_nlp, encoder_folder, tmp_path, mo
     folders = (encoder_folder.encode(), tempfile.gettempdir().encode() + b"/")
     assert b"some/encoder" in saved and not any(folder in saved for folder in folders)
     assert spacy.load(tmp_path / "twice")("I love it.").cats == pytest.approx(nlp("I love it.").cats)
+
+
+def test_calibrated_scores_are_written_everywhere_and_saved(eager, tmp_path):
+    """They are moved as the calibration says, only where there is one, and so after disk, bytes and sourcing."""
+    raw = scores(eager)
+    eager.get_pipe("falconer_label").cfg["calibrations"]["positive"] = [0.5, -1.0]
+    eager.get_pipe("falconer_span").cfg["calibrations"] = {key: [1.0, 2.0] for key in ("price", "praised")}
+    found = scores(eager)
+    read = [0, 2, 3, 4]  # Without the empty text.
+    odds = numpy.log(raw[0][read, 0] / (1 - raw[0][read, 0]))
+    assert found[0][read, 0] == pytest.approx(1 / (1 + numpy.exp(1 - 0.5 * odds)), abs=1e-6)
+    assert found[0][:, 1] == pytest.approx(raw[0][:, 1], abs=1e-6) and found[0][1].tolist() == [0.0, 0.0]
+    before, after = (span_scores(one) for one in (raw, found))
+    assert before and all(after[place] > score for place, score in before.items())
+    eager.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path)
+    assert_equal_scores(scores(loaded), found)
+    assert_equal_scores(scores(spacy.blank("en").from_config(eager.config).from_bytes(eager.to_bytes())), found)
+    other = spacy.blank("en")
+    add_falconer(other, loaded)
+    assert_equal_scores(scores(other), found)
+
+
+def test_the_two_functions_give_calibrated_answers(eager):
+    before = list(get_span(TEXTS, "price", eager))
+    eager.get_pipe("falconer_label").cfg["calibrations"]["positive"] = [1.0, -20.0]
+    eager.get_pipe("falconer_span").cfg["calibrations"]["price"] = [1.0, -1.0]
+    eager.get_pipe("falconer_span").cfg["thresholds"]["price"] = 0.01
+    doc = eager(TEXTS[0])
+    assert not any(get_label(TEXTS, "positive", eager))
+    found = next(get_span(TEXTS[:1], "price", eager))
+    group = zip(doc.spans["sc"], doc.spans["sc"].attrs["scores"], strict=True)
+    assert [span.score for span in found] == pytest.approx([s for span, s in group if span.label_ == "price"], abs=1e-5)
+    assert max(span.score for span in found) < max(span.score for span in before[0])

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from spacy_falconer.cli import options
+from spacy_falconer.cli.screen import msg, plain_errors
+from spacy_falconer.cli.train import warn_of_thresholds
+
+
+def calibrate_cli(
+    # fmt: off
+    pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),
+    answers: Path = typer.Argument(
+        ..., help="Answers it was not trained on, .spacy or .jsonl", exists=True, dir_okay=False
+    ),
+    output: Path = typer.Option(..., "--output", "-o", help="Folder for the pipeline with its new thresholds"),
+    target: options.Target = (),
+    quiet: options.Quiet = False,
+    # fmt: on
+):
+    """Fit a trained pipeline's scores and thresholds to answers, without training.
+
+    Example: falconer calibrate pipeline test.spacy --output precise --target precision=0.95
+    """
+    import spacy
+
+    from spacy_falconer.workflow.answers import read_answers
+    from spacy_falconer.workflow.mined import find_plan
+    from spacy_falconer.workflow.targets import parse_targets
+    from spacy_falconer.workflow.thresholds import fit_thresholds, format_thresholds
+
+    with plain_errors():
+        nlp = spacy.load(pipeline)
+        plan = find_plan(nlp)
+        targets = parse_targets(target, keys=plan.steps_by_id)
+        docs, _ = read_answers(answers, plan, nlp)
+        fitted = fit_thresholds(nlp, docs, targets)
+        nlp.to_disk(output)
+    if not quiet:
+        msg.good(f"Scores and thresholds by {len(docs)} answered texts. Pipeline: {output}")
+        print(format_thresholds(fitted))
+        warn_of_thresholds(fitted)

@@ -1,0 +1,137 @@
+"""Thresholds from held-out answers: by best F1, or so that precision or recall is what was wished for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy
+from numpy.typing import NDArray
+
+GRID = numpy.round(numpy.arange(0.01, 1.0, 0.01), 2)
+LEAST_POSITIVES = 5
+TRUST, CLOSE, TINY = 100, 0.01, 1e-9
+DELTA = 0.05  # How sure held-out answers could make us of a target, at best: 1 - DELTA.
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a threshold decides about.
+
+    scores: Score of each candidate, shape (n,). hits: Whether each was wanted, shape (n,).
+    weights: How much each counts, shape (n,). texts: A number for the text of each, shape (n,).
+    n_wanted (int): How many there were to find, those that no candidate can match included. wanted (float): Their weight.
+    """
+
+    scores: NDArray
+    hits: NDArray
+    weights: NDArray
+    texts: NDArray
+    n_wanted: int
+    wanted: float
+
+    def with_scores(self, scores: NDArray) -> Candidates:
+        return replace(self, scores=scores)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a threshold is for.
+
+    measure (str): "f1", "precision" or "recall". least (float): For the latter two, the least that is wished for, 0 to 1.
+    """
+
+    measure: str = "f1"
+    least: float | None = None
+
+    def __str__(self) -> str:
+        return self.measure if self.least is None else f"{self.measure}={self.least:g}"
+
+    @property
+    def n_needed(self) -> int:
+        """The least number of answers that could show that it is met, all of them being right."""
+        return 0 if self.least is None else math.ceil(math.log(DELTA) / math.log(self.least))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A threshold, and what speaks for it.
+
+    expected (float): What the target's measure will be, as far as held-out answers and calibrated scores tell.
+    n (int): The answers that tell: for precision what reaches the threshold, for recall and F1 what there is to find.
+    """
+
+    threshold: float
+    expected: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What is expected of every threshold in `GRID`, arrays of its shape. n_found: How many candidates reach it."""
+
+    n_found: NDArray
+    precision: NDArray
+    recall: NDArray
+    f1: NDArray
+
+
+def choose_threshold(candidates: Candidates, target: Target) -> Choice | None:
+    """The threshold for a target, from held-out answers with calibrated scores.
+
+    RETURNS: None where there are too few to find to tell.
+    """
+    if candidates.n_wanted < LEAST_POSITIVES:
+        return None
+    curve = expect(candidates)
+    choose = {"f1": _choose_f1, "precision": _choose_precision, "recall": _choose_recall}[target.measure]
+    place = choose(curve, target)
+    n = curve.n_found[place] if target.measure == "precision" else candidates.n_wanted
+    return Choice(float(GRID[place]), float(getattr(curve, target.measure)[place]), int(n))
+
+
+def expect(candidates: Candidates) -> Curve:
+    """What is expected of every threshold.
+
+    A few answers would have one mistake decide. So a candidate counts as right partly by its answer, partly by its
+    score, which all answers made: by halves where there are `TRUST` to find, by the answers alone where there are many.
+    """
+    share = candidates.n_wanted / (candidates.n_wanted + TRUST)
+    weights, hits = candidates.weights, candidates.hits.astype("float64")
+    likely = weights * (share * hits + (1 - share) * candidates.scores)
+    to_find = likely.sum() + candidates.wanted - weights @ hits
+    reached = candidates.scores[None, :] >= GRID[:, None]  # (n_thresholds, n)
+    found, right = reached @ weights, reached @ likely
+    precision = numpy.where(found > 0, right / numpy.maximum(found, TINY), 0.0)
+    return Curve(reached.sum(axis=1), precision, right / max(to_find, TINY), 2 * right / (found + to_find))
+
+
+def pool(parts: Iterable[Candidates]) -> Candidates:
+    """The candidates of several instructions together."""
+    parts = list(parts)
+    names = ("scores", "hits", "weights", "texts")
+    arrays = [numpy.concatenate([getattr(part, name) for part in parts]) for name in names]
+    return Candidates(*arrays, n_wanted=sum(part.n_wanted for part in parts), wanted=sum(part.wanted for part in parts))
+
+
+def _choose_f1(curve: Curve, target: Target) -> int:
+    """The best F1; of those about as good, the one nearest to half of it, which is best where scores are calibrated.
+
+    Source: Lipton, Elkan and Naryanaswamy, Optimal thresholding of classifiers to maximize F1 measure, 2014.
+    """
+    best = curve.f1.max()
+    good = numpy.flatnonzero(curve.f1 >= best - CLOSE)
+    return good[numpy.argmin(numpy.abs(GRID[good] - best / 2))]
+
+
+def _choose_precision(curve: Curve, target: Target) -> int:
+    """The lowest threshold that reaches it, so that the most is found; else where it is highest."""
+    met = numpy.flatnonzero(curve.precision >= target.least)
+    return int(met[0]) if len(met) else int(numpy.argmax(curve.precision))
+
+
+def _choose_recall(curve: Curve, target: Target) -> int:
+    """The highest threshold that reaches it, so that the least is wrong; else where it is highest."""
+    met = numpy.flatnonzero(curve.recall >= target.least)
+    return int(met[-1]) if len(met) else int(numpy.argmax(curve.recall))

@@ -1,0 +1,62 @@
+"""What thresholds are for: `f1`, `precision=0.95`, `recall=0.9`; for one instruction, `price:precision=0.95`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from spacy_falconer.errors import PlanError
+from spacy_falconer.metamodel.threshold import Target
+
+LEAST, MOST = 0.01, 0.99
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The target of all instructions, and those of some by their keys."""
+
+    of_all: Target = Target()
+    own: Mapping[str, Target] = field(default_factory=dict)
+
+    def of(self, key: str) -> Target:
+        return self.own.get(key, self.of_all)
+
+
+BEST_F1 = Targets()
+
+
+def parse_targets(texts: Sequence[str], *, keys: Collection[str]) -> Targets:
+    """Read targets as they are written on the command line; the last word counts.
+
+    keys: The instructions that there are.
+    RAISES (PlanError): One cannot be read, or is for an instruction that there is not.
+    """
+    of_all, own = BEST_F1.of_all, {}
+    for text in texts:
+        key, colon, target = text.rpartition(":")
+        if colon and key not in keys:
+            raise PlanError(
+                f"The target {text!r} is for an unknown instruction: {key!r}. Known: {', '.join(keys) or 'none'}. Correct it."
+            )
+        if colon:
+            own[key] = parse_target(target)
+        else:
+            of_all = parse_target(target)
+    return Targets(of_all, own)
+
+
+def parse_target(text: str) -> Target:
+    """RAISES (PlanError): It is no target."""
+    measure, _, least = text.strip().partition("=")
+    try:
+        target = Target(measure.strip(), float(least) if least else None)
+    except ValueError:
+        target = Target("")
+    if target == Target("f1"):
+        return target
+    if target.measure in ("precision", "recall") and target.least is not None and LEAST <= target.least <= MOST:
+        return target
+    raise PlanError(
+        f"The target {text!r} cannot be read. Expected f1, precision=0.95 or recall=0.9, from {LEAST} to {MOST}; "
+        "for one instruction, KEY:precision=0.95."
+    )
