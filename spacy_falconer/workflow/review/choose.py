@@ -24,14 +24,11 @@ from spacy_falconer.workflow.thresholds import all_spans
 
 @dataclass(frozen=True)
 class Reader:
-    """The component that answers a step of the plan."""
+    """The component that answers a step of the plan, and the score from which it says yes."""
 
     step: Step
     pipe: InstructedPipe
-
-    @property
-    def threshold(self) -> float:
-        return self.pipe.threshold_of(self.step.id)
+    threshold: float
 
     def find_spans(self, doc: Doc) -> dict[CharSpan, float]:
         """The passages on a doc and their scores."""
@@ -95,7 +92,7 @@ def find_readers(nlp: Language, plan: Plan) -> list[Reader]:
     steps = {(step.op, step.id): step for step in plan.steps if step.for_each is None}
     pairs = (("get_label", "falconer_label"), ("get_span", "falconer_span"))
     return [
-        Reader(steps[op, key], pipe)
+        Reader(steps[op, key], pipe, pipe.threshold_of(key))
         for op, factory in pairs for pipe in find_components(nlp, factory) for key in pipe.labels if (op, key) in steps
     ]  # fmt: skip
 

@@ -22,12 +22,14 @@ from spacy_falconer.workflow.review.choose import (
 )
 
 TEXT = "i paid 5 dollars , it broke"
-PIPE = SimpleNamespace(threshold_of={"positive": 0.4, "price": 0.5}.get, cfg={"spans_key": "sc"})
+PIPE = SimpleNamespace(cfg={"spans_key": "sc"})
 
 
 @pytest.fixture
 def readers(review_plan):
-    return {key: Reader(review_plan.steps_by_id[key], PIPE) for key in ("positive", "price")}
+    return {
+        key: Reader(review_plan.steps_by_id[key], PIPE, least) for key, least in (("positive", 0.4), ("price", 0.5))
+    }
 
 
 @pytest.fixture
@@ -95,8 +97,7 @@ def test_of_a_group_the_highest_score_is_shown(group_of):
     plan = parse_plan({"instruction": "Moods", "steps": steps})
     doc = spacy.blank("en")("text")
     doc.cats = {"glad": 0.6, "sad": 0.9}
-    pipe = SimpleNamespace(threshold_of=lambda key: 0.5)
-    assert read_found(doc, [Reader(step, pipe) for step in plan.steps]).labels == ("sad",)
+    assert read_found(doc, [Reader(step, PIPE, 0.5) for step in plan.steps]).labels == ("sad",)
 
 
 def test_texts_of_a_corpus(reader_nlp, review_plan, review_answers, store):
@@ -119,3 +120,4 @@ def test_without_answers_only_what_is_unsure(reader_nlp, review_plan, review_ans
     items = choose_items(reader_nlp, review_plan, records, None, n=50)
     assert len(items) == 10 and all("unsure" in item.why and item.answered is None for item in items)
     assert {item.why.split(":")[0] for item in items} == {"positive", "gift", "price"}
+    assert all(item.why.endswith("at threshold 0.50") for item in items)  # Passages too, of which all were looked at.
