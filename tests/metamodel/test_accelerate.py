@@ -1,0 +1,93 @@
+"""Less exact inside of the block, and as before outside of it and on disk."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy
+import pytest
+import spacy
+from spacy.training import Example
+
+from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.accelerate import PRECISIONS, accelerate, choose_precision
+
+TEXTS = ["i paid 5 dollars and love it", "", "the bad price broke. " * 30, "it is nice"]
+needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="the extra is not installed")
+LESS_EXACT = ["bf16", "int8", pytest.param("compiled", marks=needs_openvino)]
+
+
+def read(nlp):
+    return numpy.array([list(doc.cats.values()) for doc in nlp.pipe(TEXTS)])
+
+
+def vectors(nlp):
+    with nlp.select_pipes(enable="transformer"):
+        return nlp(TEXTS[0])._.trf_data.token_vectors
+
+
+@pytest.mark.parametrize("precision", LESS_EXACT)
+def test_it_says_nearly_the_same_and_not_the_very_same(nlp, precision):
+    exact = vectors(nlp)
+    with accelerate(nlp, precision) as chosen:
+        fast = vectors(nlp)
+    assert chosen == precision
+    cosines = (exact * fast).sum(1) / numpy.linalg.norm(exact, axis=1) / numpy.linalg.norm(fast, axis=1)
+    assert cosines.min() > 0.99
+    if precision != "compiled":  # In float32, where the processor has no bfloat16.
+        assert not numpy.array_equal(fast, exact)
+
+
+@pytest.mark.parametrize("precision", LESS_EXACT)
+def test_outside_of_the_block_it_is_as_before(nlp, precision):
+    before = read(nlp)
+    with pytest.raises(ZeroDivisionError), accelerate(nlp, precision):
+        read(nlp)
+        1 / 0  # noqa: B018
+    assert numpy.array_equal(read(nlp), before)
+
+
+@pytest.mark.parametrize("precision", LESS_EXACT)
+def test_what_is_saved_inside_of_the_block_is_exact(nlp, precision, tmp_path):
+    before = read(nlp)
+    with accelerate(nlp, precision):
+        nlp.to_disk(tmp_path)
+    assert read(spacy.load(tmp_path)) == pytest.approx(before, abs=1e-6)
+
+
+def test_an_accelerated_pipeline_is_not_trained(nlp, answered):
+    example = Example(nlp.make_doc("it broke"), answered(nlp, "it broke", {"positive": 0.0}, []))
+    with accelerate(nlp, "bf16"), pytest.raises(ModelError, match="outside of `accelerate`"):
+        nlp.update([example])
+    nlp.update([example])
+
+
+def test_an_encoder_that_a_component_owns_is_accelerated_too(nlp):
+    nlp.replace_listeners("transformer", "falconer_label", ["model.tok2vec"])
+    before = read(nlp)
+    with accelerate(nlp, "bf16"):
+        assert not numpy.array_equal(read(nlp), before)
+
+
+def test_auto_is_one_of_the_precisions_and_says_what_float32_says(nlp):
+    before = read(nlp)
+    with accelerate(nlp) as chosen:
+        assert chosen in PRECISIONS[1:]
+        assert read(nlp) == pytest.approx(before, abs=0.02)
+
+
+def test_auto_leaves_alone_what_says_something_else(nlp, monkeypatch):
+    monkeypatch.setattr("spacy_falconer.metamodel.accelerate.list_candidates", lambda device: ["fp32", "int8"])
+    wrong = lambda encoder: lambda ids, mask: -encoder(input_ids=ids).last_hidden_state  # noqa: E731
+    monkeypatch.setattr("spacy_falconer.metamodel.accelerate.read_in_int8", wrong)
+    assert choose_precision(nlp) == "fp32"
+
+
+def test_what_cannot_be_is_refused(nlp, monkeypatch):
+    with pytest.raises(ModelError, match="no precision 'fp8'.*bf16"), accelerate(nlp, "fp8"):
+        pass
+    with pytest.raises(ModelError, match="no encoder"), accelerate(spacy.blank("en"), "bf16"):
+        pass
+    monkeypatch.setattr("spacy_falconer.metamodel.accelerate.has_openvino", lambda: False)
+    with pytest.raises(ModelError, match="pip install"), accelerate(nlp, "compiled"):
+        pass
