@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-
 from spacy.language import Language
 
 from spacy_falconer.workflow.manifest import read_manifest
 from spacy_falconer.workflow.mine_state import MineState
 from spacy_falconer.workflow.parts import Paths
-
-EXACT = "fp32"  # What `nlp.pipe` reads in; the pipeline is left as it is.
+from spacy_falconer.workflow.reading import EXACT
 
 
 def settle_precision(nlp: Language, wanted: str, paths: Paths, *, fresh: bool) -> str:
@@ -33,12 +29,3 @@ def find_begun(paths: Paths) -> str | None:
         with MineState(paths.state) as state:
             head = state.head()
     return head["options"].get("precision", EXACT) if head else None
-
-
-@contextmanager
-def read_in(nlp: Language, precision: str) -> Iterator[None]:
-    """Read so for as long as the block lasts. In `EXACT` nothing is done, also to pipelines without an encoder of ours."""
-    from spacy_falconer.metamodel.accelerate import accelerate
-
-    with nullcontext() if precision == EXACT else accelerate(nlp, precision):
-        yield

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import connection, get_context, parent_process
@@ -23,10 +23,10 @@ from spacy.tokens import Doc
 from spacy_falconer.corpus.language import make_detector
 from spacy_falconer.errors import FalconerError, ModelError
 from spacy_falconer.workflow.mined import Row, find_mined
-from spacy_falconer.workflow.precision import EXACT, read_in
 
 CHUNK_TEXTS = 512  # Texts after which the strings that they brought into the vocabulary are forgotten.
 CHUNK_CHARACTERS = 2**20
+EXACT = "fp32"  # The precision that `nlp.pipe` reads in.
 BATCH_CHARACTERS = 2**18  # Of long texts, fewer are read at once.
 
 Detector = Callable[[str], "str | None"]
@@ -78,6 +78,15 @@ def open_reader(nlp: Language, *, n_process: int, batch_size: int, precision: st
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def read_in(nlp: Language, precision: str) -> Iterator[None]:
+    """Read so for as long as the block lasts. In `EXACT` nothing is done, also to pipelines without an encoder of ours."""
+    from spacy_falconer.metamodel.accelerate import accelerate
+
+    with nullcontext() if precision == EXACT else accelerate(nlp, precision):
+        yield
 
 
 def read_texts(texts: Sequence[str], read_chunks: ReadChunks, *, tick: Callable[[float], Any]) -> list[Reading]:
