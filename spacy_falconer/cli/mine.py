@@ -40,6 +40,9 @@ def mine_cli(
     fresh: bool = typer.Option(False, "--fresh", help="Begin anew, rather than go on where an earlier run stopped"),
     n_process: int = typer.Option(1, "--n-process", help="Processes that read texts", min=1),
     batch_size: int = typer.Option(64, "--batch-size", help="Texts that are read at once; fewer of long ones", min=1),
+    precision: str = typer.Option(
+        "fp32", "--precision", help="fp32, bf16, int8, compiled (by OpenVINO), or auto: the fastest here that says the same"
+    ),
     part_size: int = typer.Option(
         10_000, "--part-size", help="Texts that are kept at once: at most these are read again after a kill", min=1
     ),
@@ -67,7 +70,7 @@ def mine_cli(
 
     with plain_errors():
         records = CorpusFile(corpus, text_field, id_field)
-        if mine_ray.is_on_ray(engine, corpus, output, since=(since, None), n_process=(n_process, 1)):
+        if mine_ray.is_on_ray(engine, corpus, output, since=(since, None), n_process=(n_process, 1), precision=(precision, "fp32")):
             cluster = {"address": ray_address, "n_workers": workers, "n_threads": worker_cpus, "n_gpus": worker_gpus}
             nlp = spacy.load(pipeline)
             settings = {"batch_size": batch_size, "part_size": part_size, "fresh": fresh}
@@ -81,7 +84,7 @@ def mine_cli(
         with progress("Mining", total - n_done if total else None, quiet=quiet) as tick:
             report = mine(
                 nlp, records, output, n_process=n_process, batch_size=batch_size, part_size=part_size, since=since,
-                fresh=fresh, tick=tick,
+                fresh=fresh, precision=precision, tick=tick,
             )  # fmt: skip
     show_report(nlp, records, output, report, n_rows=show, quiet=quiet)
 

@@ -32,7 +32,8 @@ from spacy_falconer.workflow.mine_state import MineState, Seen, remove_state
 from spacy_falconer.workflow.mined import find_plan
 from spacy_falconer.workflow.mined import make_rows as make_rows
 from spacy_falconer.workflow.parts import Paths, dump_row, durable, join_parts, write_part
-from spacy_falconer.workflow.reading import open_reader
+from spacy_falconer.workflow.precision import settle_precision
+from spacy_falconer.workflow.reading import EXACT, open_reader
 from spacy_falconer.workflow.tabular import check_parquet
 
 BATCH_SIZE = 64
@@ -76,6 +77,7 @@ def mine(
     *,
     n_process: int = 1,
     batch_size: int = BATCH_SIZE,
+    precision: str = EXACT,
     part_size: int = PART_SIZE,
     since: Path | None = None,
     fresh: bool | None = False,
@@ -91,6 +93,7 @@ def mine(
         then an old one stays. Beside it: .manifest.json (of what it was made), .rejects.jsonl, .seen.db (for `since`).
     n_process (int): With several, each holds the pipeline.
     batch_size (int): Texts that are read at once; of long ones it is fewer.
+    precision (str): As of `accelerate`. A run that goes on with "auto" keeps what it has chosen.
     part_size (int): What is read again, at most, where a run is killed.
     since (Path): The manifest of an earlier run: records whose id and text it read are skipped.
     fresh (bool): Forget an unfinished run. Without it a run goes on, and refuses where anything has changed; None: goes
@@ -100,11 +103,14 @@ def mine(
     RAISES (CorpusError): Nothing can be read or written, or the unfinished run was begun with something else.
     """
     start = time.perf_counter()
-    run = make_run(nlp, records, output, part_size=part_size, since=since)
+    precision = settle_precision(nlp, precision, Paths(output), fresh=bool(fresh))
+    chosen = {} if precision == EXACT else {"precision": precision}
+    run = make_run(nlp, records, output, part_size=part_size, since=since, **chosen)
     if not fresh and not run.paths.state.exists() and (found := find_finished(run.paths, run.head)):
         tidy(run.paths)
         return MineReport(**found["totals"], n_before=found["totals"]["n_texts"])
-    with open_state(run, fresh=fresh) as state, open_reader(nlp, n_process=n_process, batch_size=batch_size) as read:
+    reading = {"n_process": n_process, "batch_size": batch_size, "precision": precision}
+    with open_state(run, fresh=fresh) as state, open_reader(nlp, **reading) as read:
         n_before = make_totals(state.parts())["n_texts"]
         mine_parts(run, Miner(nlp, run.plan, run.paths, state, run.seen, read), tick)
         finish(run, state)
@@ -127,11 +133,13 @@ class Run:
     part_size: int
 
 
-def make_run(nlp: Language, records: Iterable[Record], output: Path, *, part_size: int, since: Path | None) -> Run:
+def make_run(
+    nlp: Language, records: Iterable[Record], output: Path, *, part_size: int, since: Path | None, **more: Any
+) -> Run:
     plan, paths = find_plan(nlp), Paths(output)
     if paths.ending == ".parquet":
         check_parquet()
-    options: dict[str, Any] = {"output": output.name, "part_size": part_size}
+    options: dict[str, Any] = {"output": output.name, "part_size": part_size, **more}
     corpus = records if isinstance(records, CorpusFile) else None
     if corpus is not None:
         options.update(text_field=list(corpus.text_field), id_field=corpus.id_field)
