@@ -10,10 +10,12 @@ processes  `mine`, as many processes as there are workers, with one thread each
 ray        `mine_on_ray`, so many workers with one thread each, on a cluster that is started for it
 killed     the same, and one of its workers is killed with SIGKILL when a third of the parts is done
 
-texts/s    while the middle half of the texts was read; nothing of starting and ending is in it
-in all     seconds of the whole run, with the cluster's start and its workers' loading of the pipeline
-ratio      of the texts/s to those of `one`, in the same turn; the median of the turns
-same rows  all ids and all spans as of `one`, and scores within 1e-4
+texts/s      while the middle half of the texts was read: nothing of starting and ending is in it
+texts/CPU-s  the same, by the seconds that CPUs worked for it in all its processes, Ray's own too: what a text costs, also
+             on a machine that does other things beside it
+ratio        to `one` in the same turn: the median of the turns, the lowest and the highest
+in all       seconds of the whole run, with the cluster's start and its workers' loading of the pipeline
+same rows    all ids and all spans as of `one`, and scores within 1e-4
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +82,7 @@ def run_apart(kind: str, options: list[Any], n_workers: int) -> Json:
 
 
 def run(kind: str, pipeline: Path, folder: Path, part_size: int, n_workers: int) -> Json:
-    """One run in this process. RETURNS (Json): Its texts/s, and how many workers were killed."""
+    """One run in this process. RETURNS (Json): As `Watch.describe`."""
     import spacy
     import torch
 
@@ -96,58 +99,86 @@ def run(kind: str, pipeline: Path, folder: Path, part_size: int, n_workers: int)
         mine(nlp, corpus, output, n_process=n_workers if kind == "processes" else 1, **settings)
     else:
         mine_on_ray(nlp, corpus, output, cluster=Cluster("local", n_workers), **settings)
-    return {"texts_per_second": watch.texts_per_second, "n_killed": watch.n_killed}
+    return watch.describe()
+
+
+@dataclass
+class Moment:
+    """So many texts were done, after so many seconds, and so many seconds of CPUs."""
+
+    n_done: int
+    seconds: float
+    cpu_seconds: float
 
 
 class Watch:
     """Notes when texts are done, and kills a worker on the way."""
 
     def __init__(self, n_texts: int, *, kill: bool):
-        self.n_texts, self.n_done, self.moments = n_texts, 0, [(time.perf_counter(), 0)]
-        self.n_to_kill, self.n_killed = int(kill), 0
+        self.n_texts, self.n_done, self.n_to_kill, self.n_killed = n_texts, 0, int(kill), 0
+        self.moments: list[Moment] = []
+        self.cpu_seconds: dict[int, float] = {}
 
     def __call__(self, n_texts: int) -> None:
         self.n_done += n_texts
-        self.moments.append((time.perf_counter(), self.n_done))
+        processes = find_processes()
+        self.cpu_seconds.update({pid: process.cpu_seconds for pid, process in processes.items()})
+        self.moments.append(Moment(self.n_done, time.perf_counter(), sum(self.cpu_seconds.values())))
         if self.n_killed < self.n_to_kill and self.n_done >= self.n_texts / 3:
-            os.kill(next(find_workers()), signal.SIGKILL)
+            os.kill(next(pid for pid, process in processes.items() if "ray::MapWorker" in process.name), signal.SIGKILL)
             self.n_killed += 1
 
-    @property
-    def texts_per_second(self) -> float:
-        """While the middle half was read."""
-        (start, before), *_ = (moment for moment in self.moments if moment[1] >= self.n_texts / 4)
-        (end, after), *_ = (moment for moment in self.moments if moment[1] >= self.n_texts * 3 / 4)
-        return (after - before) / (end - start)
+    def describe(self) -> Json:
+        """How fast the middle half was read."""
+        start, end = (next(one for one in self.moments if one.n_done >= self.n_texts * part) for part in (0.25, 0.75))
+        n_texts = end.n_done - start.n_done
+        speeds = {"wall": n_texts / (end.seconds - start.seconds)}
+        return {**speeds, "cpu": n_texts / (end.cpu_seconds - start.cpu_seconds), "n_killed": self.n_killed}
 
 
-def find_workers() -> Iterator[int]:
-    """The processes under this one that hold a pipeline for Ray."""
+@dataclass
+class Process:
+    name: str
+    parent: int
+    cpu_seconds: float
+
+
+def find_processes() -> dict[int, Process]:
+    """This process and all under it, by their ids."""
+    found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # It has ended.
-            if b"ray::MapWorker" in (folder / "cmdline").read_bytes() and os.getpid() in find_parents(int(folder.name)):
-                yield int(folder.name)
+            values = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            seconds = (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
+            found[int(folder.name)] = Process((folder / "cmdline").read_bytes().decode(), int(values[1]), seconds)
+    return {pid: process for pid, process in found.items() if os.getpid() in (pid, *find_parents(pid, found))}
 
 
-def find_parents(pid: int) -> Iterator[int]:
-    while pid > 1:
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+def find_parents(pid: int, processes: dict[int, Process]) -> Iterator[int]:
+    while pid in processes:
+        pid = processes[pid].parent
         yield pid
 
 
 def report(turns: list[dict[str, Json]], folder: Path) -> None:
     rows = []
     for kind in KINDS:
-        speeds = [turn[kind]["texts_per_second"] for turn in turns]
-        ratios = [turn[kind]["texts_per_second"] / turn["one"]["texts_per_second"] for turn in turns]
-        seconds = statistics.median(turn[kind]["seconds"] for turn in turns)
-        shown = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        runs = [turn[kind] for turn in turns]
+        cells = [f"{statistics.median(run[what] for run in runs):.1f}" for what in ("wall", "cpu", "seconds")]
+        ratios = [describe_ratios([turn[kind][what] / turn["one"][what] for turn in turns]) for what in ("wall", "cpu")]
         same = is_same(folder / "one.jsonl", folder / f"{kind}.jsonl")
-        n_killed = sum(turn[kind]["n_killed"] for turn in turns)
-        rows.append([kind, f"{statistics.median(speeds):.1f}", shown, f"{seconds:.1f}", n_killed, same])
-    header = ["run", "texts/s", "ratio", "in all", "killed", "same rows"]
-    print(table(rows, header=header, divider=True, aligns=["l", *"r" * 5]))
-    print(f"{len(turns)} turns; load before the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs")
+        rows.append(
+            [kind, cells[0], ratios[0], cells[1], ratios[1], cells[2], sum(run["n_killed"] for run in runs), same]
+        )
+    header = ["run", "texts/s", "ratio", "texts/CPU-s", "ratio", "in all", "killed", "same rows"]
+    print(table(rows, header=header, divider=True, aligns=["l", *"r" * 7]))
+    print(
+        f"{len(turns)} turns; {os.getloadavg()[2]:.1f} processes wanted to run, on {len(os.sched_getaffinity(0))} CPUs"
+    )
+
+
+def describe_ratios(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def is_same(one: Path, other: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from spacy.language import Language
 
-from spacy_falconer.errors import CorpusError
+from spacy_falconer.errors import CorpusError, ModelError
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.manifest import check_same, describe_run, find_finished, write_manifest
@@ -26,6 +26,7 @@ from spacy_falconer.workflow.ray_cluster import Cluster, choose_n_workers, find_
 from spacy_falconer.workflow.ray_files import NOTE, fetch, find_path, make_absolute, publish, read_notes
 from spacy_falconer.workflow.ray_splits import Split, count_lines, cut_corpus
 from spacy_falconer.workflow.ray_worker import Job, Worker, pack_pipeline, read_parts
+from spacy_falconer.workflow.reading import EXACT
 from spacy_falconer.workflow.tabular import check_parquet, join_parquet
 
 HEAD = "_run.json"
@@ -45,6 +46,7 @@ def mine_on_ray(
     *,
     cluster: Cluster,
     batch_size: int = BATCH_SIZE,
+    precision: str = EXACT,
     part_size: int = PART_SIZE,
     fresh: bool = False,
     tick: Callable[[int], Any] = lambda n_texts: None,
@@ -58,13 +60,15 @@ def mine_on_ray(
 
     corpus: `path` may also be what `find_path` gives.
     output: As of `mine`, or an address. Of a folder, the workers write all; a file is joined of their parts at the end.
+    precision (str): As of `accelerate`, but for "auto": machines may differ, and the rows of one run do not.
     RAISES (ModelError): As `mine`, and where there is no cluster.
     RAISES (CorpusError): As `mine`, and where machines do not see each other's parts.
     """
     start, plan = time.perf_counter(), find_plan(nlp)
     paths = Paths(find_path(output))
     check_parquet()  # Ray Data needs it, whatever the output is.
-    head = describe(nlp, plan, corpus, paths, part_size)
+    check_named(precision)
+    head = describe(nlp, plan, corpus, paths, {"part_size": part_size, "precision": precision})
     if not fresh and not (paths.work / HEAD).exists() and (found := find_finished(paths, head)):
         return MineReport(**found["totals"], n_before=found["totals"]["n_texts"])
     notes = begin(paths, head, fresh=fresh)
@@ -72,7 +76,7 @@ def mine_on_ray(
     # Paths are whole: the machines do not work in the folder that this process works in.
     job = Job(
         str(make_absolute(paths.output)), make_absolute(corpus.path), tuple(corpus.text_field), corpus.id_field, part_size,
-        batch_size, cluster.n_threads, cluster.n_gpus, group_by_split(notes),
+        batch_size, precision, cluster.n_threads, cluster.n_gpus, group_by_split(notes),
     )  # fmt: skip
 
     def note(done: Json) -> None:
@@ -84,16 +88,22 @@ def mine_on_ray(
     return MineReport(**totals, n_before=n_before, seconds=time.perf_counter() - start)
 
 
-def describe(nlp: Language, plan: Plan, corpus: CorpusFile, paths: Paths, part_size: int) -> Json:
+def describe(nlp: Language, plan: Plan, corpus: CorpusFile, paths: Paths, options: Json) -> Json:
     """All that the rows depend on, and by what engine their parts are cut."""
-    options = {
-        "output": paths.output.name,
-        "part_size": part_size,
-        "text_field": list(corpus.text_field),
-        "id_field": corpus.id_field,
-        "engine": "ray",
-    }
+    corpus_options = {"text_field": list(corpus.text_field), "id_field": corpus.id_field}
+    options = {**options, **corpus_options, "output": paths.output.name, "engine": "ray"}
     return describe_run(nlp, plan, corpus=corpus.path, options=options, since=None)
+
+
+def check_named(precision: str) -> None:
+    """RAISES (ModelError): There is no such precision, or each machine would choose for itself."""
+    from spacy_falconer.metamodel.accelerate import check_precision
+
+    if check_precision(precision) == "auto":
+        raise ModelError(
+            "The precision 'auto' is chosen by the machine that reads, and those of a cluster may differ. Expected its name, "
+            "such as 'bf16'. Name the one that `mine` chose on a machine like the workers'."
+        )
 
 
 def begin(paths: Paths, head: Json, *, fresh: bool) -> Notes:

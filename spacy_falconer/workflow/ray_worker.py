@@ -8,6 +8,7 @@ import pickle
 import tarfile
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,6 +51,7 @@ class Job:
     id_field: str
     part_size: int
     batch_size: int
+    precision: str
     n_threads: int
     n_gpus: float
     done: Mapping[int, frozenset[int]]
@@ -94,6 +96,9 @@ class Worker:
         self.nlp = unpack_pipeline(ray.get(pipeline))
         self.plan = find_plan(self.nlp)
         self.memory = Memory()
+        self.open = ExitStack()  # For as long as the process lives.
+        reader = open_reader(self.nlp, n_process=1, batch_size=job.batch_size, precision=job.precision)
+        self.read = self.open.enter_context(reader)
 
     def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
         """Mine parts. RETURNS (pyarrow.Table): What is to be known of each, as JSON."""
@@ -122,8 +127,7 @@ class Worker:
 
     def mine_here(self, items: Sequence[Item], here: Paths) -> PartDone:
         """Mine one part as one machine does, to a folder of its own."""
-        with open_reader(self.nlp, n_process=1, batch_size=self.job.batch_size) as read:
-            Miner(self.nlp, self.plan, here, self.memory, None, read).mine(Part(0, 0, items), lambda n_texts: None)
+        Miner(self.nlp, self.plan, here, self.memory, None, self.read).mine(Part(0, 0, items), lambda n_texts: None)
         return self.memory.done
 
 

@@ -30,17 +30,10 @@ TWO = Cluster(n_workers=2)
 def cluster():
     """A cluster on this machine, with room for two workers."""
     # On a machine that does other things, too, processes take their time to start.
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "600")
     os.environ.setdefault("RAY_worker_register_timeout_seconds", "600")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # It warns in every process.
-    ray.init(
-        "local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        object_store_memory=2**28,
-    )
+    settings = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 2**28}
+    ray.init("local", log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True, **settings)
     yield
     ray.shutdown()
 
