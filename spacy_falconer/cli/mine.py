@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from spacy_falconer.cli import mine_ray, options
+from spacy_falconer.cli import mine_guarantee, mine_ray, options
 from spacy_falconer.cli.screen import msg, plain_errors, progress
 
 N_SEARCHED = 100_000  # Records among which the texts of the first rows are looked for.
@@ -51,6 +51,13 @@ def mine_cli(
     worker_cpus: mine_ray.WorkerCpus = 1,
     worker_gpus: mine_ray.WorkerGpus = 0.0,
     ray_address: mine_ray.RayAddress = None,
+    guarantee: mine_guarantee.Guarantee = None,
+    store: mine_guarantee.Store = None,
+    model: options.Model = None,
+    max_cost: options.MaxCost = None,
+    max_requests: options.MaxRequests = None,
+    max_in_flight: options.MaxInFlight = options.MAX_IN_FLIGHT,
+    redact: options.Redact = None,
     show: int = typer.Option(10, "--show", help="Rows to print at the end"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, no table"),
     # fmt: on
@@ -70,10 +77,11 @@ def mine_cli(
 
     with plain_errors():
         records = CorpusFile(corpus, text_field, id_field)
-        if mine_ray.is_on_ray(engine, corpus, output, since=(since, None), n_process=(n_process, 1), precision=(precision, "fp32")):
+        strange = {"since": (since, None), "n_process": (n_process, 1), "guarantee": (guarantee, None)}
+        if mine_ray.is_on_ray(engine, corpus, output, **strange):
             cluster = {"address": ray_address, "n_workers": workers, "n_threads": worker_cpus, "n_gpus": worker_gpus}
             nlp = spacy.load(pipeline)
-            settings = {"batch_size": batch_size, "part_size": part_size, "fresh": fresh}
+            settings = {"batch_size": batch_size, "precision": precision, "part_size": part_size, "fresh": fresh}
             report = mine_ray.mine_by_ray(nlp, records, output, quiet=quiet, cluster=cluster, **settings)
             return show_report(nlp, records, output, report, n_rows=show, quiet=quiet)
         n_done = 0 if fresh else count_done(output)
@@ -81,10 +89,14 @@ def mine_cli(
             msg.info(f"Going on after {n_done} texts that an earlier run has done.")
         total = None if quiet else count_rows(corpus)
         nlp = spacy.load(pipeline)
+        endpoint = {"model": model, "max_cost": max_cost, "max_requests": max_requests, "max_in_flight": max_in_flight}
+        promised = mine_guarantee.keep_promise(
+            guarantee, nlp, records, output, store=store, quiet=quiet, endpoint={**endpoint, "redact": redact}
+        )
         with progress("Mining", total - n_done if total else None, quiet=quiet) as tick:
             report = mine(
                 nlp, records, output, n_process=n_process, batch_size=batch_size, part_size=part_size, since=since,
-                fresh=fresh, precision=precision, tick=tick,
+                fresh=fresh, precision=precision, guaranteed=promised, tick=tick,
             )  # fmt: skip
     show_report(nlp, records, output, report, n_rows=show, quiet=quiet)
 

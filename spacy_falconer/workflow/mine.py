@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spacy.language import Language
 
@@ -35,6 +35,9 @@ from spacy_falconer.workflow.parts import Paths, dump_row, durable, join_parts, 
 from spacy_falconer.workflow.precision import settle_precision
 from spacy_falconer.workflow.reading import EXACT, open_reader
 from spacy_falconer.workflow.tabular import check_parquet
+
+if TYPE_CHECKING:
+    from spacy_falconer.workflow.guarantee.run import Guaranteed
 
 BATCH_SIZE = 64
 PART_SIZE = 10_000  # Rows of the corpus in a part, at most: what is read again where a run is killed.
@@ -81,6 +84,7 @@ def mine(
     part_size: int = PART_SIZE,
     since: Path | None = None,
     fresh: bool | None = False,
+    guaranteed: Guaranteed | None = None,
     tick: Tick = lambda n_texts: None,
 ) -> MineReport:
     """Write a row for every text that the plan keeps, in the corpus's order.
@@ -98,21 +102,23 @@ def mine(
     since (Path): The manifest of an earlier run: records whose id and text it read are skipped.
     fresh (bool): Forget an unfinished run. Without it a run goes on, and refuses where anything has changed; None: goes
         on, or begins anew where anything has changed.
+    guaranteed: What `workflow.guarantee` came to of the same records: the language model's rows, and what is certain.
     tick: Called with the number of the corpus's rows read since the last call.
     RAISES (ModelError): The pipeline holds no plan, or one of the processes ended.
     RAISES (CorpusError): Nothing can be read or written, or the unfinished run was begun with something else.
     """
     start = time.perf_counter()
+    answered, promised = (guaranteed.readings, {"guarantee": guaranteed.describe()}) if guaranteed else ({}, {})
     precision = settle_precision(nlp, precision, Paths(output), fresh=bool(fresh))
     chosen = {} if precision == EXACT else {"precision": precision}
-    run = make_run(nlp, records, output, part_size=part_size, since=since, **chosen)
+    run = make_run(nlp, records, output, part_size=part_size, since=since, **chosen, **promised)
     if not fresh and not run.paths.state.exists() and (found := find_finished(run.paths, run.head)):
         tidy(run.paths)
         return MineReport(**found["totals"], n_before=found["totals"]["n_texts"])
     reading = {"n_process": n_process, "batch_size": batch_size, "precision": precision}
     with open_state(run, fresh=fresh) as state, open_reader(nlp, **reading) as read:
         n_before = make_totals(state.parts())["n_texts"]
-        mine_parts(run, Miner(nlp, run.plan, run.paths, state, run.seen, read), tick)
+        mine_parts(run, Miner(nlp, run.plan, run.paths, state, run.seen, read, answered), tick)
         finish(run, state)
         report = MineReport(**make_totals(state.parts()), n_before=n_before)
     tidy(run.paths)

@@ -23,7 +23,7 @@ Ask = Callable[[Ints], Known]
 
 MOST_PILOT, LEAST_PILOT, PILOT_SHARE = 200, 20, 0.03
 EVEN = 0.3  # How much of the pilot is drawn evenly.
-N_BLOCKS = 20  # Of an order, that are added or taken away at once.
+N_BLOCKS = 12  # Of an order, that are added or taken away at once.
 
 
 @dataclass

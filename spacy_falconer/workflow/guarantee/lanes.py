@@ -15,8 +15,8 @@ from spacy_falconer.workflow.guarantee.questions import (
 from spacy_falconer.workflow.guarantee.schedule import Hazard, make_schedule
 
 SLACK, FAR = 0.95, 1.2  # Of what is allowed: reckoned with at first; reckoned with at most.
-LEADING = (0.5, 0.05, 0.2, 0.8, 0.95, 0.0)  # Shares of the chance to err, for the first of two targets.
-LOOSE_SHARE = 0.1  # Of the chance to err, for what is only to be known.
+FALSE_SHARES = (0.5, 0.05, 0.2, 0.8, 0.95, 0.0)  # Of the chance to err, for false things; 0 where all that is said is read.
+LEAST_SHARE = 1e-9
 
 
 @dataclass
@@ -99,10 +99,10 @@ def make_lanes(
 
     The chance to err is shared as it is expected to save the most.
     """
-    shares = LEADING if len(promise.targets) > 1 else LEADING[:1]
+    shares = FALSE_SHARES if len(share_delta(promise, n_questions)) > 1 else FALSE_SHARES[:1]
     make = partial(_make_lanes, question, known, outlook, promise, coins)
     choices = [make(share_delta(promise, n_questions, share), share == 0.0) for share in shares]
-    return max(choices, key=lambda lanes: sum(lane.n_expected for lane in lanes if lane.is_strict))
+    return max(choices, key=lambda lanes: sum(lane.n_expected for lane in lanes))
 
 
 def _make_lanes(
@@ -125,20 +125,17 @@ def _make_lanes(
     ]
 
 
-def share_delta(promise: Promise, n_questions: int, leading: float = 0.5) -> dict[str, float]:
+def share_delta(promise: Promise, n_questions: int, false_share: float = 0.5) -> dict[str, float]:
     """The chance to err, shared among all bounds that are used. For recall, false things are bounded, too.
 
-    leading (float): The first target's share, where there are several.
+    false_share (float): What the bound on false things gets, where there are others.
     """
-    strict = [STRICT[name] for name in promise.targets]
-    loose = [FALSE] if MISSED in strict and FALSE not in strict else []
+    kinds = [STRICT[name] for name in promise.targets]
+    kinds += [FALSE] if MISSED in kinds and FALSE not in kinds else []
+    n_others = len(kinds) - (FALSE in kinds)
+    share = (max(false_share, LEAST_SHARE) if n_others else 1.0) if FALSE in kinds else 0.0
     delta = promise.delta / n_questions
-    rest = delta * (1.0 - LOOSE_SHARE) if loose else delta
-    first = max(leading, 1e-9) if len(strict) > 1 else 1.0
-    shares = [first, *[(1.0 - first) / max(1, len(strict) - 1)] * (len(strict) - 1)]
-    return {kind: rest * share for kind, share in zip(strict, shares, strict=True)} | {
-        kind: delta * LOOSE_SHARE for kind in loose
-    }
+    return {kind: delta * (share if kind == FALSE else (1.0 - share) / n_others) for kind in kinds}
 
 
 def _make_lane(
@@ -149,19 +146,24 @@ def _make_lane(
     some = numpy.flatnonzero(texts)
     key = sum(outlook.risks[kind][0, some] / max(allowed[kind], 1.0) for kind in strict or deltas)
     order = some[numpy.argsort(key, kind="stable")]
-    hazards = [_first_hazards(order, deltas, outlook, {kind: part * n for kind, n in allowed.items()}) for part in (SLACK, FAR)]
-    first, last = (make_schedule(one) for one in hazards)
+    first = make_schedule(_first_hazards(order, deltas, outlook, {kind: SLACK * n for kind, n in allowed.items()}))
+    most = _first_hazards(order, deltas, outlook, {kind: FAR * n for kind, n in allowed.items()}, first.tilts)
+    last = make_schedule(most)
     far = int(max(first.ends.max(), last.ends.max())) if is_trusted else 0
     rates = numpy.full(len(order), first.rate)
-    n_expected = first.n_saved if is_trusted else 0.0
-    return Lane(order, coins[order], rates, first.tilts, deltas, outlook.most, far, n_expected, bool(strict))
+    is_strict = bool(strict) or not is_trusted
+    n_expected = first.n_saved if is_strict else len(order) - first.rate * float(first.ends.mean())
+    tilts, n_expected = first.tilts, n_expected if is_trusted else 0.0
+    return Lane(order, coins[order], rates, tilts, deltas, outlook.most, far, n_expected, is_strict)
 
 
-def _first_hazards(order: Ints, deltas: dict[str, float], outlook: Outlook, allowed: dict[str, float]) -> dict[str, Hazard]:
+def _first_hazards(
+    order: Ints, deltas: dict[str, float], outlook: Outlook, allowed: dict[str, float], tilts: dict[str, float] = {}  # noqa: B006
+) -> dict[str, Hazard]:
     return {
         kind: Hazard(
             outlook.risks[kind][:, order], allowed[kind], outlook.most[kind], outlook.sizes[kind],
-            float(numpy.log(1.0 / delta)),
+            float(numpy.log(1.0 / delta)), tilts.get(kind),
         )
         for kind, delta in deltas.items()
     }  # fmt: skip

@@ -58,12 +58,14 @@ class Schedule:
 
 
 def make_schedule(hazards: Mapping[str, Hazard]) -> Schedule:
-    """What is expected to leave the most texts unread, over all the ways that things may be."""
+    """What is expected to leave the most texts unread: over all the ways that things may be; in the likeliest, once the
+    tilts are chosen and only the next texts' rate is to be."""
     sums = {kind: numpy.cumsum(one.risks, axis=1) for kind, one in hazards.items()}
     tilts = {kind: _choose_tilt(one, sums[kind]) if one.tilt is None else one.tilt for kind, one in hazards.items()}
     reach = [_reach(one, sums[kind], tilts[kind]) for kind, one in hazards.items()]
     ends = numpy.stack(reach).min(axis=0)  # (rates, S)
-    best = int(numpy.argmax((1.0 - RATES) * (ends[:, 0] if any(one.tilt for one in hazards.values()) else ends.mean(axis=1))))
+    is_under_way = all(one.tilt is not None for one in hazards.values())  # The rate may be changed again, then.
+    best = int(numpy.argmax((1.0 - RATES) * (ends[:, 0] if is_under_way else ends.mean(axis=1))))
     return Schedule(float(RATES[best]), tilts, ends[best])
 
 
@@ -109,6 +111,9 @@ def rescale(risks: Floats, known: NDArray[numpy.bool_], errors: Floats, *, most:
         if numpy.abs(step).max() < 1e-6:
             break
     values, axes = numpy.linalg.eigh(curvature)
-    ways = [weights, *(weights + sign * N_SPREAD * axis / numpy.sqrt(value) for value, axis in zip(values, axes.T, strict=True) for sign in (-1.0, 1.0))]
-    scaled = numpy.exp(numpy.minimum(numpy.array(ways) @ numpy.stack([numpy.ones_like(logs), logs]), 6.0))
-    return numpy.where(risks > 0.0, numpy.minimum(scaled, numpy.inf if most is None else most), 0.0)
+    steps = N_SPREAD * (axes / numpy.sqrt(values)).T
+    ways = [weights, *(weights - steps), *(weights + steps)]
+    scaled = numpy.zeros((len(ways), len(risks)))
+    some = risks > 0.0
+    scaled[:, some] = numpy.exp(numpy.minimum(numpy.array(ways) @ numpy.stack([numpy.ones(some.sum()), logs[some]]), 6.0))
+    return numpy.minimum(scaled, numpy.inf if most is None else most)

@@ -1,0 +1,59 @@
+"""The part of `mine` that is about guarantees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spacy_falconer.cli import options
+from spacy_falconer.cli.screen import batch_lines, msg, progress, show_bill
+from spacy_falconer.errors import FalconerError
+
+Guarantee = Annotated[
+    str | None,
+    typer.Option(
+        "--guarantee",
+        metavar="WORDS",
+        help="What the rows must reach against the language model, such as 'recall=0.95, delta=0.05' (also precision, "
+        "accuracy, label_budget, on); it is asked about the texts that the pipeline is not sure of",
+    ),
+]
+Store = Annotated[
+    Path | None, typer.Option("--store", help="With --guarantee: where answers are kept; made if it is not there")
+]
+
+
+def keep_promise(
+    words: str | None, nlp: Any, records: Any, output: Path, *, store: Path | None, quiet: bool, endpoint: dict[str, Any]
+) -> Any:
+    """Ask for the answers that a guarantee needs. RETURNS (Guaranteed | None): None where none is wanted.
+
+    endpoint: Settings of the endpoint, and "redact", as `options` has them.
+    RAISES (FalconerError): A guarantee without a store, or a store without a guarantee.
+    """
+    if (words is None) != (store is None):
+        missing = "--store FILE, where the answers are kept" if store is None else "--guarantee"
+        raise FalconerError(f"A guarantee and a store belong together: {missing} is missing. Name both, or neither.")
+    if words is None:
+        return None
+    from spacy_falconer.llm.store import AnswerStore
+    from spacy_falconer.workflow.ask import Asker
+    from spacy_falconer.workflow.guarantee.promise import parse_promise
+    from spacy_falconer.workflow.guarantee.run import guarantee
+    from spacy_falconer.workflow.guarantee.show import format_forecast, format_guaranteed
+    from spacy_falconer.workflow.parts import Paths
+
+    promise = parse_promise(words)
+    redact = options.find_redactor(endpoint.pop("redact"))
+    asked = options.make_endpoint(endpoint.pop("model"), **endpoint)
+    memory = Paths(output).beside("guarantee.json")
+    with AnswerStore(store) as opened, show_bill(asked.ledger, quiet=quiet), progress("Reading", None, quiet=quiet) as tick:
+        found = guarantee(
+            nlp, records, promise,
+            lambda plan: Asker(plan, opened, asked, redact, watch=batch_lines(quiet=quiet)), memory=memory, tick=tick,
+            show=lambda *forecast: None if quiet else print(format_forecast(promise, *forecast)),
+        )  # fmt: skip
+    msg.good(format_guaranteed(found))
+    return found

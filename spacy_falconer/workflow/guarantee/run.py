@@ -1,0 +1,200 @@
+"""A corpus with a promise: who answers which text, what it will cost, and what is certain in the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy
+from spacy.language import Language
+
+from spacy_falconer.corpus.read import read_units
+from spacy_falconer.errors import BudgetError
+from spacy_falconer.llm import estimate as llm
+from spacy_falconer.llm.batch import batch_prices
+from spacy_falconer.llm.store import AnswerStore
+from spacy_falconer.plan import Plan
+from spacy_falconer.types import Answer, Record
+from spacy_falconer.workflow.ask import Asker
+from spacy_falconer.workflow.files import digest
+from spacy_falconer.workflow.guarantee.cascade import Cascade, Outcome, OverBudget
+from spacy_falconer.workflow.guarantee.promise import Promise, find_steps
+from spacy_falconer.workflow.guarantee.questions import Known
+from spacy_falconer.workflow.guarantee.reading import Sayings, make_reading, read_sayings
+from spacy_falconer.workflow.memory import Memory
+from spacy_falconer.workflow.mine import BATCH_SIZE, read_input
+from spacy_falconer.workflow.mine_part import make_key
+from spacy_falconer.workflow.mined import find_plan
+from spacy_falconer.workflow.reading import Reading
+
+LESS = (0.99, 0.975, 0.95, 0.925, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)  # Targets that are tried where one cannot be reached.
+
+Forecast = Callable[[int, int, llm.Estimate], Any]
+
+
+@dataclass(frozen=True)
+class Guaranteed:
+    """What is certain, and the answers that make it so.
+
+    rates: By step, what each target's rate is at least; all together with a chance of at least 1 - delta.
+    readings: What is mined from the texts that the language model answered, by their keys.
+    n_texts: Different texts of the corpus. `n_recorded` were answered before, `n_asked` are new, `n_failed` have no answer.
+    """
+
+    promise: Promise
+    rates: Mapping[str, Mapping[str, float]]
+    readings: Mapping[bytes, Reading]
+    n_texts: int
+    n_recorded: int
+    n_asked: int
+    n_failed: int
+
+    def describe(self) -> dict[str, Any]:
+        """For the file beside the rows."""
+        counts = {name: getattr(self, name) for name in ("n_texts", "n_recorded", "n_asked", "n_failed")}
+        return {"promise": str(self.promise), "at_least": {key: dict(one) for key, one in self.rates.items()}, **counts}
+
+
+@dataclass
+class Guarantor:
+    """Keeps one promise about one corpus.
+
+    texts: Different ones.
+    """
+
+    nlp: Language
+    plan: Plan
+    promise: Promise
+    texts: Sequence[str]
+    asker: Asker
+    memory: Path | None = None
+
+    def run(
+        self, *, tick: Callable[[int], Any], show: Forecast, batch_size: int = BATCH_SIZE
+    ) -> Guaranteed:
+        """Read all texts, say what is to come, ask, and say what is certain."""
+        steps = [self.plan.steps_by_id[name] for name in find_steps(self.promise, self.plan)]
+        sayings = read_sayings(self.nlp, self.texts, steps, batch_size=batch_size, tick=tick)
+        recorded = self._recall_recorded(sayings)
+        known = Known.none(len(steps), len(self.texts))
+        self._take(known, sayings, recorded)
+        seed = int(digest(self._question(sayings), *map(str, recorded))[:16], 16)
+        rng = numpy.random.default_rng(seed)
+        cascade = Cascade(sayings.questions, self.promise, lambda some: self._ask(sayings, some), known, rng)
+        n_forecast = cascade.forecast()
+        show(n_forecast, len(self.texts), self._estimate(known, n_forecast))
+        outcome = self._run_cascade(cascade)
+        return self._sum_up(steps, outcome, known, len(recorded))
+
+    def _question(self, sayings: Sayings) -> str:
+        """The same for the same promise, plan, texts, and what the pipeline says of them."""
+        risks = [array for one in sayings.questions for array in (one.n_said, one.risk_false, one.risk_missed)]
+        plan = json.dumps(self.plan.model_dump(mode="json"))
+        return digest(str(self.promise), plan, *self.texts, *(sha256(array.tobytes()).hexdigest() for array in risks))
+
+    def _recall_recorded(self, sayings: Sayings) -> list[int]:
+        """Texts that were answered when the run began; one that goes on after a stop begins with the same."""
+        memory = Memory(self.memory, self._question(sayings))
+        numbers = {text: number for number, text in enumerate(self.texts)}
+        return memory.recall("recorded", lambda: [numbers[one.text] for one in self.asker.read(self.texts)])
+
+    def _take(self, known: Known, sayings: Sayings, numbers: Sequence[int]) -> None:
+        answers = {one.text: one for one in self.asker.read([self.texts[number] for number in numbers])}
+        found = [number for number in numbers if self.texts[number] in answers]
+        if found:
+            judged = sayings.judge(found, [answers[self.texts[number]] for number in found])
+            known.update(numpy.array(found, dtype="int64"), judged)
+
+    def _ask(self, sayings: Sayings, numbers: Any) -> Known:
+        """The language model's judgement. RAISES (ServerError): It cannot be asked on; what was answered is kept."""
+        texts = [self.texts[number] for number in numbers]
+        answers: dict[str, Answer] = {one.text: one for one in self.asker.ask(texts)}
+        if self.asker.stopped is not None:
+            raise self.asker.stopped
+        return sayings.judge(numbers, [answers.get(text) for text in texts])
+
+    def _estimate(self, known: Known, n_texts: int) -> llm.Estimate:
+        unread = [text for text, is_read in zip(self.texts, known.is_read, strict=True) if not is_read]
+        endpoint = self.asker.endpoint
+        return llm.estimate(
+            unread[:: max(1, len(unread) // max(1, n_texts))][:n_texts], self.plan, model=endpoint.model_name,
+            store=self.asker.store, accept=endpoint.model, redact=self.asker.redact,
+            prices=batch_prices() if endpoint.is_batch else None,
+        )  # fmt: skip
+
+    def _run_cascade(self, cascade: Cascade) -> Outcome:
+        try:
+            return cascade.run()
+        except OverBudget as short:
+            raise BudgetError(self._explain(cascade, short.n_needed)) from None
+
+    def _explain(self, cascade: Cascade, n_needed: int) -> str:
+        """What would be needed, and what can be had."""
+        budget = self.promise.label_budget
+        less = find_reachable(cascade)
+        reachable = (
+            f"With {budget} answers about {less} can be reached for each target."
+            if less
+            else "No lower target can be reached with so few."
+        )
+        return (
+            f"{self.promise} cannot be met: about {n_needed} of the {len(self.texts)} texts have to be answered, and the "
+            f"label_budget is {budget}. {reachable} Raise the budget or lower the target; the {cascade.n_asked} answers "
+            "that were bought are kept, and are not paid for again."
+        )
+
+    def _sum_up(self, steps: Sequence[Any], outcome: Outcome, known: Known, n_recorded: int) -> Guaranteed:
+        read = [self.texts[number] for number in numpy.flatnonzero(outcome.read)]
+        readings = {make_key(one.text): make_reading(one, self.plan) for one in self.asker.read(read)}
+        rates = {step.id: rates for step, rates in zip(steps, outcome.certified, strict=True)}
+        n_failed = int(known.is_failed.sum())
+        return Guaranteed(self.promise, rates, readings, len(self.texts), n_recorded, outcome.n_asked, n_failed)
+
+
+def guarantee(
+    nlp: Language,
+    records: Iterable[Record],
+    promise: Promise,
+    asker: Callable[[Plan], Asker],
+    *,
+    memory: Path | None = None,
+    tick: Callable[[int], Any] = lambda n_texts: None,
+    show: Forecast = lambda n_forecast, n_texts, estimate: None,
+) -> Guaranteed:
+    """Have as many of a corpus's texts answered by the language model as it takes to keep a promise.
+
+    What it says is for `mine` to write: the texts that are not among its readings are the pipeline's to answer.
+
+    records: They must come again, and the same, for `mine`.
+    asker: Makes what gets the answers, for the pipeline's plan.
+    memory (Path): Where a run that is stopped keeps what it began with.
+    tick: Called with the number of texts read since the last call.
+    show: Called, before anything is asked, with how many texts will be asked about, of how many, and what that takes.
+    RAISES (BudgetError): The promise cannot be kept within its label_budget; it says what can be.
+    RAISES (ServerError): The language model cannot be asked on. The same call goes on.
+    """
+    plan = find_plan(nlp)
+    items = (item for _, item in read_input(records) if isinstance(item, Record) and len(item.text) <= nlp.max_length)
+    texts = list(dict.fromkeys(unit.text for unit in read_units(items, plan.unit, nlp)))
+    return Guarantor(nlp, plan, promise, texts, asker(plan), memory).run(tick=tick, show=show)
+
+
+def find_reachable(cascade: Cascade) -> float | None:
+    """The highest target, for all that are promised, that is expected to be within the budget."""
+    budget = cascade.promise.label_budget
+    for target in (one for one in LESS if one < min(cascade.promise.targets.values())):
+        promise = replace(cascade.promise, **dict.fromkeys(cascade.promise.targets, target))
+        other = replace_promise(cascade, promise)
+        if budget is not None and other.forecast() <= budget:
+            return target
+    return None
+
+
+def replace_promise(cascade: Cascade, promise: Promise) -> Cascade:
+    other = Cascade(cascade.questions, promise, cascade.ask, cascade.known, cascade.rng)
+    other.n_asked = cascade.n_asked
+    return other

@@ -1,0 +1,39 @@
+"""What a guarantee will cost, and what is certain, for a terminal."""
+
+from __future__ import annotations
+
+from spacy_falconer.llm.estimate import Estimate
+from spacy_falconer.workflow.bill import price_note
+from spacy_falconer.workflow.guarantee.promise import Promise
+from spacy_falconer.workflow.guarantee.run import Guaranteed
+
+
+def format_forecast(promise: Promise, n_forecast: int, n_texts: int, estimate: Estimate) -> str:
+    """How many texts will be asked about, and the price, before anything is asked."""
+    cost = estimate.cost_usd
+    price = f", ${cost.low:.4f} to ${cost.high:.4f}" if cost is not None else ""
+    share = f"about {n_forecast:,} of {n_texts:,} texts"
+    return (
+        f"{promise}: {share} will be asked about ({round(estimate.n_requests.expected):,} requests to {estimate.model}"
+        f"{price}), if the pipeline's scores mean what they say. {price_note(is_known=cost is not None)}"
+    )
+
+
+def format_guaranteed(found: Guaranteed) -> str:
+    """What is certain of each instruction's answers, and what it took."""
+    chance = f"{1.0 - found.promise.delta:.0%}"
+    lines = [
+        f"Certain, with a chance of {chance} that all of it is so (against the language model's answers):",
+        *(
+            f"  {key}: " + ", ".join(f"{name} at least {_show_rate(rate)}" for name, rate in rates.items())
+            for key, rates in found.rates.items()
+        ),
+        f"  {found.n_texts:,} different texts: {found.n_asked:,} asked about, {found.n_recorded:,} answered before"
+        + (f", {found.n_failed:,} without an answer" if found.n_failed else ""),
+    ]
+    return "\n".join(lines)
+
+
+def _show_rate(rate: float) -> str:
+    """Never more than is certain."""
+    return f"{int(rate * 1000) / 1000:.3f}"

@@ -1,0 +1,151 @@
+"""What is promised holds, at less than the price of reading everything."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+from scipy.stats import binom
+
+from spacy_falconer.workflow.guarantee.cascade import Cascade, OverBudget
+from spacy_falconer.workflow.guarantee.promise import Promise
+from spacy_falconer.workflow.guarantee.questions import Known, Question
+
+N_TEXTS = 1500
+
+
+def make_labels(seed, *, distance=3.0, share=0.3):
+    """A metamodel's scores of texts, and which of them are true."""
+    rng = numpy.random.default_rng([seed, 0])
+    is_true = rng.random(N_TEXTS) < share
+    logits = distance * rng.normal(distance * is_true, 1.0) - distance**2 / 2 + numpy.log(share / (1 - share))
+    scores = 1 / (1 + numpy.exp(-logits))
+    said = scores >= 0.5
+    question = Question(said.astype("int64"), numpy.where(said, 1 - scores, 0.0), numpy.where(said, 0.0, scores))
+    return question, (said & ~is_true).astype("int64"), (~said & is_true).astype("int64")
+
+
+def make_spans(seed):
+    """Passages: hard texts have more false and more missed ones."""
+    rng = numpy.random.default_rng([seed, 0])
+    wanted, hardness = rng.poisson(1.5, N_TEXTS), rng.beta(0.4, 6.0, N_TEXTS)
+    missed, false = rng.binomial(wanted, hardness), rng.poisson(hardness * (0.2 + wanted))
+    said = wanted - missed + false
+    return Question(said, hardness * said, hardness * (0.2 + said), is_span=True), false, missed
+
+
+def run(world, promise, seed=0, known=None):
+    question, false, missed = world
+    asked = []
+
+    def ask(texts):
+        asked.extend(texts.tolist())
+        return Known(false[None, texts], missed[None, texts], *numpy.zeros((2, len(texts)), dtype=bool))
+
+    known = known or Known.none(1, N_TEXTS)
+    cascade = Cascade([question], promise, ask, known, numpy.random.default_rng([seed, 1]))
+    return cascade.run(), asked
+
+
+def measure(world, read):
+    question, false, missed = world
+    hidden_false, hidden_missed = (false * ~read).sum(), (missed * ~read).sum()
+    n_wanted = (question.n_said - false + missed).sum()
+    n_true = n_wanted - hidden_missed
+    accuracy = 1 - ((false + missed > 0) & ~read).mean()
+    return {"precision": n_true / (n_true + hidden_false), "recall": n_true / n_wanted, "accuracy": accuracy}
+
+
+PROMISES = [
+    Promise(precision=0.9, recall=0.9, delta=0.2),
+    Promise(recall=0.9, delta=0.2),
+    Promise(precision=0.95, delta=0.2),
+    Promise(accuracy=0.95, delta=0.2),
+]
+
+
+@pytest.mark.parametrize("make", [make_labels, make_spans])
+@pytest.mark.parametrize("promise", PROMISES, ids=str)
+def test_a_promise_is_broken_no_more_often_than_it_says(make, promise):
+    n_broken, n_asked, n_trials = 0, 0, 40
+    for seed in range(n_trials):
+        world = make(seed)
+        outcome, asked = run(world, promise, seed)
+        reached = measure(world, outcome.read)
+        n_broken += any(reached[name] < target for name, target in promise.targets.items())
+        n_asked += len(asked)
+        assert all(outcome.certified[0][name] >= target for name, target in promise.targets.items())
+    assert n_broken <= binom.ppf(0.999, n_trials, promise.delta)
+    assert n_asked < 0.8 * n_trials * N_TEXTS
+
+
+def test_no_text_is_asked_about_twice_and_what_is_known_is_not_asked():
+    world = make_labels(1)
+    known = Known.none(1, N_TEXTS)
+    some = numpy.arange(0, N_TEXTS, 3)
+    known.update(some, Known(world[1][None, some], world[2][None, some], *numpy.zeros((2, len(some)), dtype=bool)))
+    outcome, asked = run(world, PROMISES[0], known=known)
+    assert len(asked) == len(set(asked)) == outcome.n_asked
+    assert not set(asked) & set(some.tolist())
+    assert outcome.read[some].all() and outcome.read.sum() == len(asked) + len(some)
+
+
+def test_where_little_is_true_everything_is_read():
+    """With ten true texts no bound can say that nine of ten are found."""
+    world = make_labels(2, share=0.007)
+    outcome, _ = run(world, Promise(recall=0.95))
+    assert outcome.read[world[0].n_said == 0].all() and outcome.certified[0]["recall"] == 1.0
+
+
+def test_a_useless_metamodel_costs_answers_and_breaks_nothing():
+    question, false, missed = make_labels(3)
+    order = numpy.random.default_rng(0).permutation(N_TEXTS)
+    lying = Question(question.n_said, question.risk_false[order], question.risk_missed[order])
+    lying = Question(lying.n_said, lying.risk_false * (lying.n_said > 0), lying.risk_missed * (lying.n_said == 0))
+    outcome, _ = run((lying, false, missed), Promise(precision=0.95, recall=0.95))
+    reached = measure((lying, false, missed), outcome.read)
+    assert reached["precision"] >= 0.95 and reached["recall"] >= 0.95
+
+
+def test_texts_without_an_answer_count_against_it():
+    question, false, missed = make_labels(4)
+
+    def ask(texts):
+        failed = texts % 3 == 0
+        return Known(
+            numpy.where(failed, question.n_said[texts], false[texts])[None],
+            numpy.where(failed, 0, missed[texts])[None], numpy.ones(len(texts), dtype=bool), failed,
+        )  # fmt: skip
+
+    cascade = Cascade([question], Promise(accuracy=0.8), ask, Known.none(1, N_TEXTS), numpy.random.default_rng(0))
+    outcome = cascade.run()
+    assert outcome.certified[0]["accuracy"] <= 1 - cascade.known.is_failed.mean()
+
+
+def test_a_budget_that_is_too_small_says_what_is_needed():
+    with pytest.raises(OverBudget) as short:
+        run(make_labels(5, distance=1.0), Promise(recall=0.95, precision=0.95, label_budget=200))
+    assert 200 < short.value.n_needed <= N_TEXTS
+
+
+def test_a_budget_is_never_exceeded():
+    for budget in (100, 400, 900):
+        try:
+            _, asked = run(make_labels(6), Promise(recall=0.9, precision=0.9, label_budget=budget))
+        except OverBudget:
+            continue
+        assert len(asked) <= budget
+
+
+def test_several_instructions_share_what_is_read():
+    worlds = [make_labels(seed) for seed in range(3)]
+    false, missed = (numpy.stack([world[part] for world in worlds]) for part in (1, 2))
+
+    def ask(texts):
+        return Known(false[:, texts], missed[:, texts], *numpy.zeros((2, len(texts)), dtype=bool))
+
+    known = Known.none(3, N_TEXTS)
+    cascade = Cascade([world[0] for world in worlds], PROMISES[0], ask, known, numpy.random.default_rng(0))
+    outcome = cascade.run()
+    for world, certified in zip(worlds, outcome.certified, strict=True):
+        reached = measure(world, outcome.read)
+        assert all(reached[name] >= certified[name] >= 0.9 for name in ("precision", "recall"))

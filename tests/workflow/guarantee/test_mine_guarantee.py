@@ -1,0 +1,158 @@
+"""`mine --guarantee`: the language model answers what the pipeline is not sure of, and its answers stand in the rows."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import srsly
+from typer.testing import CliRunner
+
+from spacy_falconer.cli.app import app
+from spacy_falconer.llm.store import AnswerStore
+from spacy_falconer.plan import parse_plan
+from spacy_falconer.types import Answer, CharSpan, Quote
+from spacy_falconer.workflow.guarantee.reading import make_reading
+
+N_TEXTS = 240
+
+
+def write_texts(i):
+    """The tiny pipeline was taught that "love" is good; the scripted model says so of any text with the word."""
+    return [f"i paid {i % 10} dollars and love it {i}", f"the bad price broke {i}", f"nice {i} love"][i % 3]
+
+
+@pytest.fixture(scope="module")
+def pipeline(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guarantee") / "pipeline"
+    trained[0].to_disk(folder)
+    return folder
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    srsly.write_jsonl(path, [{"id": f"r{i}", "text": write_texts(i)} for i in range(N_TEXTS)])
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def mine(pipeline, corpus, words, *more, name="rows.jsonl"):
+    output, store = corpus.with_name(name), corpus.with_name("answers.db")
+    result = run("mine", pipeline, corpus, "--output", output, "--guarantee", words, "--store", store, *more)
+    return result, output, store
+
+
+def read_rows(path):
+    return {row["id"]: row for row in map(json.loads, path.read_text().splitlines())}
+
+
+def test_rows_of_texts_that_were_read_are_the_language_models(pipeline, corpus, llm_server):
+    result, output, store = mine(pipeline, corpus, "recall=0.9, precision=0.9, on=positive")
+    assert result.exit_code == 0, result.output
+    rows = read_rows(output)
+    with AnswerStore(store) as opened:
+        answers = {answer.text: answer for answer in opened.export()}
+    assert 0 < len(answers) == len(llm_server.annotated) <= N_TEXTS
+    for i in range(N_TEXTS):
+        if (answer := answers.get(write_texts(i))) is not None:
+            assert (f"r{i}" in rows) == ("love" in answer.text and "dollars" in answer.text)
+    kept = [rows[f"r{i}"] for i in range(N_TEXTS) if f"r{i}" in rows and write_texts(i) in answers]
+    assert kept and all(row["labels"]["positive"] == 1.0 for row in kept)
+    assert all(one["score"] == 1.0 and "dollars" in one["text"] for row in kept for one in row["spans"]["price"])
+
+
+def test_it_says_what_it_will_cost_before_and_what_is_certain_after(pipeline, corpus, llm_server):
+    result, output, _ = mine(pipeline, corpus, "accuracy=0.8, on=positive")
+    said = " ".join(result.output.split())
+    assert f"of {N_TEXTS} texts will be asked about" in said and "requests to" in said
+    assert said.index("will be asked about") < said.index("Certain, with a chance of 95%")
+    manifest = srsly.read_json(output.with_suffix(".manifest.json"))
+    (certain,) = [value for value in _walk(manifest) if isinstance(value, dict) and "at_least" in value]
+    assert certain["at_least"]["positive"]["accuracy"] >= 0.8
+    assert certain["n_asked"] == len(llm_server.annotated)
+
+
+def _walk(value):
+    yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _walk(one)
+
+
+def test_a_second_run_pays_for_nothing(pipeline, corpus, llm_server):
+    _, first, _ = mine(pipeline, corpus, "accuracy=0.8, on=positive")
+    n_asked = len(llm_server.annotated)
+    result, again, _ = mine(pipeline, corpus, "accuracy=0.8, on=positive", "--fresh")
+    assert result.exit_code == 0 and len(llm_server.annotated) == n_asked
+    assert read_rows(first) == read_rows(again)
+
+
+def test_answers_that_are_there_are_used_and_not_asked_for(pipeline, corpus, llm_server, review_plan):
+    store = corpus.with_name("answers.db")
+    labels = {step.instruction: True for step in review_plan.text_steps("get_label")}
+    spans = {step.instruction: () for step in review_plan.text_steps("get_span")}
+    with AnswerStore(store) as opened:
+        opened.put_many(Answer(write_texts(i), "a person", labels, spans) for i in range(0, N_TEXTS, 2))
+    mine(pipeline, corpus, "recall=0.9, precision=0.9, on=positive")
+    asked = str([body["messages"][-1] for body in llm_server.annotated])
+    assert not any(f"{write_texts(i)}\\n" in asked for i in range(0, N_TEXTS, 2))
+    assert len(llm_server.annotated) <= N_TEXTS // 2
+
+
+def test_a_budget_that_is_too_small_is_refused_with_what_can_be_had(pipeline, corpus, llm_server):
+    result, output, _ = mine(pipeline, corpus, "recall=0.99, precision=0.99, label_budget=25, on=positive")
+    said = " ".join(result.output.split())
+    assert result.exit_code == 1 and "BudgetError" in said and "cannot be met" in said
+    assert "label_budget is 25" in said and ("can be reached" in said)
+    assert len(llm_server.annotated) <= 25 and not output.exists()
+
+
+def test_what_was_bought_before_a_stop_is_kept(pipeline, corpus, llm_server):
+    words = "accuracy=0.9, on=positive"
+    result, output, store = mine(pipeline, corpus, words, "--max-requests", 30)
+    assert result.exit_code == 1 and not output.exists()
+    n_before = len(llm_server.annotated)
+    assert 0 < n_before <= 30
+    result, output, store = mine(pipeline, corpus, words)
+    assert result.exit_code == 0
+    with AnswerStore(store) as opened:
+        assert len(list(opened.export())) == len(llm_server.annotated) > n_before
+
+
+def test_a_text_without_an_answer_stops_nothing(pipeline, corpus, llm_server):
+    texts = [{"id": f"r{i}", "text": write_texts(i) + (" riddle" if i % 20 == 0 else "")} for i in range(N_TEXTS)]
+    srsly.write_jsonl(corpus, texts)
+    result, output, _ = mine(pipeline, corpus, "accuracy=0.8, on=positive")
+    assert result.exit_code == 0 and output.exists()
+    assert "without an answer" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [("recal=0.9", "expected precision, recall"), ("recall=0.9, on=prize", "positive, gift, price")],
+)
+def test_words_that_say_nothing_cost_nothing(pipeline, corpus, llm_server, words, message):
+    result, _, _ = mine(pipeline, corpus, words)
+    assert result.exit_code == 1 and message in " ".join(result.output.split())
+    assert not llm_server.requests
+
+
+def test_a_guarantee_needs_a_store(pipeline, corpus):
+    result = run("mine", pipeline, corpus, "--output", corpus.with_name("rows.jsonl"), "--guarantee", "recall=0.9")
+    assert result.exit_code == 1 and "--store FILE" in result.output
+
+
+def test_answers_about_passages_stand_in_the_row():
+    steps = [
+        {"id": "thing", "op": "get_span", "instruction": "Things."},
+        {"id": "praised", "op": "get_label", "instruction": "The text praises {span}.", "for_each": "thing"},
+    ]
+    plan = parse_plan({"instruction": "x", "steps": steps, "output": ["thing"]})
+    about = {CharSpan(9, 14): Answer("", "m", {"The text praises mouse.": True})}
+    answer = Answer("A pad, a mouse", "m", {}, {"Things.": (Quote("pad"), Quote("mouse"))}, about=about)
+    (row,) = make_reading(answer, plan).rows
+    assert [one["text"] for one in row["spans"]["thing"]] == ["pad", "mouse"]
+    assert [(one["for"]["text"], one["value"]) for one in row["labels"]["praised"]] == [("pad", False), ("mouse", True)]
