@@ -18,7 +18,7 @@ from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import write_plan
 
-COMMANDS = ["annotate", "answers", "estimate", "evaluate", "induce", "mine", "plan", "report", "train"]
+COMMANDS = ["annotate", "answers", "calibrate", "estimate", "evaluate", "induce", "mine", "plan", "report", "train"]
 
 
 def run(*arguments, exit_code=0):

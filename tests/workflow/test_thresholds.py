@@ -1,0 +1,114 @@
+"""Calibrations and thresholds of a pipeline, from answers. The tiny encoder has random weights: the answers are made so
+that its scores tell something.
+"""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+import spacy
+import srsly
+from typer.testing import CliRunner
+
+from spacy_falconer.cli.app import app
+from spacy_falconer.corpus.docbin import write_docbin
+from spacy_falconer.metamodel.reliability import measure_ece
+from spacy_falconer.plan import parse_plan
+from spacy_falconer.workflow.targets import parse_targets
+from spacy_falconer.workflow.thresholds import calibrate_all, fit_thresholds, read_candidates
+
+WORDS = "the a i paid for it and love loved this is good bad broke nice great price cost works dollars buy"
+KEYS = ["positive", "defect", "price", "praised"]
+
+
+@pytest.fixture
+def eager(make_nlp):
+    return make_nlp(threshold=0.06)
+
+
+@pytest.fixture
+def answers(eager, answered):
+    """Answers that say yes to "positive" the more often, the higher a text scores among the others; and to nothing else."""
+    random = numpy.random.default_rng(0)
+    texts = [" ".join(random.choice(WORDS.split(), size=8)) + f" {i}" for i in range(200)]
+    scores = numpy.array([doc.cats["positive"] for doc in eager.pipe(texts)])
+    yes = random.uniform(size=200) < (scores.argsort().argsort() / 200) ** 2
+    cats = [{"positive": float(value), "defect": 0.0} for value in yes]
+    return [
+        answered(eager, text, one, [], asked=["price"], missed={}, unplaced={})
+        for text, one in zip(texts, cats, strict=True)
+    ]
+
+
+def measure(nlp, docs, key):
+    (pipe, candidates), *_ = read_candidates(nlp, docs)
+    part = calibrate_all(pipe, candidates)[key]
+    return measure_ece(part.scores, part.hits, n_resamples=2).value
+
+
+def test_scores_come_to_mean_what_they_say(eager, answers):
+    before = measure(eager, answers[100:], "positive")
+    fit_thresholds(eager, answers[:100])
+    assert measure(eager, answers[100:], "positive") < 0.5 * before
+    assert numpy.mean([doc.cats["positive"] for doc in eager.pipe([doc.text for doc in answers])]) == pytest.approx(
+        numpy.mean([doc.cats["positive"] for doc in answers]), abs=0.1
+    )
+
+
+def test_what_was_never_right_and_what_was_not_asked_stay_as_they_were(eager, answers):
+    text = answers[0].text
+    before = eager(text)
+    fitted = fit_thresholds(eager, answers)
+    after = eager(text)
+    assert after.cats["defect"] == before.cats["defect"] and after.cats["positive"] != before.cats["positive"]
+    assert after.spans["sc"].attrs["scores"] == pytest.approx(before.spans["sc"].attrs["scores"])
+    assert "praised" not in {one.key for one in fitted}
+    assert {one.key for one in fitted if one.is_shared} == {"defect", "price"}
+    assert eager.get_pipe("falconer_label").threshold_of("defect") == 0.06
+
+
+def test_fitting_again_changes_nothing(eager, answers):
+    fit_thresholds(eager, answers)
+    first = [srsly.json_dumps(dict(pipe.cfg)) for _, pipe in eager.pipeline[1:]]
+    fit_thresholds(eager, answers)
+    assert [srsly.json_dumps(dict(pipe.cfg)) for _, pipe in eager.pipeline[1:]] == first
+
+
+def test_a_higher_precision_takes_a_higher_threshold_and_a_warning(eager, answers):
+    low, high = (
+        fit_thresholds(eager, answers, parse_targets([text], keys=KEYS))[0]
+        for text in ("positive:precision=0.5", "positive:precision=0.95")
+    )
+    assert low.choice.threshold < high.choice.threshold == eager.get_pipe("falconer_label").threshold_of("positive")
+    assert low.explain() is None
+    assert "positive: precision=0.95" in high.explain()
+
+
+def test_too_few_answers_for_a_target_are_told(eager, answers):
+    fitted = {one.key: one for one in fit_thresholds(eager, answers[:30], parse_targets(["recall=0.9"], keys=KEYS))}
+    n = fitted["positive"].choice.n
+    assert n < 29 and f"was chosen on {n} held-out answers; it takes 29 to show it" in fitted["positive"].explain()
+    assert (
+        fitted["defect"].explain().startswith("defect: no held-out answer speaks for recall=0.9; its threshold stays")
+    )
+
+
+def test_calibrate_writes_a_pipeline_with_new_thresholds(eager, answers, tmp_path):
+    steps = [{"id": key, "op": "get_label", "instruction": key} for key in KEYS[:2]]
+    steps += [{"id": key, "op": "get_span", "instruction": key} for key in KEYS[2:]]
+    eager.add_pipe("falconer_plan").set_plan(parse_plan({"instruction": "All", "steps": steps, "output": ["price"]}))
+    eager.to_disk(tmp_path / "old")
+    write_docbin(answers, tmp_path / "answers.spacy")
+    arguments = ["calibrate", tmp_path / "old", tmp_path / "answers.spacy", "--output", tmp_path / "new"]
+    found = CliRunner().invoke(app, [*map(str, arguments), "--target", "positive:recall=0.95"])
+    assert found.exit_code == 0 and "recall=0.95" in found.output
+    new, old = spacy.load(tmp_path / "new"), spacy.load(tmp_path / "old")
+    docs = list(new.pipe([doc.text for doc in answers]))
+    threshold = new.get_pipe("falconer_label").threshold_of("positive")
+    reached = [
+        doc.cats["positive"] >= threshold for doc, one in zip(docs, answers, strict=True) if one.cats["positive"]
+    ]
+    assert numpy.mean(reached) > 0.9
+    assert old.get_pipe("falconer_label").cfg["calibrations"] == {} and docs[0]._.mined is not None
+    wrong = CliRunner().invoke(app, [*map(str, arguments), "--target", "recall"])
+    assert wrong.exit_code == 1 and "The target 'recall' cannot be read" in wrong.output
