@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from gzip import BadGzipFile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spacy_falconer.corpus.files import InputFile, list_files
 from spacy_falconer.corpus.sentences import read_units as read_units
@@ -80,7 +80,7 @@ def read_file(file: InputFile) -> Numbered:
 
 def make_record(row: Row, line: int, file: InputFile, *, text_field: Sequence[str], id_field: str) -> Record | Flaw:
     """A row's text, id and other columns; or why it is no record."""
-    parts = [row.get(name) for name in text_field]
+    parts: list[Any] = [row.get(name) for name in text_field]
     wrong = [name for name, part in zip(text_field, parts, strict=True) if not isinstance(part, str)]
     if wrong:
         return Flaw(describe_column(wrong[0], row), show_row(row))

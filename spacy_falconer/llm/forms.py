@@ -29,7 +29,8 @@ PROMPTS = ("annotate", "annotate_passages", "annotate_repair")
 class Form(Protocol):
     """The questions about a window of a text."""
 
-    steps: Sequence[Step]
+    @property
+    def steps(self) -> Sequence[Step]: ...
 
     @property
     def messages(self) -> list[Message]: ...

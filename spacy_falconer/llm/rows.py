@@ -133,8 +133,8 @@ def _rows_about(place: CharSpan | None, said: Answer, model: str, version: str |
     for instruction, value in said.labels.items():
         yield Row(model, Question("get_label", instruction, place), version, json.dumps(value))
     for instruction, quotes in said.spans.items():
-        value: Any = [[quote.quote, quote.start] for quote in quotes]
-        yield Row(model, Question("get_span", instruction, place), version, json.dumps(value))
+        places = [[quote.quote, quote.start] for quote in quotes]
+        yield Row(model, Question("get_span", instruction, place), version, json.dumps(places))
 
 
 def _gather_maps(rows: Iterable[Row]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -235,5 +235,5 @@ def _no_span_getter(docs: Sequence[Doc]) -> list:
 
 def _replace_listener_cfg(encoder_cfg: dict[str, Any], listener_cfg: dict[str, Any]) -> dict[str, Any]:
     """The config of the layer that stands in a replaced listener's place."""
-    own = {key: listener_cfg[key] for key in ("pooling", "grad_factor") if key in listener_cfg}
+    own: dict[str, Any] = {key: listener_cfg[key] for key in ("pooling", "grad_factor") if key in listener_cfg}
     return {**encoder_cfg, "@architectures": "spacy-falconer.Tok2VecTransformer.v1", **own}

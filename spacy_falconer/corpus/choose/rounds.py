@@ -24,7 +24,8 @@ def combine_rounds(weights_per_round: Sequence[ArrayLike]) -> list[Floats]:
     """
     rounds = [numpy.asarray(weights, dtype=float) for weights in weights_per_round]
     n_answers = sum(map(len, rounds))
-    combined, n_later = [], n_answers
+    combined: list[Floats] = []
+    n_later = n_answers
     for weights in rounds:
         n_later -= len(weights)
         combined.append((len(weights) * weights + n_later) / max(1, n_answers))
