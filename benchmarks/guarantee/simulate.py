@@ -42,12 +42,17 @@ def simulate(
 ) -> None:
     """Miss rates and shares of texts asked about, in corpora drawn by chance."""
     package = load_rival(rival)
-    print(f"targets {TARGET}, delta {DELTA}, {trials} corpora each; BARGAIN {'beside it' if package else 'is not installed'}")
+    print(
+        f"targets {TARGET}, delta {DELTA}, {trials} corpora each; BARGAIN {'beside it' if package else 'is not installed'}"
+    )
     for name, promise, make in (kind for kind in KINDS if kind[0].startswith(only)):
         for setting in SETTINGS[:settings]:
             print(f"{name:20} {show_setting(*setting)}  {run_setting(promise, make, setting, trials)}", flush=True)
             if package and name == "labels, both":
-                print(f"{'BARGAIN':20} {show_setting(*setting)}  {run_rival_setting(package, setting, trials)}", flush=True)
+                print(
+                    f"{'BARGAIN':20} {show_setting(*setting)}  {run_rival_setting(package, setting, trials)}",
+                    flush=True,
+                )
     if not "drift".startswith(only):
         return
     print(f"{'drift, taken over':20} {show_setting(*DRIFTING)}  {run_drift(trials, taken_over=True)}")

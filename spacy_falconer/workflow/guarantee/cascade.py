@@ -23,7 +23,7 @@ Ask = Callable[[Ints], Known]
 
 MOST_PILOT, LEAST_PILOT, PILOT_SHARE = 200, 20, 0.03
 EVEN = 0.3  # How much of the pilot is drawn evenly.
-N_BLOCKS = 12  # Of an order, that are added or taken away at once.
+N_BLOCKS = 60  # Of an order, that are added or taken away at once.
 
 
 @dataclass
@@ -109,7 +109,9 @@ class Cascade:
         """Texts to learn the metamodel's errors from, mostly where they are likely."""
         unread = numpy.flatnonzero(~self.known.is_read)
         n_texts = min(len(unread), int(numpy.clip(PILOT_SHARE * len(unread), LEAST_PILOT, MOST_PILOT)))
-        weights = sum(numpy.sqrt(numpy.minimum(one.risk_false + one.risk_missed, 1.0)) for one in self.questions)[unread]
+        weights = sum(numpy.sqrt(numpy.minimum(one.risk_false + one.risk_missed, 1.0)) for one in self.questions)[
+            unread
+        ]
         chances = EVEN / len(unread) + (1.0 - EVEN) * (weights + 1e-9) / (weights + 1e-9).sum()
         return self.rng.choice(unread, n_texts, replace=False, p=chances)
 

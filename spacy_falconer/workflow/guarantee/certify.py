@@ -11,9 +11,7 @@ from spacy_falconer.workflow.guarantee.promise import Promise
 from spacy_falconer.workflow.guarantee.questions import FALSE, MISSED, WRONG, Known, Question
 
 
-def certify(
-    question: Question, known: Known, number: int, lanes: Sequence[Lane], promise: Promise
-) -> dict[str, float]:
+def certify(question: Question, known: Known, number: int, lanes: Sequence[Lane], promise: Promise) -> dict[str, float]:
     """The least precision, recall or accuracy of a question's output, by the target's name.
 
     All of them hold together, for all questions of a cascade, with a chance of at least 1 - delta. They mean something

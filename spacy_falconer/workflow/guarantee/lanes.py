@@ -10,12 +10,28 @@ import numpy
 from spacy_falconer.workflow.guarantee.betting import bound_unseen, find_prices
 from spacy_falconer.workflow.guarantee.promise import Promise
 from spacy_falconer.workflow.guarantee.questions import (
-    FALSE, MISSED, STRICT, WRONG, Bools, Floats, Ints, Known, Outlook, Question,
+    FALSE,
+    MISSED,
+    STRICT,
+    WRONG,
+    Bools,
+    Floats,
+    Ints,
+    Known,
+    Outlook,
+    Question,
 )  # fmt: skip
 from spacy_falconer.workflow.guarantee.schedule import Hazard, make_schedule
 
 SLACK, FAR = 0.95, 1.2  # Of what is allowed: reckoned with at first; reckoned with at most.
-FALSE_SHARES = (0.5, 0.05, 0.2, 0.8, 0.95, 0.0)  # Of the chance to err, for false things; 0 where all that is said is read.
+FALSE_SHARES = (
+    0.5,
+    0.05,
+    0.2,
+    0.8,
+    0.95,
+    0.0,
+)  # Of the chance to err, for false things; 0 where all that is said is read.
 LEAST_SHARE = 1e-9
 
 
@@ -86,9 +102,7 @@ class Lane:
             paid = find_prices(found, rate=self.rates[: self.end], tilt=self.tilts[kind]).sum()
             stake = float(numpy.log(1.0 / delta) + paid)
             rest = outlook.risks[kind][:, self.order[self.end :]]
-            hazards[kind] = Hazard(
-                rest, allowed[kind], self.most[kind], outlook.sizes[kind], stake, self.tilts[kind]
-            )
+            hazards[kind] = Hazard(rest, allowed[kind], self.most[kind], outlook.sizes[kind], stake, self.tilts[kind])
         return hazards
 
 
@@ -106,7 +120,12 @@ def make_lanes(
 
 
 def _make_lanes(
-    question: Question, known: Known, outlook: Outlook, promise: Promise, coins: Floats, deltas: dict[str, float],
+    question: Question,
+    known: Known,
+    outlook: Outlook,
+    promise: Promise,
+    coins: Floats,
+    deltas: dict[str, float],
     is_exact: bool,
 ) -> list[Lane]:
     """is_exact (bool): All that is said is to be read, so that nothing of it is false."""
@@ -139,8 +158,14 @@ def share_delta(promise: Promise, n_questions: int, false_share: float = 0.5) ->
 
 
 def _make_lane(
-    texts: Bools, deltas: dict[str, float], *, outlook: Outlook, allowed: dict[str, float], promise: Promise,
-    coins: Floats, is_trusted: bool = True,
+    texts: Bools,
+    deltas: dict[str, float],
+    *,
+    outlook: Outlook,
+    allowed: dict[str, float],
+    promise: Promise,
+    coins: Floats,
+    is_trusted: bool = True,
 ) -> Lane:
     strict = [STRICT[name] for name in promise.targets if STRICT[name] in deltas]
     some = numpy.flatnonzero(texts)
@@ -149,7 +174,7 @@ def _make_lane(
     first = make_schedule(_first_hazards(order, deltas, outlook, {kind: SLACK * n for kind, n in allowed.items()}))
     most = _first_hazards(order, deltas, outlook, {kind: FAR * n for kind, n in allowed.items()}, first.tilts)
     last = make_schedule(most)
-    far = int(max(first.ends.max(), last.ends.max())) if is_trusted else 0
+    far = max(first.far, last.far) if is_trusted else 0
     rates = numpy.full(len(order), first.rate)
     is_strict = bool(strict) or not is_trusted
     n_expected = first.n_saved if is_strict else len(order) - first.rate * float(first.ends.mean())
@@ -158,7 +183,11 @@ def _make_lane(
 
 
 def _first_hazards(
-    order: Ints, deltas: dict[str, float], outlook: Outlook, allowed: dict[str, float], tilts: dict[str, float] = {}  # noqa: B006
+    order: Ints,
+    deltas: dict[str, float],
+    outlook: Outlook,
+    allowed: dict[str, float],
+    tilts: dict[str, float] = {},  # noqa: B006
 ) -> dict[str, Hazard]:
     return {
         kind: Hazard(

@@ -59,7 +59,9 @@ def parse_promise(words: str) -> Promise:
     for part in filter(None, (part.strip() for part in words.split(","))):
         name, sign, value = (piece.strip() for piece in part.partition("="))
         if not sign or name not in known:
-            raise FalconerError(f"The guarantee has {part!r}; expected {_either(known)}, each with its value: {EXAMPLE}.")
+            raise FalconerError(
+                f"The guarantee has {part!r}; expected {_either(known)}, each with its value: {EXAMPLE}."
+            )
         if name in values:
             raise FalconerError(f"The guarantee names {name!r} twice. Name it once.")
         values[name] = _parse_value(name, value)

@@ -20,7 +20,9 @@ from spacy_falconer.workflow.guarantee.questions import Known, Question
 from spacy_falconer.workflow.reading import Reading
 from spacy_falconer.workflow.thresholds import all_spans
 
-UNFORESEEN = 0.001  # Passages a token that the language model finds where the pipeline sees nothing, before it is known.
+UNFORESEEN = (
+    0.001  # Passages a token that the language model finds where the pipeline sees nothing, before it is known.
+)
 WHOLE = frozenset({CharSpan(0, 0)})  # What a label says of a text that it is true of.
 
 Said = frozenset[CharSpan]

@@ -16,7 +16,6 @@ from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import BudgetError
 from spacy_falconer.llm import estimate as llm
 from spacy_falconer.llm.batch import batch_prices
-from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer, Record
 from spacy_falconer.workflow.ask import Asker
@@ -73,9 +72,7 @@ class Guarantor:
     asker: Asker
     memory: Path | None = None
 
-    def run(
-        self, *, tick: Callable[[int], Any], show: Forecast, batch_size: int = BATCH_SIZE
-    ) -> Guaranteed:
+    def run(self, *, tick: Callable[[int], Any], show: Forecast, batch_size: int = BATCH_SIZE) -> Guaranteed:
         """Read all texts, say what is to come, ask, and say what is certain."""
         steps = [self.plan.steps_by_id[name] for name in find_steps(self.promise, self.plan)]
         sayings = read_sayings(self.nlp, self.texts, steps, batch_size=batch_size, tick=tick)

@@ -15,9 +15,9 @@ from spacy_falconer.workflow.guarantee.betting import find_most_tilt, find_price
 
 Floats = NDArray[numpy.float64]
 
-RATES = numpy.concatenate([numpy.geomspace(0.002, 0.5, 22), [0.6, 0.7, 0.85]])
+RATES = numpy.concatenate([numpy.geomspace(0.002, 0.5, 32), [0.6, 0.7, 0.85]])
 N_DEVIATIONS = 0.3  # Of found errors beyond what is expected, that are reckoned with.
-N_SPREAD = 1.0  # Deviations from the likeliest, of the other ways that things may be.
+N_SPREAD = 0.5  # Deviations from the likeliest, of the other ways that things may be.
 LEAST_RISK, PRIOR = 1e-5, numpy.diag([1 / 1.0**2, 1 / 0.25**2])
 
 
@@ -46,11 +46,13 @@ class Schedule:
     """The chance of the next texts to be drawn, the tilt for each kind of error, and how many texts to trust.
 
     ends: For each way that things may be, shape (S,).
+    far (int): How many with any rate, at most.
     """
 
     rate: float
     tilts: dict[str, float]
     ends: NDArray[numpy.int64]
+    far: int
 
     @property
     def n_saved(self) -> float:
@@ -66,7 +68,7 @@ def make_schedule(hazards: Mapping[str, Hazard]) -> Schedule:
     ends = numpy.stack(reach).min(axis=0)  # (rates, S)
     is_under_way = all(one.tilt is not None for one in hazards.values())  # The rate may be changed again, then.
     best = int(numpy.argmax((1.0 - RATES) * (ends[:, 0] if is_under_way else ends.mean(axis=1))))
-    return Schedule(float(RATES[best]), tilts, ends[best])
+    return Schedule(float(RATES[best]), tilts, ends[best], int(ends.max()))
 
 
 def _choose_tilt(hazard: Hazard, sums: Floats) -> float:
@@ -115,5 +117,7 @@ def rescale(risks: Floats, known: NDArray[numpy.bool_], errors: Floats, *, most:
     ways = [weights, *(weights - steps), *(weights + steps)]
     scaled = numpy.zeros((len(ways), len(risks)))
     some = risks > 0.0
-    scaled[:, some] = numpy.exp(numpy.minimum(numpy.array(ways) @ numpy.stack([numpy.ones(some.sum()), logs[some]]), 6.0))
+    scaled[:, some] = numpy.exp(
+        numpy.minimum(numpy.array(ways) @ numpy.stack([numpy.ones(some.sum()), logs[some]]), 6.0)
+    )
     return numpy.minimum(scaled, numpy.inf if most is None else most)

@@ -22,7 +22,9 @@ def test_with_errors_found_it_is_a_little_above_the_exact_one(n_found):
     rate, delta = 0.1, 0.05
     exact = next(n for n in range(n_found, 9999) if binom.cdf(n_found, n, rate) < delta) - n_found  # Unseen ones.
     tilts = numpy.linspace(0.05, 0.999, 50) * find_most_tilt(rate, 1)
-    best = min(bound_unseen(numpy.ones(n_found), numpy.ones(n_found), rate=rate, tilt=t, delta=delta)[-1] for t in tilts)
+    best = min(
+        bound_unseen(numpy.ones(n_found), numpy.ones(n_found), rate=rate, tilt=t, delta=delta)[-1] for t in tilts
+    )
     assert exact <= best <= 1.3 * exact
 
 

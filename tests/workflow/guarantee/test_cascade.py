@@ -116,7 +116,7 @@ def test_texts_without_an_answer_count_against_it():
             numpy.where(failed, 0, missed[texts])[None], numpy.ones(len(texts), dtype=bool), failed,
         )  # fmt: skip
 
-    cascade = Cascade([question], Promise(accuracy=0.8), ask, Known.none(1, N_TEXTS), numpy.random.default_rng(0))
+    cascade = Cascade([question], Promise(accuracy=0.8), ask, Known.none(1, N_TEXTS), numpy.random.default_rng([0, 1]))
     outcome = cascade.run()
     assert outcome.certified[0]["accuracy"] <= 1 - cascade.known.is_failed.mean()
 
@@ -144,7 +144,7 @@ def test_several_instructions_share_what_is_read():
         return Known(false[:, texts], missed[:, texts], *numpy.zeros((2, len(texts)), dtype=bool))
 
     known = Known.none(3, N_TEXTS)
-    cascade = Cascade([world[0] for world in worlds], PROMISES[0], ask, known, numpy.random.default_rng(0))
+    cascade = Cascade([world[0] for world in worlds], PROMISES[0], ask, known, numpy.random.default_rng([0, 1]))
     outcome = cascade.run()
     for world, certified in zip(worlds, outcome.certified, strict=True):
         reached = measure(world, outcome.read)
