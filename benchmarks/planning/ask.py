@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,17 +24,26 @@ class Reply:
     model: str
 
 
-class Endpoint:
-    """The model behind OPENAI_BASE_URL. The key is read by the client, when the first question is asked."""
+class MissingReply(ServerError):
+    """There is no recorded reply, and no model to ask."""
 
-    def __init__(self, model: str) -> None:
+
+class Endpoint:
+    """The model behind `base_url`, or OPENAI_BASE_URL. The key is read when the first question is asked."""
+
+    def __init__(self, model: str, base_url: str | None = None) -> None:
         self.model = model
+        self.base_url = base_url
 
     async def ask(self, messages: list[dict], *, schema: dict | None = None, step: str = "") -> Reply:
         from openai import AsyncOpenAI
 
         json_schema = {"name": step or "reply", "schema": schema, "strict": True}
-        async with AsyncOpenAI(timeout=TIMEOUT_S, max_retries=MAX_RETRIES) as client:
+        key = os.environ.get("OPENAI_API_KEY") or (
+            "unused" if self.base_url else None
+        )  # a server of one's own needs none
+        settings = {"base_url": self.base_url, "api_key": key, "timeout": TIMEOUT_S, "max_retries": MAX_RETRIES}
+        async with AsyncOpenAI(**settings) as client:
             completion = await client.chat.completions.create(
                 model=self.model,
                 messages=messages,
@@ -83,8 +93,8 @@ class Recorder:
 
     def _find_stale(self, key: str, known: list[dict[str, Any]]) -> dict[str, Any]:
         if not known:
-            raise ServerError(
-                f"{self.path} holds no reply about {key!r}. Set OPENAI_BASE_URL and OPENAI_API_KEY, and name a --model."
+            raise MissingReply(
+                f"{self.path} holds no reply about {key!r}. Ask for it: name a --model and its --base-url."
             )
         self.n_stale += 1
         return known[-1]
