@@ -66,9 +66,8 @@ def read_bare(nlp: Language, precision: str) -> Iterator[Read]:
 @contextmanager
 def read_ours(nlp: Language, precision: str) -> Iterator[Read]:
     def read(texts: Sequence[str]) -> None:
-        with nlp.memory_zone():
-            for _ in nlp.pipe(texts):
-                pass
+        for _ in nlp.pipe(texts):
+            pass
 
     with accelerate(nlp, precision):
         yield read
@@ -103,9 +102,8 @@ def read_spacys_own(encoder: str = MINILM) -> Iterator[Read]:
     nlp.initialize(lambda: [spacy.training.Example(nlp.make_doc(doc.text), doc)])
 
     def read(texts: Sequence[str]) -> None:
-        with nlp.memory_zone():
-            for _ in nlp.pipe(texts):
-                pass
+        for _ in nlp.pipe(texts):
+            pass
 
     yield read
 

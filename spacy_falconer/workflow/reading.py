@@ -26,6 +26,7 @@ from spacy_falconer.workflow.mined import Row, find_mined
 
 CHUNK_TEXTS = 512  # Texts after which the strings that they brought into the vocabulary are forgotten.
 CHUNK_CHARACTERS = 2**20
+KEPT_WORDS = 20_000  # Strings that stay; with them, a tokenizer makes little anew.
 EXACT = "fp32"  # The precision that `nlp.pipe` reads in.
 BATCH_CHARACTERS = 2**18  # Of long texts, fewer are read at once.
 
@@ -142,7 +143,16 @@ def read_doc(doc: Doc, detect: Detector) -> Reading:
     return Reading(tuple(find_mined(doc)), doc.user_data.get("n_unread_tokens", 0), detect(doc.text))
 
 
+def keep_words(nlp: Language, texts: Iterable[str]) -> None:
+    """Take words into the vocabulary for good, up to so many: what recurs is then not made anew for every chunk."""
+    for text in texts:
+        if len(nlp.vocab) >= KEPT_WORDS:
+            return
+        nlp.make_doc(text)
+
+
 def _pipe(nlp: Language, detect: Detector, texts: Sequence[str], *, batch_size: int) -> list[Reading]:
+    keep_words(nlp, texts)
     with nlp.memory_zone():
         try:
             return [read_doc(doc, detect) for doc in nlp.pipe(texts, batch_size=batch_size)]

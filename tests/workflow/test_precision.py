@@ -11,6 +11,7 @@ from spacy_falconer.cli.app import app
 from spacy_falconer.errors import CorpusError, ModelError
 from spacy_falconer.types import Record
 from spacy_falconer.workflow import precision as module
+from spacy_falconer.workflow import reading
 from spacy_falconer.workflow.mine import mine
 
 RECORDS = [Record(f"r{i}", f"i paid {i} dollars and love it", {}) for i in range(6)]
@@ -82,3 +83,12 @@ def test_the_command_takes_a_precision(trained, tmp_path):
     found = CliRunner().invoke(app, [*map(str, command), "--precision", "bf16", "--quiet"])
     assert found.exit_code == 0, found.output
     assert precision_of(tmp_path / "rows.jsonl") == "bf16"
+
+
+def test_the_vocabulary_keeps_recurring_words_and_no_more(trained, monkeypatch):
+    nlp = trained[0]
+    monkeypatch.setattr(reading, "KEPT_WORDS", len(nlp.vocab) + 5)
+    with reading.open_reader(nlp, n_process=1, batch_size=4) as read:
+        list(read([[f"word{i} of{i} many{i} others{i}" for i in range(20)] for _ in range(3)]))
+    kept = [i for i in range(20) if f"word{i}" in nlp.vocab.strings]
+    assert kept and kept[-1] < 5
