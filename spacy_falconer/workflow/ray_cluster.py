@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from spacy_falconer.errors import FalconerError, ModelError
+from spacy_falconer.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,3 @@ def choose_n_workers(cluster: Cluster, resources: dict[str, float]) -> int:
             stacklevel=2,
         )
     return n_workers
-
-
-def find_cause(error: BaseException | None) -> FalconerError | None:
-    """What a worker refused to do, among all that Ray wraps it in."""
-    seen: list[BaseException] = []
-    while error is not None and error not in seen:
-        if isinstance(error, FalconerError):
-            return error
-        seen.append(error)
-        error = getattr(error, "cause", None) or error.__cause__ or error.__context__
-    return None

@@ -15,6 +15,7 @@ from typing import Any
 
 from spacy.language import Language
 
+from spacy_falconer import errors
 from spacy_falconer.errors import CorpusError, ModelError
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.corpus_file import CorpusFile
@@ -22,7 +23,7 @@ from spacy_falconer.workflow.manifest import check_same, describe_run, find_fini
 from spacy_falconer.workflow.mine import BATCH_SIZE, PART_SIZE, MineReport, clear, make_totals
 from spacy_falconer.workflow.mined import find_plan
 from spacy_falconer.workflow.parts import Paths, check_part, dump_row, join_bytes
-from spacy_falconer.workflow.ray_cluster import Cluster, choose_n_workers, find_cause, open_cluster
+from spacy_falconer.workflow.ray_cluster import Cluster, choose_n_workers, open_cluster
 from spacy_falconer.workflow.ray_files import NOTE, fetch, find_path, make_absolute, publish, read_notes
 from spacy_falconer.workflow.ray_splits import Split, count_lines, cut_corpus
 from spacy_falconer.workflow.ray_worker import Job, Worker, pack_pipeline, read_parts
@@ -146,7 +147,7 @@ def mine_splits(job: Job, pipeline: bytes, cluster: Cluster, whole: set[int], no
 
     note: Called with what is to be known of each part, in the order in which they are done.
     """
-    with open_cluster(cluster) as ray, told_plainly(ray):
+    with open_cluster(cluster) as ray, quiet(ray):
         count = ray.remote(num_cpus=READER_CPUS)(count_lines)
         splits = cut_corpus(job.corpus, lambda stretches: ray.get([count.remote(stretch) for stretch in stretches]))
         left = [(number, split) for number, split in enumerate(splits) if number not in whole]
@@ -169,12 +170,15 @@ def stream_parts(
         num_gpus=cluster.n_gpus or None, compute=ray.data.ActorPoolStrategy(size=n_workers),
     )  # fmt: skip
     for row in done.iter_rows():
-        yield json.loads(row["note"])
+        note = json.loads(row["note"])
+        if "refused" in note:
+            raise getattr(errors, note["kind"])(note["refused"])
+        yield note
 
 
 @contextmanager
-def told_plainly(ray: Any) -> Iterator[None]:
-    """Parts handed on one by one, nothing printed by Ray Data, and what a worker refuses raised as itself."""
+def quiet(ray: Any) -> Iterator[None]:
+    """Parts are handed on one by one, and Ray Data prints nothing."""
     context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
     settings = {name: getattr(context, name) for name in QUIET if hasattr(context, name)}
     level = logger.level
@@ -183,10 +187,6 @@ def told_plainly(ray: Any) -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     try:
         yield
-    except ray.exceptions.RayError as error:
-        if (cause := find_cause(error)) is not None:
-            raise type(cause)(str(cause)) from error
-        raise
     finally:
         logger.setLevel(level)
         for name, value in settings.items():

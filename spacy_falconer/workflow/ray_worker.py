@@ -20,13 +20,13 @@ from spacy.language import Language
 
 from spacy_falconer.corpus.read import Item, describe_flaw
 from spacy_falconer.corpus.tables import Flaw
-from spacy_falconer.errors import CorpusError
+from spacy_falconer.errors import CorpusError, FalconerError
 from spacy_falconer.workflow.mine_part import Miner, Part, cut_parts
 from spacy_falconer.workflow.mine_state import PartDone
 from spacy_falconer.workflow.mined import find_plan
 from spacy_falconer.workflow.parts import Paths
 from spacy_falconer.workflow.ray_files import find_path, name_note, name_part, publish
-from spacy_falconer.workflow.ray_splits import read_split
+from spacy_falconer.workflow.ray_splits import Split, read_split
 from spacy_falconer.workflow.reading import Reading, open_reader
 
 if TYPE_CHECKING:
@@ -62,15 +62,29 @@ class Job:
 
 
 def read_parts(table: pyarrow.Table, job: Job) -> Iterator[pyarrow.Table]:
-    """The parts of some splits, one at a time. Which rows are in a part depends on its split alone."""
+    """The parts of some splits, one at a time, as rows of a table; where a split cannot be read, why, in a part's place.
+
+    Which rows are in a part depends on its split alone.
+    """
     import pyarrow as pa
 
     for number, content in zip(table["number"].to_pylist(), table["split"].to_pylist(), strict=True):
-        items = read_split(pickle.loads(content), text_field=job.text_field, id_field=job.id_field)  # noqa: S301 (ours)
-        for part, (some, is_last) in enumerate(mark_last(cut_parts(items, job.part_size))):
-            if part not in job.done.get(number, ()):
-                row = {"split": number, "part": part, "is_last": is_last, "items": pickle.dumps(some)}
-                yield pa.table({name: [value] for name, value in row.items()})
+        split, part = pickle.loads(content), -1  # noqa: S301 (ours)
+        try:
+            for part, is_last, some in cut_split(split, job):
+                if part not in job.done.get(number, ()):
+                    row = {"split": number, "part": part, "is_last": is_last, "items": pickle.dumps(some)}
+                    yield pa.table({name: [value] for name, value in row.items()})
+        except FalconerError as error:
+            row = {"split": number, "part": part + 1, "is_last": True, "items": pickle.dumps(error)}
+            yield pa.table({name: [value] for name, value in row.items()})
+
+
+def cut_split(split: Split, job: Job) -> Iterator[tuple[int, bool, list[Item]]]:
+    """The parts of a split, by their numbers, and whether each is the last."""
+    items = read_split(split, text_field=job.text_field, id_field=job.id_field)
+    for part, (some, is_last) in enumerate(mark_last(cut_parts(items, job.part_size))):
+        yield part, is_last, some
 
 
 def mark_last(parts: Iterable[list[Item]]) -> Iterator[tuple[list[Item], bool]]:
@@ -104,11 +118,20 @@ class Worker:
         """Mine parts. RETURNS (pyarrow.Table): What is to be known of each, as JSON."""
         import pyarrow as pa
 
-        return pa.table({"note": [json.dumps(self.mine(**row)) for row in table.to_pylist()]})
+        return pa.table({"note": [json.dumps(self.mine_or_refuse(row)) for row in table.to_pylist()]})
+
+    def mine_or_refuse(self, row: Json) -> Json:
+        """What was mined, or why it was not: of an exception Ray keeps no more than its traceback."""
+        try:
+            return self.mine(**row)
+        except FalconerError as error:
+            return {"refused": str(error), "kind": type(error).__name__}
 
     def mine(self, *, split: int, part: int, is_last: bool, items: bytes) -> Json:
         """Mine one part, write its rows, then the note that it is done."""
         some = pickle.loads(items)  # noqa: S301 (ours)
+        if isinstance(some, FalconerError):
+            raise some
         if split == part == 0:
             check_any(some)
         paths = self.job.paths

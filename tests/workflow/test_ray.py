@@ -41,7 +41,7 @@ def cluster():
 @pytest.fixture(scope="module")
 def many():
     """400 records, of which some texts stand twice."""
-    texts = [f"i paid {i} dollars and love it" if i % 3 else f"the bad price broke {i}" for i in range(300)]
+    texts = [f"i paid {i % 10} dollars and love it {i}" if i % 3 else f"the bad price broke {i}" for i in range(300)]
     return [Record(f"r{i}", texts[i * 7 % 300], {"n": i}) for i in range(400)]
 
 
