@@ -31,7 +31,7 @@ class Interaction(nn.Module):
     def forward(self, tokens: Tensor, instructions: Tensor) -> Tensor:
         token_add, token_mul = self.tokens(self.norm_tokens(tokens)).unsqueeze(1).chunk(2, dim=-1)  # (N, 1, H)
         instruction_add, instruction_mul = self.instructions(self.norm_instructions(instructions)).chunk(2, dim=-1)
-        return functional.gelu(token_add + instruction_add + token_mul * instruction_mul)  # (N, K, H)
+        return functional.gelu(torch.addcmul(token_add + instruction_add, token_mul, instruction_mul))  # (N, K, H)
 
 
 class SpanHead(nn.Module):
