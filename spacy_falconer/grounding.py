@@ -50,7 +50,7 @@ def find_stated(text: str, quote: Quote) -> CharSpan | None:
     if quote.start is None or not quote.quote.strip():
         return None
     start = quote.start + len(quote.quote) - len(quote.quote.lstrip())
-    found = re.compile(_make_pattern(quote.quote)).match(text, start) if start >= 0 else None
+    found = re.compile(_make_pattern(quote.quote)).match(text, start) if 0 <= start < len(text) else None
     return CharSpan(*found.span()) if found else None
 
 
