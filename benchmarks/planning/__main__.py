@@ -54,9 +54,8 @@ async def run(args: argparse.Namespace, benchmark: Benchmark) -> None:
     planned = await plan_items(benchmark.items, benchmark, replies)
     paper = await plan_items([PAPER] if args.shared else [], benchmark, replies)
     if args.command == "plan":
-        print(
-            f"{sum(outcome.is_valid for outcome in planned)} of {len(planned)} sentences have a plan that can be run."
-        )
+        n_valid = sum(outcome.is_valid for outcome in planned)
+        print(f"{len(planned)} sentences: {n_valid} replies are plans that can be run, or refusals.")
         return
     outcomes = await judge_outcomes(planned, benchmark, judge)
     print_table(outcomes)

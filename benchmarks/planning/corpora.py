@@ -82,7 +82,7 @@ def _read_own(data: Path) -> dict[str, Corpus]:
 def _make_own(fields: Mapping[str, Any], rows: list[dict[str, Any]]) -> Corpus:
     return Corpus(
         primitives=[*_list_primitives(fields), *(Primitive(name, **each) for name, each in fields["for_each"].items())],
-        texts=[row["text"] for row in rows[:N_TEXTS]],
+        texts=[row["text"] for row in rows[:: len(rows) // N_TEXTS][:N_TEXTS]],  # of all subjects, which lie together
         documents=[_make_document(row) for row in rows],
         sentences=[_make_sentence(row, number) for row in rows for number in range(len(row["sentences"]))],
         noun=fields["noun"],
