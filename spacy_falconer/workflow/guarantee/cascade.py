@@ -23,7 +23,7 @@ Ask = Callable[[Ints], Known]
 
 MOST_PILOT, LEAST_PILOT, PILOT_SHARE = 200, 20, 0.03
 EVEN = 0.3  # How much of the pilot is drawn evenly.
-N_BLOCKS = 60  # Of an order, that are added or taken away at once.
+N_BLOCKS, LEAST_BLOCK = 60, 20  # Of an order, that are added or taken away at once.
 
 
 @dataclass
@@ -164,7 +164,7 @@ class Cascade:
         outlooks = {n: self._look_ahead(n) for n, _ in growing}
         allowed = [outlooks[n].allow(self.promise, hidden=self._find_hidden(n, lane)) for n, lane in growing]
         steps = [
-            lane.grow(self.known, n, outlooks[n], most, N_BLOCKS)
+            lane.grow(self.known, n, outlooks[n], most, least=self._block(lane))
             for (n, lane), most in zip(growing, allowed, strict=True)
         ]
         drawn = [lane.find_drawn(lane.end, lane.end + step) for (_, lane), step in zip(growing, steps, strict=True)]
@@ -185,6 +185,10 @@ class Cascade:
         question = self.questions[number]
         return float(question.n_said[~self.known.is_read].sum()) - count_on(question, self.known, number, lanes)
 
+    def _block(self, lane: Lane) -> int:
+        """How many texts an order grows or shrinks by at least: each time the language model is asked anew."""
+        return max(LEAST_BLOCK, len(lane.order) // N_BLOCKS)
+
     def _is_within(self, number: int, lane: Lane, step: int, allowed: dict[str, float]) -> bool:
         """Whether an order, grown by `step`, hides no more errors than are allowed; else take the step back."""
         if all(lane.bound(kind, self.known, number)[-1] <= allowed[kind] for kind in lane.deltas):
@@ -204,7 +208,7 @@ class Cascade:
     def _shrink(self, lanes: Sequence[Lane]) -> None:
         """Trust the metamodel with less of each order."""
         for lane in lanes:
-            lane.end = max(0, lane.end - lane.block(N_BLOCKS))
+            lane.end = max(0, lane.end - self._block(lane))
         self._read_rest()
 
     def _certify(self) -> list[dict[str, float]]:

@@ -60,9 +60,6 @@ class Lane:
     is_strict: bool
     end: int = 0
 
-    def block(self, n_blocks: int) -> int:
-        return max(1, len(self.order) // n_blocks)
-
     def forecast(self) -> Floats:
         """How likely each text of the order is to be read, as is expected now."""
         n_trusted = self.n_expected / (1.0 - self.rates[0]) if len(self.rates) else 0.0
@@ -82,13 +79,13 @@ class Lane:
         possible = numpy.where(known.is_read[order], 0, self.most[kind])
         return numpy.minimum(bounds - _sum_before(corrected), _sum_before(possible))
 
-    def grow(self, known: Known, number: int, outlook: Outlook, allowed: dict[str, float], n_blocks: int) -> int:
+    def grow(self, known: Known, number: int, outlook: Outlook, allowed: dict[str, float], *, least: int) -> int:
         """Set the rate of the next texts. RETURNS (int): How many of them are to be drawn from; 0 where none are."""
         if self.end >= self.far:
             return 0
         hazards = self._list_hazards(known, number, outlook, allowed)
         schedule = make_schedule(hazards)
-        n_texts = min(max(int(schedule.ends.min()) // 2, self.block(n_blocks)), self.far - self.end)
+        n_texts = min(max(int(schedule.ends.min()) // 2, least), self.far - self.end)
         self.rates[self.end : self.end + n_texts] = schedule.rate
         return n_texts if schedule.n_saved > 0.0 else 0
 
