@@ -1,17 +1,19 @@
 # Two commands do everything, each in a virtual environment of its own making:
 #   make demo    the main job on the bundled corpus, offline and without a key
 #   make test    the tests
+# The others are for those who work on it: see CONTRIBUTING.md.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PINS ?= -c constraints.txt
 
-.PHONY: demo test lint benchmark clean
+.PHONY: demo test lint docs coverage wheel-test matrix clean
 
 $(VENV)/installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e '.[dev]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -24,6 +26,20 @@ test: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e '.[docs]'
+	$(BIN)/python -m mkdocs build --strict
+
+coverage: $(VENV)/installed
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+wheel-test: $(VENV)/installed
+	$(BIN)/python .ci/wheel_test.py
+
+matrix:
+	.ci/matrix
 
 clean:
-	rm -rf $(VENV) output project.lock
+	rm -rf $(VENV) output project.lock site dist build

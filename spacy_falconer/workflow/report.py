@@ -9,6 +9,7 @@ from typing import Any
 import srsly
 from wasabi import table
 
+from spacy_falconer.pages import showable
 from spacy_falconer.plan import Plan, format_tree, read_plan
 
 TEXT_WIDTH, CELL_WIDTH, N_ROWS = 44, 34, 10
@@ -33,7 +34,7 @@ def format_rows(rows: Sequence[Mapping[str, Any]], plan: Plan, texts: Mapping[st
     """Mined rows as a table: the text's id and start (where `texts` has it), then the plan's output columns."""
     header = ["id", "text", *plan.output]
     body = [
-        [row["id"], shorten(texts.get(row["id"], ""), TEXT_WIDTH), *(cell(row, name) for name in plan.output)]
+        [showable(row["id"]), shorten(texts.get(row["id"], ""), TEXT_WIDTH), *(cell(row, name) for name in plan.output)]
         for row in rows
     ]
     return table(body, header=header, divider=True, max_col=TEXT_WIDTH)
@@ -50,8 +51,8 @@ def cell(row: Mapping[str, Any], name: str) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """One line of at most `width` characters."""
-    line = " ".join(text.split())
+    """One line of at most `width` characters, none of which a terminal would obey."""
+    line = showable(" ".join(text.split()))
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
