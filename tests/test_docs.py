@@ -6,9 +6,11 @@ import contextlib
 import io
 import re
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 import spacy
+import srsly
 from spacy.training import Example
 from spacy.util import fix_random_seed
 from typer.main import get_command
@@ -28,11 +30,48 @@ def test_readme_names_every_command(command):
 
 
 @pytest.mark.parametrize(
-    "path", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda path: path.name
+    "path", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]), ids=lambda path: path.name
 )
 def test_links_lead_somewhere(path):
-    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf8")):
-        assert target.startswith("http") or (path.parent / target).exists(), target
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf8"), flags=re.DOTALL)
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", text):
+        if not target.startswith("http"):
+            page = path.parent / target if target else path
+            assert page.exists(), target
+            assert not anchor or anchor in find_anchors(page), f"{target}#{anchor}"
+
+
+def find_anchors(path):
+    """The headings of a page as addresses name them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_site_has_every_page():
+    config = srsly.read_yaml(ROOT / "mkdocs.yml")
+    named = re.findall(r"[\w/]+\.md", str(config["nav"]))
+    assert sorted(named) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    included = [
+        path for page in named for path in re.findall(r'--8<-- "(.*)"', (ROOT / "docs" / page).read_text("utf8"))
+    ]
+    assert included and all((ROOT / path).exists() for path in included)
+
+
+def test_every_message_that_is_explained_is_one_of_ours():
+    """Holes in a heading stand for anything; in the code, for values."""
+    hooks = run_path(str(ROOT / "docs" / "hooks" / "pages.py"))
+    messages = [words for *_, words in hooks["read_messages"]()]
+    assert len(messages) > 100
+    headings = re.findall(r"^### `(.*)`$", (ROOT / "docs" / "troubleshooting.md").read_text("utf8"), re.MULTILINE)
+    assert len(headings) > 20
+    for heading in headings:
+        pattern = ".*".join(re.escape(part) for part in heading.split("..."))
+        assert any(re.match(pattern, message, re.DOTALL) for message in messages), heading
+
+
+def test_the_documents_know_the_version():
+    assert f"## {spacy_falconer.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf8")
+    assert f"version: {spacy_falconer.__version__}\n" in (ROOT / "CITATION.cff").read_text("utf8")
 
 
 def test_the_plan_of_the_documents_is_a_plan():

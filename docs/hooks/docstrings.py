@@ -7,7 +7,7 @@ import re
 import griffe
 
 ENTRY = re.compile(r"^(?=[a-z_][\w, ]*(?: \([^)]*\))?: |(?:RETURNS|RAISES|YIELDS)\b)", re.MULTILINE)
-NAME = re.compile(r"^- ([a-z_][\w, ]*|RETURNS|RAISES|YIELDS)", re.MULTILINE)
+NAME = re.compile(r"^- ([a-z_](?:[\w, ]*\w)?|RETURNS|RAISES|YIELDS)", re.MULTILINE)
 
 
 class SpacyStyle(griffe.Extension):
