@@ -3,8 +3,8 @@
     python -m benchmarks.metamodel.zeroshot --data DATA --pipeline assets/en_falconer_sm
 
 DATA is the folder of data sets. Instructions are the sets' label meanings. Spans: strict micro F1 of the best spans that
-do not overlap, threshold 0.5. Labels: how often the label with the highest score is a right one, beside the cosine of
-MiniLM's sentence vectors; and micro F1 at threshold 0.5. --untouched takes the sets that nothing was chosen by.
+do not overlap, at the pipeline's default threshold. Labels: how often the label with the highest score is a right one,
+beside the cosine of MiniLM's sentence vectors; and micro F1 at that threshold. --untouched takes the sets that nothing was chosen by.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def main(
 ):
     names = sets.UNTOUCHED if untouched else (*sets.HELD_OUT_SPANS, *sets.HELD_OUT_LABELS)
     held_out = read_held_out(data, names, split=split, n_texts=n_texts, seed=0)
-    model, reader = read_pipeline(pipeline or find_base())
+    model, reader, threshold = read_pipeline(pipeline or find_base())
     cosine, _ = read_model(find_encoder(MINILM), hidden_width=8, dropout=0.0)
-    rows = [score_set(model, cosine.eval(), reader, held) for held in held_out]
+    rows = [score_set(model, cosine.eval(), reader, held, threshold) for held in held_out]
     print(table([row.cells() for row in rows], header=Row.HEADER, divider=True))
     for kind in ("span", "label"):
         of_kind = [row for row in rows if (row.accuracy is None) == (kind == "span")]
@@ -65,17 +65,18 @@ def main(
 class Row:
     """Of a held-out set: F1 by threshold; of labels, accuracy, and that of the cosine."""
 
-    HEADER: ClassVar = ["set", "texts", "labels", "F1 at 0.5", "best F1", "accuracy", "cosine"]
+    HEADER: ClassVar = ["set", "texts", "labels", "F1", "best F1", "accuracy", "cosine"]
 
     name: str
     n_texts: int
     n_labels: int
     f1: list[float]
+    threshold: float
     accuracy: float | None = None
     cosine: float | None = None
 
     def cells(self) -> list[str]:
-        values = [self.f1[THRESHOLDS.index(0.5)], max(self.f1), self.accuracy, self.cosine]
+        values = [self.f1[THRESHOLDS.index(self.threshold)], max(self.f1), self.accuracy, self.cosine]
         return [
             self.name, str(self.n_texts), str(self.n_labels),
             *("" if value is None else f"{value:.3f}" for value in values),
@@ -83,13 +84,13 @@ class Row:
 
 
 @torch.inference_mode()
-def score_set(model: Metamodel, cosine: Metamodel, reader: TextReader, held: HeldOut) -> Row:
+def score_set(model: Metamodel, cosine: Metamodel, reader: TextReader, held: HeldOut, threshold: float) -> Row:
     size = (held.name, len(held.rows), len(held.instructions))
     if any(row.spans for row in held.rows):
-        return Row(*size, [compute_f(*row) for row in count_spans(model, reader, held)])
+        return Row(*size, [compute_f(*row) for row in count_spans(model, reader, held)], threshold)
     counts, n_best = count_labels(model, reader, held)
     accuracy, base = n_best / len(held.rows), score_cosine(cosine, reader, held)
-    return Row(*size, [compute_f(*row) for row in counts], accuracy, base)
+    return Row(*size, [compute_f(*row) for row in counts], threshold, accuracy, base)
 
 
 def format_means(kind: str, rows: Sequence[Row]) -> str:
@@ -103,8 +104,8 @@ def format_means(kind: str, rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def read_pipeline(path: Path) -> tuple[Metamodel, TextReader]:
-    """A pipeline's encoder and heads as the plain torch model that is scored."""
+def read_pipeline(path: Path) -> tuple[Metamodel, TextReader, float]:
+    """A pipeline's encoder and heads as the plain torch model that is scored, and its threshold without answers."""
     nlp = spacy.load(path)
     (label,), (span,) = (find_components(nlp, name) for name in ("falconer_label", "falconer_span"))
     encoder = next(proc.model for _, proc in nlp.components if label.name in getattr(proc, "listening_components", ()))
@@ -113,7 +114,7 @@ def read_pipeline(path: Path) -> tuple[Metamodel, TextReader]:
     )
     for pipe, head in ((label, model.label), (span, model.span)):
         head.load_state_dict(pipe.model.get_ref("head").shims[0]._model.head.state_dict())
-    return model.eval(), TextReader(spacy.blank("en"), encoder.tokenizer)
+    return model.eval(), TextReader(spacy.blank("en"), encoder.tokenizer), span.cfg["threshold"]
 
 
 @torch.inference_mode()

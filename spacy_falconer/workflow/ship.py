@@ -17,6 +17,7 @@ from spacy_falconer.workflow.train import find_default_config
 
 PARTS = {"falconer_label": "label", "falconer_span": "span"}  # Component, and its head in a checkpoint.
 LEARN_RATE_FACTOR = 5.0  # A head that was trained before needs smaller steps than a fresh one.
+THRESHOLD = 0.4  # Without any answers; the best of nine on the development sets, of spans as of labels.
 MAX_BYTES = 50_000_000
 
 
@@ -50,7 +51,7 @@ def make_pipeline(checkpoints: Sequence[Path]) -> Language:
     nlp.add_pipe("transformer", config={key: value for key, value in config.items() if key != "factory"})
     for factory in PARTS:
         head = {"hidden_width": settings["hidden_width"], "learn_rate_factor": LEARN_RATE_FACTOR}
-        nlp.add_pipe(factory, config={"model": head})
+        nlp.add_pipe(factory, config={"model": head, "threshold": THRESHOLD})
     nlp.initialize()
     nlp.get_pipe("transformer").model.transformer.load_state_dict(model.encoder.state_dict(), strict=False)
     for factory, part in PARTS.items():
