@@ -14,7 +14,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from statistics import mean, stdev
@@ -66,7 +66,7 @@ def main(
 
 def read_task(prefix: str, keep: Callable[[int], bool] = lambda place: True) -> Task:
     plan = read_plan(Path(f"{prefix}-plan.json"))
-    plan = replace(plan, steps=tuple(step for place, step in enumerate(plan.steps) if keep(place)))
+    plan = Plan(instruction=plan.instruction, steps=tuple(step for place, step in enumerate(plan.steps) if keep(place)))
     docs = [read_answers(Path(f"{prefix}-{part}.jsonl"), plan, spacy.blank("en"))[0] for part in ("train", "test")]
     return Task(plan, *docs)
 

@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from statistics import mean, stdev
@@ -152,7 +152,7 @@ def run(name: str, prefix: str, n: int, seed: int) -> dict[str, Any]:
 
 
 def keep(plan: Plan, op: str | None) -> Plan:
-    return plan if op is None else replace(plan, steps=tuple(step for step in plan.steps if step.op == op))
+    return Plan(instruction=plan.instruction, steps=tuple(step for step in plan.steps if op in (None, step.op)))
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
