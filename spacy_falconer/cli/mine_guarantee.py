@@ -26,7 +26,14 @@ Store = Annotated[
 
 
 def keep_promise(
-    words: str | None, nlp: Any, records: Any, output: Path, *, store: Path | None, quiet: bool, endpoint: dict[str, Any]
+    words: str | None,
+    nlp: Any,
+    records: Any,
+    output: Path,
+    *,
+    store: Path | None,
+    quiet: bool,
+    endpoint: dict[str, Any],
 ) -> Any:
     """Ask for the answers that a guarantee needs. RETURNS (Guaranteed | None): None where none is wanted.
 
@@ -49,7 +56,11 @@ def keep_promise(
     redact = options.find_redactor(endpoint.pop("redact"))
     asked = options.make_endpoint(endpoint.pop("model"), **endpoint)
     memory = Paths(output).beside("guarantee.json")
-    with AnswerStore(store) as opened, show_bill(asked.ledger, quiet=quiet), progress("Reading", None, quiet=quiet) as tick:
+    with (
+        AnswerStore(store) as opened,
+        show_bill(asked.ledger, quiet=quiet),
+        progress("Reading", None, quiet=quiet) as tick,
+    ):
         found = guarantee(
             nlp, records, promise,
             lambda plan: Asker(plan, opened, asked, redact, watch=batch_lines(quiet=quiet)), memory=memory, tick=tick,
