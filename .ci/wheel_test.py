@@ -42,7 +42,17 @@ def run(*command: object, **settings) -> None:
 def build(folder: Path) -> tuple[Path, Path]:
     """This package's wheel, built from its sdist, and that of the pre-trained pipeline."""
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
-    run(sys.executable, "-m", "spacy", "package", ROOT / "assets" / "en_falconer_sm", folder, "--build", "wheel", "--force")
+    run(
+        sys.executable,
+        "-m",
+        "spacy",
+        "package",
+        ROOT / "assets" / "en_falconer_sm",
+        folder,
+        "--build",
+        "wheel",
+        "--force",
+    )
     return next(folder.glob("spacy_falconer-*.whl")), next(folder.glob("en_falconer_sm-*/dist/*.whl"))
 
 
