@@ -27,7 +27,6 @@ from wasabi import table
 
 from spacy_falconer.metamodel import loss
 from spacy_falconer.metamodel.architectures import HeadShim
-from spacy_falconer.metamodel.encoder import EncoderShim
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import Plan, read_plan
@@ -69,21 +68,6 @@ def frozen_vectors() -> Iterator[None]:
 
 
 @contextmanager
-def frozen_layers(n_layers: int) -> Iterator[None]:
-    """The word embeddings and the lowest layers of the encoder stay as they are."""
-    begin = EncoderShim.begin_update
-
-    def begin_frozen(shim, inputs):
-        network = shim._model
-        for module in (network.embeddings, *network.encoder.layer[:n_layers]):
-            module.requires_grad_(False)
-        return begin(shim, inputs)
-
-    with patch.object(EncoderShim, "begin_update", begin_frozen):
-        yield
-
-
-@contextmanager
 def equal_answers() -> Iterator[None]:
     """A rare yes counts no more than a no."""
     with patch.object(loss, "_weigh_positives", lambda wanted, asked: 1.0):
@@ -94,9 +78,6 @@ CHOICES: dict[str, Choice] = {
     "ours": Choice(),
     "without pre-training": Choice(plain=True),
     "instruction vectors frozen": Choice(change=frozen_vectors),
-    "word embeddings frozen": Choice(change=lambda: frozen_layers(0)),
-    "and the lowest two layers": Choice(change=lambda: frozen_layers(2)),
-    "and the lowest four layers": Choice(change=lambda: frozen_layers(4)),
     "a yes counts as a no": Choice(change=equal_answers),
     "learn rate halved": Choice({RATE: 0.75e-4}),
     "learn rate doubled": Choice({RATE: 3e-4}),
