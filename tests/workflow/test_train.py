@@ -65,7 +65,8 @@ def test_people_are_kept_apart_from_the_model(trained, review_answers, review_pl
     nlp, _ = trained
     scores = evaluate(nlp, make_docs(review_answers, review_plan, spacy.blank("en"))[0])
     assert scores["people"]["n_texts"] == 1
-    assert scores["people"]["labels"]["per_instruction"]["positive"] == {"p": 0.0, "r": 0.0, "f": 0.0, "n": 1}
+    row = scores["people"]["labels"]["per_instruction"]["positive"]
+    assert {key: row[key] for key in ("p", "r", "f", "n")} == {"p": 0.0, "r": 0.0, "f": 0.0, "n": 1}
 
 
 def test_every_instruction_has_its_number_of_texts(trained, review_answers, review_plan):
@@ -73,7 +74,7 @@ def test_every_instruction_has_its_number_of_texts(trained, review_answers, revi
     scores = evaluate(nlp, make_docs(review_answers, review_plan, spacy.blank("en"))[0])
     assert scores["n_texts"] == 40
     assert {key: row["n"] for key, row in scores["labels"]["per_instruction"].items()} == {"positive": 40, "gift": 40}
-    assert set(scores["spans"]["per_instruction"]["price"]) == {"p", "r", "f", "n"}
+    assert scores["spans"]["per_instruction"]["price"].keys() >= {"p", "r", "f", "n", "f_ci"}
 
 
 def test_spacy_train_takes_the_config_as_it_is(review_plan, review_answers, training_overrides, tmp_path):
