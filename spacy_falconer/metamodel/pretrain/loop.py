@@ -92,6 +92,7 @@ def start_trainer(settings: PretrainSettings, show: Show, build: Build) -> Train
         model, tokenizer = build(settings)
     model.encoder.get_input_embeddings().requires_grad_(not settings.freeze_words)
     model.to(settings.device).train()
+    teacher = read_teacher(settings)  # Before the state of chance is restored, for it takes some.
     optimizer, progress = make_optimizer(model, settings), Progress()
     if resumed:
         state = files.read_trainer(last)
@@ -101,7 +102,7 @@ def start_trainer(settings: PretrainSettings, show: Show, build: Build) -> Train
     names = (*sets.HELD_OUT_SPANS, *sets.HELD_OUT_LABELS) if settings.n_score_texts else ()
     held_out = read_held_out(settings.data, names, split="dev", n_texts=settings.n_score_texts, seed=0)
     reader = TextReader(spacy.blank("en"), tokenizer)
-    return Trainer(settings, model, reader, optimizer, progress, held_out, show, read_teacher(settings))
+    return Trainer(settings, model, reader, optimizer, progress, held_out, show, teacher)
 
 
 def start_model(settings: PretrainSettings) -> tuple[Metamodel, Any]:

@@ -49,7 +49,7 @@ def test_no_text_of_the_demo_is_trained_on(own):
 
 def test_they_are_drawn_beside_the_sets(data_folder):
     mix = read_mix(data_folder, None, DATA, cap=10, seed=0)
-    assert sum(weight for name, weight in mix.weights.items() if name.startswith("corpus ")) == pytest.approx(0.2)
+    assert sum(weight for name, weight in mix.weights.items() if name.startswith("corpus ")) == pytest.approx(0.35)
     assert mix.weights["open_types"] > 0
 
 
