@@ -41,7 +41,9 @@ def mine_cli(
     n_process: int = typer.Option(1, "--n-process", help="Processes that read texts", min=1),
     batch_size: int = typer.Option(64, "--batch-size", help="Texts that are read at once; fewer of long ones", min=1),
     precision: str = typer.Option(
-        "fp32", "--precision", help="fp32, bf16, int8, compiled (by OpenVINO), or auto: the fastest here that says the same"
+        "fp32",
+        "--precision",
+        help="fp32, bf16, int8, compiled (by OpenVINO), or auto: the fastest here that says the same",
     ),
     part_size: int = typer.Option(
         10_000, "--part-size", help="Texts that are kept at once: at most these are read again after a kill", min=1

@@ -507,7 +507,11 @@ def test_a_browser_shows_the_rows_and_runs_nothing_else(tmp_path, evil):
     dom = open_in_browser(make_hostile(tmp_path, evil), tmp_path)
     tags = Counter(tag for tag, _ in Page(dom).elements)
     assert "1 of 1 rows" in Page(dom).text and "<title>1</title>" not in dom
-    assert (tags["script"], tags["mark"], tags["img"]) == (2, 6, 0)  # One mark in the rows, the others in disagreements.
+    assert (tags["script"], tags["mark"], tags["img"]) == (
+        2,
+        6,
+        0,
+    )  # One mark in the rows, the others in disagreements.
 
 
 @needs_browser
