@@ -24,6 +24,7 @@ import typer
 from wasabi import table
 
 from benchmarks.metamodel import variants
+from benchmarks.metamodel.results import add_result, read_results, spread
 from spacy_falconer.metamodel.encoder import find_encoder
 from spacy_falconer.metamodel.pretrain import data as sets
 from spacy_falconer.metamodel.pretrain.loop import LOG, pretrain
@@ -33,7 +34,6 @@ OPEN, TYPES, CORPORA, RECURRING = "open_instructions", "open_types", "corpora", 
 BASE = "ours"
 VARIANTS: dict[str, dict[str, Any]] = {
     BASE: {},
-    "head: voting labels": {"head": "voting labels"},
     "head: attending labels": {"head": "attending labels"},
     "head: cross-attention": {"head": "cross-attention"},
     "head: joint reading": {"head": "joint reading"},
@@ -76,9 +76,7 @@ def main(
         for name in only or VARIANTS:
             if (name, seed) not in {(line["variant"], line["seed"]) for line in read_results(results)}:
                 line = run(name, seed, steps, n_texts, output / "run", places)
-                with results.open("a", encoding="utf8") as file:
-                    file.write(json.dumps(line) + "\n")
-                print(json.dumps(line), flush=True)
+                add_result(results, line)
     print(make_table(read_results(results)))
 
 
@@ -106,10 +104,6 @@ def run(name: str, seed: int, steps: int, n_texts: int, folder: Path, places: Ma
     }  # fmt: skip
 
 
-def read_results(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.open(encoding="utf8")] if path.exists() else []
-
-
 def make_table(lines: list[dict[str, Any]]) -> str:
     rows = []
     for name in VARIANTS:
@@ -118,12 +112,6 @@ def make_table(lines: list[dict[str, Any]]) -> str:
             columns = [[line[key] for line in found] for key in ("spans", "labels", "training")]
             rows.append((name, len(found), *(spread(column) for column in columns[:2]), f"{max(columns[2])}"))
     return table(rows, header=["variant", "seeds", "spans F1", "labels accuracy", "seconds"], divider=True)
-
-
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation."""
-    deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{deviation}"
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from wasabi import table
 
+from benchmarks.metamodel.results import spread
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import Plan, read_plan
@@ -122,10 +123,6 @@ def format_runs(runs: Sequence[dict]) -> str:
             (f"then the second, {way}", "" if way == "afresh" else spread(columns[0]), lost, spread(columns[1]))
         )
     return table(rows, header=["", "first task F1", "lost, 95% interval", "second task F1"], divider=True)
-
-
-def spread(values: Sequence[float]) -> str:
-    return f"{mean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
 
 
 def interval(values: Sequence[float]) -> str:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from random import Random
-from statistics import mean, stdev
+from statistics import mean
 
 import spacy
 import srsly
 import typer
 from wasabi import table
 
+from benchmarks.metamodel.results import spread
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import read_plan
 from spacy_falconer.workflow.answers import read_answers
@@ -70,13 +71,9 @@ def format_runs(runs: list[dict]) -> str:
     for n in sorted({run["n"] for run in runs}):
         same = [run for run in runs if run["n"] == n]
         columns = [[run["scores"][kind]["macro_f"] for run in same] for kind in ("labels", "spans")]
-        rows.append([n, len(same), *map(_spread, columns), f"{mean(run['seconds'] for run in same):.0f}"])
+        rows.append([n, len(same), *map(spread, columns), f"{mean(run['seconds'] for run in same):.0f}"])
     header = ["answers", "seeds", "label F1", "span F1", "seconds"]
     return table(rows, header=header, divider=True, aligns=["r"] * 5)
-
-
-def _spread(values: list[float]) -> str:
-    return f"{mean(values):.3f} ± {stdev(values) if len(values) > 1 else 0:.3f}"
 
 
 if __name__ == "__main__":

@@ -10,14 +10,13 @@ OUTPUT/tuning.jsonl; what is there is not run again. --table only prints.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 from unittest.mock import patch
 
@@ -25,6 +24,7 @@ import spacy
 import typer
 from wasabi import table
 
+from benchmarks.metamodel.results import add_result, read_results, spread
 from spacy_falconer.metamodel import loss
 from spacy_falconer.metamodel.architectures import HeadShim
 from spacy_falconer.pipeline.callbacks import find_components
@@ -106,9 +106,7 @@ def main(
                 known = {(line["choice"], line["seed"], line["corpus"], line["n"]) for line in read_results(results)}
                 if (name, seed, Path(prefix).name, n) not in known:
                     line = run(name, prefix, n, seed)
-                    with results.open("a", encoding="utf8") as file:
-                        file.write(json.dumps(line) + "\n")
-                    print(json.dumps(line), flush=True)
+                    add_result(results, line)
     print(make_table(read_results(results)))
 
 
@@ -136,10 +134,6 @@ def keep(plan: Plan, op: str | None) -> Plan:
     return Plan(instruction=plan.instruction, steps=tuple(step for step in plan.steps if op in (None, step.op)))
 
 
-def read_results(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.open(encoding="utf8")] if path.exists() else []
-
-
 def make_table(lines: list[dict[str, Any]]) -> str:
     rows = []
     for n in sorted({line["n"] for line in lines}):
@@ -151,11 +145,6 @@ def make_table(lines: list[dict[str, Any]]) -> str:
                 rows.append((n, name, seeds, *map(spread, columns), round(mean(line["seconds"] for line in found))))
     header = ["answers", "choice", "seeds", "label F1", "span F1", "seconds"]
     return table(rows, header=header, divider=True)
-
-
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation."""
-    return "" if not values else f"{mean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
 
 
 if __name__ == "__main__":

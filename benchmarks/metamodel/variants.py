@@ -11,32 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spacy_falconer.metamodel.decode import B, I, O
-from spacy_falconer.metamodel.heads import Interaction, LabelHead, Likeness, SpanHead, pool_segments
+from spacy_falconer.metamodel.heads import Interaction, LabelHead, Likeness, SpanHead, mean_segments, pool_segments
 from spacy_falconer.metamodel.pretrain.checkpoint import read_model
 from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch, Pieces, Task
-from spacy_falconer.metamodel.pretrain.model import Metamodel, average
+from spacy_falconer.metamodel.pretrain.model import Metamodel
 from spacy_falconer.metamodel.pretrain.settings import PretrainSettings
 
 LONGEST_JOINT = 420  # Pieces of a text that leave room for an instruction.
 MOST_PAIRS = 4  # Instructions of each primitive that a text is read with while the joint reader trains.
-
-
-class VotingLabelHead(nn.Module):
-    """The attention-weighted mean of the tokens' votes, and the likeness of means.
-
-    *Shape:* tokens (N, D), lengths (B,), instructions (K, D) -> (B, K)
-    """
-
-    def __init__(self, *, width: int, hidden_width: int, dropout: float):
-        super().__init__()
-        self.interaction = Interaction(width=width, hidden_width=hidden_width)
-        self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(hidden_width, 2)
-        self.likeness = Likeness()
-
-    def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor) -> Tensor:
-        attention, votes = self.output(self.dropout(self.interaction(tokens, instructions))).unbind(dim=-1)
-        return pool_segments(attention, votes, lengths) + self.likeness(tokens, lengths, instructions)
 
 
 class AttendingLabelHead(nn.Module):
@@ -142,8 +124,7 @@ class CrossMetamodel(Metamodel):
     def read_instructions(self, pieces: Pieces) -> Any:
         words = self.encode(pieces).split(pieces.lengths.tolist())
         mask = torch.arange(int(pieces.lengths.max())) < pieces.lengths.unsqueeze(1)
-        text_of = torch.arange(len(words)).repeat_interleave(pieces.lengths)
-        means = average(torch.cat(words), text_of, len(words))
+        means = mean_segments(torch.cat(words), pieces.lengths)
         return Words(means, nn.utils.rnn.pad_sequence(list(words), batch_first=True), mask)
 
 
@@ -313,7 +294,6 @@ def build(name: str, settings: PretrainSettings) -> tuple[Metamodel, Any]:
 
 HEADS: dict[str, tuple[type[Metamodel], type | None, type | None]] = {
     "light": (Metamodel, LabelHead, SpanHead),
-    "voting labels": (Metamodel, VotingLabelHead, SpanHead),
     "attending labels": (Metamodel, AttendingLabelHead, SpanHead),
     "cross-attention": (CrossMetamodel, CrossLabelHead, CrossSpanHead),
     "joint reading": (JointMetamodel, None, None),
