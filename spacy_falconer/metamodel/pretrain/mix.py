@@ -62,12 +62,7 @@ def read_mix(
     recurring (float): How often words that recur in a passage are asked for, to 1 for all else.
     """
     sets.check_sets(data, sets.TRAINED_ON)
-    unknown = set(leave_out) - {*sets.TRAINED_ON, TYPES, CORPORA}
-    if unknown:
-        raise CorpusError(
-            f"Cannot leave out {sorted(unknown)}: no such set is trained on. Choose from {sorted(sets.TRAINED_ON)}, "
-            f"{TYPES!r} and {CORPORA!r}."
-        )
+    check_known(leave_out)
     is_forbidden = sets.remember_texts(sets.read_forbidden(data, corpora))
     found = {name: sets.read_rows(data, name) for name in sets.TRAINED_ON}
     wordings: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -85,6 +80,15 @@ def read_mix(
         wanted = [row for row in known if _is_wanted(row, max_characters, is_forbidden)]
         rows[name] = choose_rows(wanted, cap, Random(f"{seed} {name}"))
     return make_mix(rows, wording.read_meanings(data), wordings, recurring=recurring)
+
+
+def check_known(names: Collection[str]) -> None:
+    """RAISES (CorpusError): A name is of no set that is trained on."""
+    if unknown := set(names) - {*sets.TRAINED_ON, TYPES, CORPORA}:
+        raise CorpusError(
+            f"Cannot leave out {sorted(unknown)}: no such set is trained on. Choose from {sorted(sets.TRAINED_ON)}, "
+            f"{TYPES!r} and {CORPORA!r}."
+        )
 
 
 def make_mix(

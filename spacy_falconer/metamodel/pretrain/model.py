@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from spacy_falconer.metamodel.heads import LabelHead, SpanHead
+from spacy_falconer.metamodel.heads import LabelHead, SpanHead, mean_segments
 from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch, Pieces, Task
 
 WINDOWS_AT_ONCE = 32
@@ -54,9 +54,7 @@ class Metamodel(nn.Module):
 
     def read_instructions(self, pieces: Pieces) -> Tensor:
         """*Shape:* -> (K, D)"""
-        n_texts = len(pieces.lengths)
-        text_of = torch.arange(n_texts, device=pieces.lengths.device).repeat_interleave(pieces.lengths)
-        return average(self.encode(pieces), text_of, n_texts)
+        return mean_segments(self.encode(pieces), pieces.lengths)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Read a batch: the vectors of its tokens (N, D) and of its instructions (K, D)."""
@@ -132,9 +130,7 @@ def measure_drift(teacher: Metamodel, batch: Batch, tokens: Tensor, instructions
     """One less the cosine of each text's and each instruction's mean vector with the teacher's, in the mean."""
     with torch.no_grad():
         wanted = torch.cat([teacher.read_instructions(pieces) for pieces in (batch.texts, batch.instructions)])
-    n_texts = len(batch.tasks)
-    text_of = torch.arange(n_texts, device=tokens.device).repeat_interleave(batch.texts.lengths)
-    means = torch.cat([average(tokens, text_of, n_texts), instructions])
+    means = torch.cat([mean_segments(tokens, batch.texts.lengths), instructions])
     return 1 - functional.cosine_similarity(means, wanted).mean()
 
 
