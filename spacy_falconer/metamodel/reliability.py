@@ -8,7 +8,7 @@ import numpy
 from numpy.typing import ArrayLike, NDArray
 
 N_BINS, N_RESAMPLES, LEVEL = 10, 1000, 0.95
-Z = 1.96  # Standard deviations each way that hold `LEVEL` of a normal distribution.
+Z = 1.959964  # Standard deviations each way that hold `LEVEL` of a normal distribution.
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy
 from numpy.typing import NDArray
 
+from spacy_falconer.metamodel.decode import sigmoid
+
 STRENGTHS = (0.3, 3.0, 30.0)  # Of the answers against the penalty on large weights.
 N_FOLDS, N_STEPS, SMALL_STEP = 5, 12, 1e-4
 
@@ -68,7 +70,7 @@ def fit(vectors: NDArray, wanted: NDArray, strength: float) -> NDArray:
 def _steps(inputs: NDArray, wanted: NDArray, costs: NDArray, penalty: NDArray, weights: NDArray) -> Iterator[NDArray]:
     """Newton's steps from where the weights are at each time."""
     for _ in range(N_STEPS):
-        chances = _sigmoid(inputs @ weights)
+        chances = sigmoid(inputs @ weights)
         gradient = inputs.T @ (costs * (chances - wanted)) + penalty * weights
         bends = costs * chances * (1 - chances)
         step = numpy.linalg.solve((inputs * bends[:, None]).T @ inputs + numpy.diag(penalty), gradient)
@@ -78,12 +80,8 @@ def _steps(inputs: NDArray, wanted: NDArray, costs: NDArray, penalty: NDArray, w
 
 
 def score(weights: NDArray, vectors: NDArray) -> NDArray:
-    return _sigmoid(_with_bias(vectors) @ weights)
+    return sigmoid(_with_bias(vectors) @ weights)
 
 
 def _with_bias(vectors: NDArray) -> NDArray:
     return numpy.append(numpy.asarray(vectors, dtype="float64"), numpy.ones((len(vectors), 1)), axis=1)
-
-
-def _sigmoid(values: NDArray) -> NDArray:
-    return 0.5 * (1.0 + numpy.tanh(0.5 * values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +10,9 @@ from typing import Any
 from spacy.tokens import Doc
 
 from spacy_falconer.corpus.docbin import GOLD, SPANS_KEY
+from spacy_falconer.metamodel import reliability
 from spacy_falconer.workflow.page.run import Run
 from spacy_falconer.workflow.report import find_line, list_lines, name_baseline
-
-Z = 1.959964  # Standard deviations of a 95% interval.
 
 
 @dataclass(frozen=True)
@@ -136,10 +134,7 @@ def count_of(share: float | None, n: int | None) -> int | None:
 
 def wilson(n_hits: int, n: int) -> tuple[float, float]:
     """Wilson's 95% interval of a share."""
-    share, spread = n_hits / n, Z * Z / n
-    middle = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(share * (1 - share) * spread + spread * spread / 4) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return reliability.wilson(n_hits / n, n)
 
 
 def count_answers(docs: Iterable[Doc] | None) -> Counter[tuple[str, str]]:
