@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from spacy.language import Language
 
-from spacy_falconer.corpus.read import Item, Place, describe_flaw, read_items
-from spacy_falconer.corpus.tables import Flaw
+from spacy_falconer.corpus.read import Item, Place, read_items
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
@@ -27,7 +26,7 @@ from spacy_falconer.workflow.manifest import (
     open_seen,
     write_manifest,
 )
-from spacy_falconer.workflow.mine_part import Miner, Part, Tick, cut_parts, digest_items
+from spacy_falconer.workflow.mine_part import Miner, Part, Tick, check_any, cut_parts, digest_items
 from spacy_falconer.workflow.mine_state import MineState, Seen, remove_state
 from spacy_falconer.workflow.mined import find_plan
 from spacy_falconer.workflow.mined import make_rows as make_rows
@@ -202,8 +201,8 @@ def mine_parts(run: Run, miner: Miner, tick: Tick) -> None:
         check_part(part, list(islice(items, part["end"] - start)))
         start = part["end"]
     for number, some in enumerate(cut_parts(items, run.part_size), start=len(done)):
-        if not number and all(isinstance(item, Flaw) for _, item in some):
-            raise CorpusError(f"None of the first {len(some)} rows can be read. {describe_flaw(*some[0])}")
+        if not number:
+            check_any(some)
         miner.mine(Part(number, start, some), tick)
         start += len(some)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from spacy.language import Language
 
-from spacy_falconer.corpus.read import Item, Place, read_units
+from spacy_falconer.corpus.read import Item, Place, describe_flaw, read_units
 from spacy_falconer.corpus.tables import SHOWN, Flaw
+from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.mine_state import MineState, PartDone, Seen
@@ -87,6 +88,15 @@ class Miner:
             "digest": digest_items(part.items),
             "n_rows": len(rows),
         }
+
+
+def check_any(items: Sequence[Item]) -> None:
+    """Refuse a corpus whose first part holds no record.
+
+    RAISES (CorpusError): With its first row.
+    """
+    if items and all(isinstance(item, Flaw) for _, item in items):
+        raise CorpusError(f"None of the first {len(items)} rows can be read. {describe_flaw(*items[0])}")
 
 
 def cut_parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -18,10 +18,9 @@ import spacy
 import torch
 from spacy.language import Language
 
-from spacy_falconer.corpus.read import Item, describe_flaw
-from spacy_falconer.corpus.tables import Flaw
-from spacy_falconer.errors import CorpusError, FalconerError
-from spacy_falconer.workflow.mine_part import Miner, Part, cut_parts
+from spacy_falconer.corpus.read import Item
+from spacy_falconer.errors import FalconerError
+from spacy_falconer.workflow.mine_part import Miner, Part, check_any, cut_parts
 from spacy_falconer.workflow.mine_state import PartDone
 from spacy_falconer.workflow.mined import find_plan
 from spacy_falconer.workflow.parts import Paths
@@ -172,15 +171,6 @@ class Memory:
         self.readings.update(done.readings)
         while len(self.readings) > REMEMBERED:
             self.readings.popitem(last=False)
-
-
-def check_any(items: Sequence[Item]) -> None:
-    """Refuse a corpus whose first part holds no record.
-
-    RAISES (CorpusError): With its first row.
-    """
-    if items and all(isinstance(item, Flaw) for _, item in items):
-        raise CorpusError(f"None of the first {len(items)} rows can be read. {describe_flaw(*items[0])}")
 
 
 def pack_pipeline(nlp: Language) -> bytes:
