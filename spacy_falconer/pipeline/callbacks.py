@@ -10,6 +10,8 @@ from spacy.language import Language
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.plan import Plan, read_plan
 
+FACTORIES = ("falconer_label", "falconer_span")
+
 
 def make_add_instructions(plan: Path | None) -> Callable[[Language], None]:
     """For `[initialize.after_init]`: add a plan's instructions to the components, sourced ones included.
@@ -34,6 +36,11 @@ def add_instructions(nlp: Language, plan: Plan) -> None:
             for step in plan.text_steps(op):
                 if pipe.cfg["instructions"].get(step.id) != step.instruction:
                     pipe.add_instruction(step.id, step.instruction, nlp=nlp)
+
+
+def find_instructed(nlp: Language) -> list[InstructedPipe]:
+    """The pipeline's components that answer instructions, those for labels first."""
+    return [pipe for factory in FACTORIES for pipe in find_components(nlp, factory)]
 
 
 def find_components(nlp: Language, factory: str) -> list[InstructedPipe]:

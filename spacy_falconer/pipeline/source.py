@@ -9,12 +9,11 @@ from spacy.language import Language
 from spacy.util import load_config
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.callbacks import FACTORIES, find_components, find_instructed
 from spacy_falconer.pipeline.instructed import LISTENER
 
 OWN_ENCODER = "falconer_transformer"
 BASE = "en_falconer_sm"
-FACTORIES = ("falconer_label", "falconer_span")
 
 
 def find_base() -> Path:
@@ -66,7 +65,7 @@ def add_falconer(nlp: Language, source: Language) -> None:
     encoder = _find_encoder(source)
     own_name = OWN_ENCODER if encoder in nlp.component_names else encoder
     nlp.add_pipe(encoder, name=own_name, source=source)
-    for factory in ("falconer_label", "falconer_span", "falconer_plan"):
+    for factory in (*FACTORIES, "falconer_plan"):
         for pipe in find_components(source, factory):
             nlp.add_pipe(pipe.name, source=source)
             _listen_to(nlp, pipe.name, own_name)
@@ -76,7 +75,7 @@ def add_falconer(nlp: Language, source: Language) -> None:
 
 
 def _find_encoder(source: Language) -> str:
-    names = [pipe.name for factory in ("falconer_label", "falconer_span") for pipe in find_components(source, factory)]
+    names = [pipe.name for pipe in find_instructed(source)]
     for encoder, proc in source.components:
         if set(names) & set(getattr(proc, "listening_components", ())):
             return encoder

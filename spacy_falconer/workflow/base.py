@@ -15,9 +15,8 @@ from spacy.training import Example
 from thinc.api import Adam, fix_random_seed
 from thinc.types import Floats1d, Floats2d
 
-from spacy_falconer.pipeline.callbacks import add_instructions, find_components
-from spacy_falconer.pipeline.instructed import InstructedPipe
-from spacy_falconer.pipeline.source import FACTORIES, find_parts
+from spacy_falconer.pipeline.callbacks import add_instructions, find_instructed
+from spacy_falconer.pipeline.source import find_parts
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.embed import mean_vector
 from spacy_falconer.workflow.said import Said, read_findings, read_thresholds
@@ -56,11 +55,7 @@ def load_base(source: Path, plan: Plan) -> Base:
     """RAISES (ModelError): The pipeline is none of ours."""
     nlp = spacy.load(source, enable=find_parts(source))
     add_instructions(nlp, plan)
-    return Base(nlp, {pipe.name: pipe.model.to_bytes() for pipe in find_heads(nlp)})
-
-
-def find_heads(nlp: Language) -> list[InstructedPipe]:
-    return [pipe for factory in FACTORIES for pipe in find_components(nlp, factory)]
+    return Base(nlp, {pipe.name: pipe.model.to_bytes() for pipe in find_instructed(nlp)})
 
 
 def encode(base: Base, texts: Sequence[str], *, n_kept: int) -> Encoded:
@@ -93,24 +88,24 @@ def train_heads(base: Base, encoded: Sequence[Doc], answers: Sequence[Doc], *, s
     """Train both heads anew on texts that are encoded; the encoder stays as it is. Seconds in place of minutes."""
     fix_random_seed(seed)
     random, optimizer = Random(seed), Adam(SOURCE_RATE)
-    for pipe in find_heads(base.nlp):
+    for pipe in find_instructed(base.nlp):
         pipe.model.from_bytes(base.untrained[pipe.name])
     order: list[int] = []
     for _ in range(max(1, HEAD_READS // BATCH_TEXTS)):
         if len(order) < BATCH_TEXTS:
             order += random.sample(range(len(encoded)), len(encoded))
         batch, order = order[:BATCH_TEXTS], order[BATCH_TEXTS:]
-        for pipe in find_heads(base.nlp):
+        for pipe in find_instructed(base.nlp):
             pipe.update([Example(encoded[place], answers[place]) for place in batch], sgd=optimizer)
 
 
 def ask_heads(base: Base, encoded: Sequence[Doc]) -> list[Said]:
     """What the heads now say of texts that are encoded, at the default threshold."""
-    thresholds = {key: pipe.cfg["threshold"] for pipe in find_heads(base.nlp) for key in pipe.labels}
+    thresholds = {key: pipe.cfg["threshold"] for pipe in find_instructed(base.nlp) for key in pipe.labels}
     said = []
     with all_spans(base.nlp):
         for doc in encoded:
-            for pipe in find_heads(base.nlp):
+            for pipe in find_instructed(base.nlp):
                 pipe.set_annotations([doc], pipe.predict([doc]))
             said.append(read_findings(base.nlp, doc, thresholds))
     return said

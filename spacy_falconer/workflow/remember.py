@@ -11,10 +11,9 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from spacy_falconer.errors import AnswerError
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.callbacks import find_components, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.score import asked_keys
-from spacy_falconer.pipeline.source import FACTORIES
 from spacy_falconer.plan import Plan, parse_plan
 from spacy_falconer.workflow.answers import read_answers
 
@@ -31,7 +30,7 @@ def remember(source: Path, plan: Plan, docs: Sequence[Doc], replay: Sequence[Doc
         n_most = round(MOST_REPLAYED * len(docs))
         return [*docs, *Random(seed).sample(list(replay), min(len(replay), n_most))]
     nlp = spacy.load(source)
-    old = [pipe for factory in FACTORIES for pipe in find_components(nlp, factory)]
+    old = find_instructed(nlp)
     new = {step.id for step in plan.steps}
     if not any(set(pipe.labels) - new for pipe in old):
         return list(docs)

@@ -10,9 +10,8 @@ from spacy.tokens import Doc, SpanGroup
 
 from spacy_falconer.corpus.docbin import GOLD, SPANS_KEY
 from spacy_falconer.errors import PlanError
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.callbacks import find_components, find_instructed
 from spacy_falconer.pipeline.score import asked_keys, places
-from spacy_falconer.pipeline.source import FACTORIES
 from spacy_falconer.plan import Plan, Step, parse_plan
 from spacy_falconer.plan.execute import execute
 from spacy_falconer.types import ScoredSpan
@@ -61,18 +60,15 @@ def _read_group(group: SpanGroup | None, side: int) -> dict[str, frozenset[Place
 
 def ask_pipeline(nlp: Language, texts: Sequence[str]) -> Iterator[Said]:
     """What a pipeline says of texts, each instruction by its own threshold. The plan is not run."""
-    plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
     thresholds = read_thresholds(nlp)
-    with all_spans(nlp), nlp.select_pipes(disable=plans):
+    with all_spans(nlp):
         for doc in nlp.pipe([nlp.make_doc(text) for text in texts]):
             yield read_findings(nlp, doc, thresholds)
 
 
 def read_thresholds(nlp: Language) -> dict[str, float]:
     """The least score that counts, of all instructions. Within `all_spans` it is not known."""
-    return {
-        key: pipe.threshold_of(key) for name in FACTORIES for pipe in find_components(nlp, name) for key in pipe.labels
-    }
+    return {key: pipe.threshold_of(key) for pipe in find_instructed(nlp) for key in pipe.labels}
 
 
 def read_findings(nlp: Language, doc: Doc, thresholds: Mapping[str, float]) -> Said:

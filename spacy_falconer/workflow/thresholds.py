@@ -13,7 +13,7 @@ from wasabi import table
 
 from spacy_falconer.metamodel.calibrate import calibrate, fit_calibrations
 from spacy_falconer.metamodel.threshold import Candidates, Choice, Target, choose_threshold, pool
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.callbacks import find_components, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.score import asked_keys, n_missed, places, weights_of
 from spacy_falconer.workflow.targets import BEST_F1, Targets
@@ -89,19 +89,25 @@ def calibrate_all(pipe: InstructedPipe, candidates: dict[str, Candidates]) -> di
 
 
 @contextmanager
+def without_plan(nlp: Language) -> Iterator[None]:
+    """Let the components answer, and run no plan on what they say."""
+    plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
+    with nlp.select_pipes(disable=plans):
+        yield
+
+
+@contextmanager
 def all_spans(nlp: Language) -> Iterator[None]:
     """Let the span components write every candidate, however low its score. No plan is run on them."""
-    plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
     spans = find_components(nlp, "falconer_span")
-    with nlp.select_pipes(disable=plans), _changed(spans, threshold=0.0, thresholds={}):
+    with without_plan(nlp), _changed(spans, threshold=0.0, thresholds={}):
         yield
 
 
 @contextmanager
 def raw_scores(nlp: Language) -> Iterator[None]:
     """Let the components write scores as the model gives them."""
-    pipes = [*find_components(nlp, "falconer_label"), *find_components(nlp, "falconer_span")]
-    with _changed(pipes, calibrations={}):
+    with _changed(find_instructed(nlp), calibrations={}):
         yield
 
 

@@ -13,6 +13,7 @@ from spacy.tokens import Doc
 from spacy_falconer.grounding import find_quotes
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe
+from spacy_falconer.pipeline.plan import group_spans
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.plan.execute import execute
 from spacy_falconer.types import Answer, CharSpan, ScoredSpan
@@ -42,14 +43,11 @@ class Reader:
         if not self.is_span:
             score = float(doc.cats[self.key])
             return (WHOLE, 1.0 - score, 0.0) if score >= threshold else (frozenset(), 0.0, score)
-        group = doc.spans[self.pipe.cfg["spans_key"]]
-        found = [
-            (CharSpan(span.start_char, span.end_char), float(score))
-            for span, score in zip(group, group.attrs["scores"], strict=True) if span.label_ == self.key
-        ]  # fmt: skip
-        said = [(place, score) for place, score in found if score >= threshold]
-        missing = sum(score for _, score in found if score < threshold) + UNFORESEEN * len(doc)
-        return frozenset(place for place, _ in said), sum(1.0 - score for _, score in said), missing
+        found = group_spans(doc.spans[self.pipe.cfg["spans_key"]], self.key)
+        said = [span for span in found if span.score >= threshold]
+        missing = sum(span.score for span in found if span.score < threshold) + UNFORESEEN * len(doc)
+        places = frozenset(CharSpan(span.start, span.end) for span in said)
+        return places, sum(1.0 - span.score for span in said), missing
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,7 @@ def read_sayings(
     readers = [find_reader(nlp, step) for step in steps]
     said: list[list[Said]] = [[] for _ in steps]
     risks = numpy.zeros((len(steps), 2, len(texts)))
-    plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
-    with all_spans(nlp), nlp.select_pipes(disable=plans):
+    with all_spans(nlp):
         for number, doc in enumerate(nlp.pipe(texts, batch_size=batch_size)):
             for k, reader in enumerate(readers):
                 one, *risks[k, :, number] = reader.read(doc)

@@ -15,11 +15,12 @@ from spacy_falconer.grounding import find_quotes
 from spacy_falconer.llm.store import HUMAN, AnswerStore, Value
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe
+from spacy_falconer.pipeline.plan import group_spans
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.types import CharSpan, Record
 from spacy_falconer.workflow.choose import N_CANDIDATES
 from spacy_falconer.workflow.review.work import Item, Mark, Reading
-from spacy_falconer.workflow.thresholds import all_spans
+from spacy_falconer.workflow.thresholds import all_spans, without_plan
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,8 @@ class Reader:
 
     def find_spans(self, doc: Doc) -> dict[CharSpan, float]:
         """The passages on a doc and their scores."""
-        group = doc.spans[self.pipe.cfg["spans_key"]]
-        rows = zip(group, group.attrs["scores"], strict=True)
-        return {
-            CharSpan(span.start_char, span.end_char): float(score)
-            for span, score in rows if span.label_ == self.step.id
-        }  # fmt: skip
+        found = group_spans(doc.spans[self.pipe.cfg["spans_key"]], self.step.id)
+        return {CharSpan(span.start, span.end): span.score for span in found}
 
 
 @dataclass(frozen=True)
@@ -128,8 +125,7 @@ def is_reviewed(text: str, plan: Plan, store: AnswerStore) -> bool:
 
 def read_texts(nlp: Language, texts: Sequence[str]) -> Iterator[Doc]:
     """The components' own answers, whatever the plan's conditions say."""
-    plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
-    with nlp.select_pipes(disable=plans):
+    with without_plan(nlp):
         yield from nlp.pipe(texts)
 
 
