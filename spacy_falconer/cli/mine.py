@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from spacy_falconer.cli import mine_guarantee, mine_ray, options
-from spacy_falconer.cli.screen import msg, plain_errors, progress
+from spacy_falconer.cli.screen import mining, msg, plain_errors
 
 N_SEARCHED = 100_000  # Records among which the texts of the first rows are looked for.
 
@@ -73,34 +73,37 @@ def mine_cli(
     """
     import spacy
 
-    from spacy_falconer.corpus.count import count_rows
     from spacy_falconer.workflow.corpus_file import CorpusFile
-    from spacy_falconer.workflow.mine import count_done, mine
 
     with plain_errors():
         records = CorpusFile(corpus, text_field, id_field)
-        strange = {"since": (since, None), "n_process": (n_process, 1), "guarantee": (guarantee, None)}
-        if mine_ray.is_on_ray(engine, corpus, output, **strange):
-            cluster = {"address": ray_address, "n_workers": workers, "n_threads": worker_cpus, "n_gpus": worker_gpus}
-            nlp = spacy.load(pipeline)
-            settings = {"batch_size": batch_size, "precision": precision, "part_size": part_size, "fresh": fresh}
-            report = mine_ray.mine_by_ray(nlp, records, output, quiet=quiet, cluster=cluster, **settings)
-            return show_report(nlp, records, output, report, n_rows=show, quiet=quiet)
-        n_done = 0 if fresh else count_done(output)
-        if n_done and not quiet:
-            msg.info(f"Going on after {n_done} texts that an earlier run has done.")
-        total = None if quiet else count_rows(corpus)
+        settings = {"batch_size": batch_size, "precision": precision, "part_size": part_size, "fresh": fresh}
+        alone = {"since": (since, None), "n_process": (n_process, 1), "guarantee": (guarantee, None)}
+        on_ray = mine_ray.is_on_ray(engine, corpus, output, **alone)
         nlp = spacy.load(pipeline)
-        endpoint = {"model": model, "max_cost": max_cost, "max_requests": max_requests, "max_in_flight": max_in_flight}
-        promised = mine_guarantee.keep_promise(
-            guarantee, nlp, records, output, store=store, quiet=quiet, endpoint={**endpoint, "redact": redact}
-        )
-        with progress("Mining", total - n_done if total else None, quiet=quiet) as tick:
-            report = mine(
-                nlp, records, output, n_process=n_process, batch_size=batch_size, part_size=part_size, since=since,
-                fresh=fresh, precision=precision, guaranteed=promised, tick=tick,
-            )  # fmt: skip
+        if on_ray:
+            cluster = {"address": ray_address, "n_workers": workers, "n_threads": worker_cpus, "n_gpus": worker_gpus}
+            report = mine_ray.mine_by_ray(nlp, records, output, quiet=quiet, cluster=cluster, **settings)
+        else:
+            endpoint = {
+                "model": model, "max_cost": max_cost, "max_requests": max_requests, "max_in_flight": max_in_flight,
+                "redact": redact,
+            }  # fmt: skip
+            promised = mine_guarantee.keep_promise(
+                guarantee, nlp, records, output, store=store, quiet=quiet, endpoint=endpoint
+            )
+            settings |= {"n_process": n_process, "since": since, "guaranteed": promised}
+            report = mine_here(nlp, records, output, quiet=quiet, **settings)
     show_report(nlp, records, output, report, n_rows=show, quiet=quiet)
+
+
+def mine_here(nlp: Any, records: Any, output: Path, *, quiet: bool, **settings: Any) -> Any:
+    """Mine by this machine, with progress. RETURNS (MineReport)"""
+    from spacy_falconer.workflow.mine import count_done, mine
+
+    n_done = 0 if settings["fresh"] else count_done(output)
+    with mining(records.path, n_done, quiet=quiet) as tick:
+        return mine(nlp, records, output, tick=tick, **settings)
 
 
 def show_report(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: int, quiet: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spacy_falconer.cli.screen import msg, progress
+from spacy_falconer.cli.screen import mining
 from spacy_falconer.errors import CorpusError, FalconerError
 
 Engine = Annotated[str, typer.Option("--engine", metavar="local|ray", help="This machine, or a Ray cluster")]
@@ -73,14 +73,9 @@ def is_on_ray(engine: str, corpus: Path, output: Path, **others: Any) -> bool:
 
 def mine_by_ray(nlp: Any, records: Any, output: Path, *, quiet: bool, cluster: dict[str, Any], **settings: Any) -> Any:
     """Mine by a cluster, with progress. RETURNS (MineReport)"""
-    from spacy_falconer.corpus.count import count_rows
     from spacy_falconer.workflow.ray_cluster import Cluster
     from spacy_falconer.workflow.ray_mine import count_done, mine_on_ray
 
     n_done = 0 if settings["fresh"] else count_done(output)
-    if n_done and not quiet:
-        msg.info(f"Going on after {n_done} texts that an earlier run has done.")
-    # Where the corpus is far away, counting its rows would take reading it here.
-    total = count_rows(records.path) if isinstance(records.path, Path) and not quiet else None
-    with progress("Mining", total - n_done if total else None, quiet=quiet) as tick:
+    with mining(records.path, n_done, quiet=quiet) as tick:
         return mine_on_ray(nlp, records, output, cluster=Cluster(**cluster), tick=tick, **settings)

@@ -99,6 +99,21 @@ def progress(
         yield tick if quiet or in_terminal else plain_lines(title, total, note)
 
 
+@contextmanager
+def mining(corpus: Any, n_done: int, *, quiet: bool) -> Iterator[Callable[[int], Any]]:
+    """The progress of a corpus being mined, after what an earlier run has done of it.
+
+    corpus: Where it is far away, its rows are not counted: that would take reading it here.
+    """
+    from spacy_falconer.corpus.count import count_rows
+
+    if n_done and not quiet:
+        msg.info(f"Going on after {n_done} texts that an earlier run has done.")
+    total = count_rows(corpus) if isinstance(corpus, Path) and not quiet else None
+    with progress("Mining", total - n_done if total else None, quiet=quiet) as tick:
+        yield tick
+
+
 def plain_lines(title: str, total: int | None, note: Callable[[], str] = lambda: "") -> Callable[[int], None]:
     """A line every `LINE_INTERVAL_S` seconds, for logs."""
     start = last = time.monotonic()
