@@ -150,15 +150,15 @@ def predict_vectors(model: Model, docs: Sequence[Doc], instructions: FloatsXd) -
 def predict_logits(model: Model, docs: Sequence[Doc], instructions: torch.Tensor) -> FloatsXd:
     """The logits of all texts for all instructions, some at a time: what meets stays in the processor's cache."""
     lengths = numpy.array([len(doc) for doc in docs])
-    tokens = xp2torch(_join(model, read_tokens(model.get_ref("tok2vec"), docs), lengths.tolist()))
-    shim, ends, answered = model.get_ref("head").shims[0], numpy.cumsum(lengths), []
+    vectors = read_tokens(model.get_ref("tok2vec"), docs)
+    shim, answered = model.get_ref("head").shims[0], []
     most = max(1, MET_AT_ONCE // shim.cfg["hidden_width"])
     for some in cut_texts(lengths, max(1, most // max(1, len(instructions)))):
-        start, end = int(ends[some.start] - lengths[some.start]), int(ends[some.stop - 1])
-        part, own = tokens[start:end], _lengths2torch(lengths[some].tolist())
-        n_instructions = max(1, most // max(1, end - start))  # Of a long text, fewer are answered at once.
+        own = lengths[some].tolist()
+        tokens, counts = xp2torch(_join(model, vectors[some], own)), _lengths2torch(own)
+        n_instructions = max(1, most // max(1, len(tokens)))  # Of a long text, fewer are answered at once.
         found = [
-            shim.predict(ArgsKwargs(args=(part, own, asked), kwargs={}))
+            shim.predict(ArgsKwargs(args=(tokens, counts, asked), kwargs={}))
             for asked in instructions.detach().split(n_instructions)
         ]
         answered.append(torch.cat(found, dim=1))
