@@ -15,6 +15,7 @@ from weasel.cli.run import project_run
 import spacy_falconer
 from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.plan import read_plan, write_plan
+from spacy_falconer.workflow.times import read_times
 
 ROOT = Path(spacy_falconer.__file__).parents[1]
 SENTENCE = 'prices over $25, "new"'
@@ -49,7 +50,7 @@ def project(make_project, review_plan, review_answers):
     return folder
 
 
-ROWS = "rows.jsonl", "rows.manifest.json"
+ROWS = "rows.jsonl", "rows.manifest.json", "times.json"
 FILES = {"instruction": "my sentence.txt", "corpus": "my corpus.jsonl", "source": "tiny.cfg"}
 
 
@@ -146,6 +147,9 @@ def test_from_a_sentence_and_an_empty_store_to_rows(asked):
     assert written == {"plan.json", "train.spacy", "test.spacy", "meta.json", "scores.json", *ROWS}
     assert read_plan(folder / "output" / "plan.json").instruction == SENTENCE
     assert (len(server.planned), len(server.annotated)) == (1, 40)
+    times = read_times(folder / "output" / "times.json")
+    assert (times["annotate"].n_requests, times["mine"].n_texts) == (40, 40)
+    assert all(took.seconds > 0 for took in times.values())
     rows = list(srsly.read_jsonl(folder / "output" / "rows.jsonl"))
     assert rows and all(row["spans"]["price"] for row in rows)
     assert {"falconer_label", "falconer_span"} < set(spacy.load(folder / "output" / "pipeline").pipe_names)
@@ -157,6 +161,9 @@ def test_a_second_run_sends_nothing_and_one_from_the_store_neither(asked):
     (folder / "project.lock").unlink()
     run_project(folder, "annotate")
     assert len(server.requests) == 41
+    assert (
+        read_times(folder / "output" / "times.json")["annotate"].n_requests == 40
+    )  # The pace that was measured stays.
 
 
 def test_the_key_is_in_no_file_of_the_project(asked):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import typer
@@ -55,6 +56,7 @@ def annotate_cli(
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.plan import read_plan
     from spacy_falconer.workflow.annotate import annotate, check_outputs, write_annotated
+    from spacy_falconer.workflow.times import Took, note_beside
 
     with plain_errors():
         check_outputs(output, test_output)
@@ -65,7 +67,7 @@ def annotate_cli(
         )  # fmt: skip
         sampling = options.make_sampling(sample, choose, rounds, few_shot, seed=seed, config=config, source=source)
         checked = read_plan(plan)
-        cost = show_cost(endpoint.ledger)
+        cost, start = show_cost(endpoint.ledger), time.perf_counter()
         with show_bill(endpoint.ledger, quiet=quiet), progress("Annotating", sample, quiet=quiet, note=cost) as tick:
             annotated = annotate(
                 checked, records, opened, sampling=sampling, endpoint=endpoint, recorded_only=recorded_only,
@@ -73,6 +75,7 @@ def annotate_cli(
                 memory=output.with_suffix(".chosen.json"), tick=tick, warn=msg.warn,
                 watch=batch_lines(quiet=quiet),
             )  # fmt: skip
+        note_beside(output, "annotate", Took(round(time.perf_counter() - start, 3), endpoint.ledger.total.n_requests))
         tests = Path(test_answers) if test_answers else None
         n_train, n_test = write_annotated(annotated, checked, output, test_output, test_answers=tests, seed=seed)
         if not quiet:

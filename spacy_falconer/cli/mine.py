@@ -74,6 +74,7 @@ def mine_cli(
     import spacy
 
     from spacy_falconer.workflow.corpus_file import CorpusFile
+    from spacy_falconer.workflow.times import Took, note_beside
 
     with plain_errors():
         records = CorpusFile(corpus, text_field, id_field)
@@ -94,6 +95,7 @@ def mine_cli(
             )
             settings |= {"n_process": n_process, "since": since, "guaranteed": promised}
             report = mine_here(nlp, records, output, quiet=quiet, **settings)
+        note_beside(output, "mine", Took(round(report.seconds, 3), n_texts=report.n_texts - report.n_before))
     show_report(nlp, records, output, report, n_rows=show, quiet=quiet)
 
 

@@ -30,6 +30,16 @@ def note_time(folder: Path, step: str, took: Took) -> None:
         srsly.write_json(part, {name: asdict(one) for name, one in times.items()})
 
 
+def note_beside(output: Path, step: str, took: Took) -> None:
+    """Note a step by what it wrote, where that stands in a run's folder: beside a plan.json. Elsewhere nothing is written.
+
+    A step that counted nothing has no pace, and an earlier note of it stays.
+    """
+    folder = output.parent
+    if (took.n_requests or took.n_texts) and isinstance(folder, Path) and (folder / "plan.json").exists():
+        note_time(folder, step, took)
+
+
 def read_times(path: Path) -> dict[str, Took]:
     """Of each step that was noted; empty where there is no such file, or it is not ours."""
     try:
