@@ -45,6 +45,7 @@ def induce_cli(
     few_shot: options.FewShot = 0,
     config: options.Config = None,
     source: options.Source = None,
+    target: options.Target = (),
     text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
     id_field: options.IdField = "id",
     seed: options.Seed = 0,
@@ -70,7 +71,7 @@ def induce_cli(
         with show_bill(endpoint.ledger, quiet=quiet):
             found = induce(
                 read_sentence(sentence), records, output, endpoint=endpoint, planner_model=planner_model or None,
-                sampling=sampling, plan=plan, answers=answers, recorded_only=recorded_only,
+                sampling=sampling, targets=target, plan=plan, answers=answers, recorded_only=recorded_only,
                 redact=options.find_redactor(redact), quiet=quiet, progress=bar, warn=msg.warn,
                 watch=ignore if quiet else partial(show_step, output=output), watch_batches=batch_lines(quiet=quiet),
             )  # fmt: skip

@@ -34,6 +34,7 @@ from spacy_falconer.workflow.files import digest, digest_file, digest_folder, di
 from spacy_falconer.workflow.journal import Journal
 from spacy_falconer.workflow.mine import MineReport, mine
 from spacy_falconer.workflow.plan import find_plan
+from spacy_falconer.workflow.targets import Targets, parse_targets
 from spacy_falconer.workflow.times import Took, note_time
 from spacy_falconer.workflow.train import TrainReport, find_default_config, train
 
@@ -76,6 +77,7 @@ def induce(
     endpoint: Endpoint | None = None,
     planner_model: str | None = None,
     sampling: Sampling | None = None,
+    targets: Sequence[str] = (),
     plan: Path | None = None,
     answers: Sequence[Path] = (),
     recorded_only: bool = False,
@@ -94,6 +96,7 @@ def induce(
     records: Read several times; one that can be read only once is held in memory.
     output (Path): Folder for plan.json, answers.db, train.spacy, test.spacy, pipeline, scores.json and rows.jsonl.
     endpoint, planner_model: Whom to ask. The planner is the endpoint's model where no other is named.
+    targets: What thresholds are for, as `parse_targets` reads them.
     plan (Path): A plan of your own, or a recorded one for this sentence.
     answers: Recorded answers to put into the store first.
     recorded_only (bool): Learn from the texts that the store answers, and ask nobody about texts.
@@ -115,8 +118,9 @@ def induce(
         redact=redact, seed=sampling.seed,
     )  # fmt: skip
     watch("plan", found)
+    wanted = parse_targets(targets, keys=found.plan.steps_by_id)
     settings = {"recorded_only": recorded_only, "redact": redact, "warn": warn, "watch": watch_batches}
-    run = _Run(found.plan, records, output, endpoint, sampling, settings, quiet, progress, watch)
+    run = _Run(found.plan, records, output, endpoint, sampling, wanted, settings, quiet, progress, watch)
     run.import_answers(answers)
     for step in (run.annotate, run.train, run.evaluate, run.mine):
         step()
@@ -132,6 +136,7 @@ class _Run:
     output: Path
     endpoint: Endpoint
     sampling: Sampling
+    targets: Targets
     settings: dict[str, Any]
     quiet: bool
     progress: Progress
@@ -186,8 +191,8 @@ class _Run:
     def _train(self) -> TrainReport:
         docs = self._read_docs("train.spacy")
         nlp, report = train(
-            self.plan, docs, source=self.sampling.source, config=self.sampling.config, seed=self.sampling.seed,
-            quiet=self.quiet,
+            self.plan, docs, source=self.sampling.source, config=self.sampling.config, targets=self.targets,
+            seed=self.sampling.seed, quiet=self.quiet,
         )  # fmt: skip
         with whole(self.output / "pipeline") as part:
             nlp.to_disk(part)
@@ -228,7 +233,7 @@ class _Run:
     def _digest_training(self) -> str:
         files = [digest_file(path) for path in (self.output / "train.spacy", self._config)]
         source = digest_folder(self.sampling.source)
-        return digest(self._plan_json, *files, source, str(self.sampling.seed), __version__)
+        return digest(self._plan_json, *files, source, str(self.sampling.seed), repr(self.targets), __version__)
 
     def _digest_evaluation(self) -> str:
         return digest(self._digest_training(), digest_file(self.output / "test.spacy"))

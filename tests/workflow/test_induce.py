@@ -12,7 +12,7 @@ import spacy
 import srsly
 from server import KEY
 
-from spacy_falconer.errors import BudgetError, ModelError, UnsupportedPlanError
+from spacy_falconer.errors import BudgetError, ModelError, PlanError, UnsupportedPlanError
 from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.plan import read_plan
@@ -97,6 +97,20 @@ def test_only_what_has_changed_is_done_again(run, llm_server, tmp_path, review_a
     starred = [Record(str(i), one.text, {"stars": 5}) for i, one in enumerate(review_answers)]
     assert list(run(records=starred)[1]) == ["plan", "annotate", "mine"]  # The answers are the same.
     assert len(llm_server.requests) == 41
+
+
+def test_a_target_moves_thresholds_and_asks_for_no_more_answers(run, llm_server):
+    run(learn=True)
+    found, done = run(learn=True, targets=["positive:recall=0.9"])
+    (fitted,) = [one for one in done["train"].fitted if one.key == "positive"]
+    assert str(fitted.target) == "recall=0.9" and len(llm_server.requests) == 41
+    assert list(done) == ["plan", "train", "evaluate", "mine"]
+
+
+def test_a_target_for_a_step_that_is_not_planned_costs_no_answers(run, llm_server):
+    with pytest.raises(PlanError, match="unknown instruction: 'nothing'.*Known: positive"):
+        run(targets=["nothing:recall=0.9"])
+    assert len(llm_server.requests) == 1
 
 
 def test_texts_that_failed_are_asked_again_on_demand_only(run, llm_server, tmp_path, review_answers):
