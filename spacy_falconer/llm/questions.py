@@ -21,7 +21,7 @@ VALUES = {"get_label": "true or false", "get_span": "[quotes]"}  # How the promp
 
 def asked_steps(plan: Plan) -> list[Step]:
     """The steps that ask about a text itself, each question once."""
-    steps = [step for step in plan.steps if step.for_each is None]
+    steps = plan.text_steps()
     return list({(step.op, step.instruction): step for step in reversed(steps)}.values())[::-1]
 
 

@@ -88,9 +88,10 @@ class Plan(BaseModel):
     def span_steps(self) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step.op == "get_span")
 
-    def text_steps(self, op: str) -> tuple[Step, ...]:
-        """The steps of one primitive that ask about the text itself; those with `for_each` ask about its passages."""
-        return tuple(step for step in self.steps if step.op == op and step.for_each is None)
+    def text_steps(self, op: str | None = None) -> tuple[Step, ...]:
+        """The steps, of one primitive or of both, that ask about the text itself; those with `for_each` ask about its
+        passages."""
+        return tuple(step for step in self.steps if step.for_each is None and op in (None, step.op))
 
     @property
     def steps_by_id(self) -> dict[str, Step]:

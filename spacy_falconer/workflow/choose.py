@@ -114,7 +114,7 @@ def score_likely(texts: Sequence[str], vectors: Floats2d, plan: Plan, sampling: 
     The scores of the pipeline to start from; where there is none, how near the texts' vectors are to the instructions'.
     """
     if sampling.source is None:
-        steps = [step.instruction for step in plan.steps if step.for_each is None]
+        steps = [step.instruction for step in plan.text_steps()]
         return vectors @ embed(steps, config=sampling.config).T
     nlp = spacy.load(sampling.source)
     add_instructions(nlp, plan)

@@ -99,7 +99,7 @@ def drop_passage_steps(plan: Plan) -> Plan | None:
 
     RETURNS: None where the result depends on them.
     """
-    kept = [step for step in plan.steps if step.for_each is None]
+    kept = plan.text_steps()
     if len(kept) == len(plan.steps):
         return plan
     fields = plan.model_dump(mode="json", exclude_none=True)

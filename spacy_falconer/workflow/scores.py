@@ -19,7 +19,7 @@ def read_scores(nlp: Language, texts: Sequence[str], plan: Plan) -> tuple[Floats
 
     Steps that run for each passage are left out.
     """
-    wanted = {step.id for step in plan.steps if step.for_each is None}
+    wanted = {step.id for step in plan.text_steps()}
     labels, spans = (
         [(pipe, key) for pipe in find_components(nlp, name) for key in pipe.labels if key in wanted]
         for name in ("falconer_label", "falconer_span")

@@ -177,7 +177,7 @@ def find_silent(plan: Plan, docs: Sequence[Doc]) -> list[str]:
     """The steps of which no answer is positive."""
     said = {key for doc in docs for key, value in doc.cats.items() if value}
     said |= {key for doc in docs for key in places(doc.spans.get("sc"))}
-    return [step.id for step in plan.steps if step.for_each is None and step.id not in said]
+    return [step.id for step in plan.text_steps() if step.id not in said]
 
 
 def leave_out(doc: Doc, keys: Sequence[str]) -> Doc:

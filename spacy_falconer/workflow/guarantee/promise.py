@@ -73,7 +73,7 @@ def find_steps(promise: Promise, plan: Plan) -> list[str]:
 
     RAISES (PlanError): A step is unknown or asks about passages; or there is none.
     """
-    possible = [step.id for step in plan.steps if step.for_each is None]
+    possible = [step.id for step in plan.text_steps()]
     for name in promise.on:
         if name not in possible:
             raise PlanError(

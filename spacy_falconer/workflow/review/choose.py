@@ -86,7 +86,7 @@ def choose_items(
 
 def find_readers(nlp: Language, plan: Plan) -> list[Reader]:
     """The components that answer the plan's steps about texts."""
-    steps = {(step.op, step.id): step for step in plan.steps if step.for_each is None}
+    steps = {(step.op, step.id): step for step in plan.text_steps()}
     pairs = (("get_label", "falconer_label"), ("get_span", "falconer_span"))
     return [
         Reader(steps[op, key], pipe, pipe.threshold_of(key))
@@ -114,13 +114,13 @@ def list_candidates(records: Iterable[Record], plan: Plan, store: AnswerStore | 
 
 def find_answers(text: str, plan: Plan, store: AnswerStore | None, *, model: str | None = None) -> dict[str, Value]:
     """What the store says of a text, by the steps' ids."""
-    steps = [step for step in plan.steps if step.for_each is None] if store is not None else []
+    steps = plan.text_steps() if store is not None else ()
     found = {step.id: store.find(text, step.op, step.instruction, model=model) for step in steps}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def is_reviewed(text: str, plan: Plan, store: AnswerStore) -> bool:
-    return len(find_answers(text, plan, store, model=HUMAN)) == sum(step.for_each is None for step in plan.steps)
+    return len(find_answers(text, plan, store, model=HUMAN)) == len(plan.text_steps())
 
 
 def read_texts(nlp: Language, texts: Sequence[str]) -> Iterator[Doc]:

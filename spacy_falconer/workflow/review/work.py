@@ -82,7 +82,7 @@ class Work:
 
 def make_note(text: str, plan: Plan) -> dict[str, Any]:
     """What a record asks: of which text, and the words of each key's instruction. A plan may change meanwhile."""
-    steps = [step for step in plan.steps if step.for_each is None]
+    steps = plan.text_steps()
     return {
         "text": digest(text),
         "asked": {step.id: {"op": step.op, "instruction": step.instruction} for step in steps},
