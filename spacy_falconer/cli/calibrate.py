@@ -34,7 +34,7 @@ def calibrate_cli(
     with plain_errors():
         nlp = spacy.load(pipeline)
         plan = find_plan(nlp)
-        targets = parse_targets(target, keys=plan.steps_by_id)
+        targets = parse_targets(target, plan=plan)
         docs, _ = read_answers(answers, plan, nlp)
         fitted = fit_thresholds(nlp, docs, targets)
         nlp.to_disk(output)

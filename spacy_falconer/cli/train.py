@@ -44,7 +44,7 @@ def train_cli(
 
     with plain_errors():
         checked = read_plan(plan)
-        targets = parse_targets(target, keys=checked.steps_by_id)
+        targets = parse_targets(target, plan=checked)
         docs, _ = read_answers(answers, checked, spacy.blank("en"))
         source, config = options.tell_apart(source, config)
         start = choose_source(source, config)

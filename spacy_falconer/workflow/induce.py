@@ -118,7 +118,7 @@ def induce(
         redact=redact, seed=sampling.seed,
     )  # fmt: skip
     watch("plan", found)
-    wanted = parse_targets(targets, keys=found.plan.steps_by_id)
+    wanted = parse_targets(targets, plan=found.plan)
     settings = {"recorded_only": recorded_only, "redact": redact, "warn": warn, "watch": watch_batches}
     run = _Run(found.plan, records, output, endpoint, sampling, wanted, settings, quiet, progress, watch)
     run.import_answers(answers)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spacy_falconer.errors import PlanError
 from spacy_falconer.metamodel.threshold import Target
+from spacy_falconer.plan import Plan
 
 LEAST, MOST = 0.01, 0.99
 
@@ -25,18 +26,18 @@ class Targets:
 BEST_F1 = Targets()
 
 
-def parse_targets(texts: Sequence[str], *, keys: Collection[str]) -> Targets:
+def parse_targets(texts: Sequence[str], *, plan: Plan) -> Targets:
     """Read targets as they are written on the command line; the last word counts.
 
-    keys: The instructions that there are.
-    RAISES (PlanError): One cannot be read, or is for an instruction that there is not.
+    plan: Whose instructions they may be for: those that ask about texts, for of passages (`for_each`) no threshold is set.
+    RAISES (PlanError): One cannot be read, or is for another instruction.
     """
-    of_all, own = BEST_F1.of_all, {}
+    of_all, own, keys = BEST_F1.of_all, {}, [step.id for step in plan.text_steps()]
     for text in texts:
         key, colon, target = text.rpartition(":")
         if colon and key not in keys:
             raise PlanError(
-                f"The target {text!r} is for an unknown instruction: {key!r}. Known: {', '.join(keys) or 'none'}. Correct it."
+                f"The target {text!r} is for {key!r}. Expected a step that asks about texts: {', '.join(keys)}. Correct it."
             )
         if colon:
             own[key] = parse_target(target)

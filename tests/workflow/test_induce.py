@@ -108,7 +108,7 @@ def test_a_target_moves_thresholds_and_asks_for_no_more_answers(run, llm_server)
 
 
 def test_a_target_for_a_step_that_is_not_planned_costs_no_answers(run, llm_server):
-    with pytest.raises(PlanError, match="unknown instruction: 'nothing'.*Known: positive"):
+    with pytest.raises(PlanError, match="for 'nothing'. Expected a step that asks about texts: positive"):
         run(targets=["nothing:recall=0.9"])
     assert len(llm_server.requests) == 1
 

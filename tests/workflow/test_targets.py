@@ -4,14 +4,20 @@ import pytest
 
 from spacy_falconer.errors import PlanError
 from spacy_falconer.metamodel.threshold import Target
+from spacy_falconer.plan import parse_plan
 from spacy_falconer.workflow.targets import parse_targets
+
+OPS = {"positive": "get_label", "gift": "get_label", "price": "get_span"}
+ABOUT = {"id": "praised", "op": "get_label", "instruction": "It praises {span}.", "for_each": "price"}
+STEPS = [*({"id": key, "op": op, "instruction": f"{key}?"} for key, op in OPS.items()), ABOUT]
+PLAN = parse_plan({"instruction": "x", "steps": STEPS, "output": ["price"]})
 
 
 def test_a_target_is_for_all_instructions_or_for_one():
-    targets = parse_targets(["recall=0.9", "price:precision=0.95", "gift:f1"], keys=["price", "gift", "positive"])
+    targets = parse_targets(["recall=0.9", "price:precision=0.95", "gift:f1"], plan=PLAN)
     assert targets.of("positive") == Target("recall", 0.9)
     assert targets.of("price") == Target("precision", 0.95)
-    assert targets.of("gift") == parse_targets([], keys=[]).of("anything") == Target("f1")
+    assert targets.of("gift") == parse_targets([], plan=PLAN).of("anything") == Target("f1")
 
 
 @pytest.mark.parametrize(
@@ -23,9 +29,10 @@ def test_a_target_is_for_all_instructions_or_for_one():
         ("recall=nan", "'recall=nan' cannot be read"),
         ("f1=0.9", "'f1=0.9' cannot be read"),
         ("accuracy=0.9", "'accuracy=0.9' cannot be read"),
-        ("prise:recall=0.9", "unknown instruction: 'prise'. Known: price, gift"),
+        ("prise:recall=0.9", "for 'prise'. Expected a step that asks about texts: positive, gift, price"),
+        ("praised:recall=0.9", "for 'praised'. Expected a step that asks about texts: positive, gift, price"),
     ],
 )
 def test_targets_that_cannot_be_read(text, message):
     with pytest.raises(PlanError, match=message):
-        parse_targets([text], keys=["price", "gift"])
+        parse_targets([text], plan=PLAN)

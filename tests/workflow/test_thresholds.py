@@ -18,7 +18,9 @@ from spacy_falconer.workflow.targets import parse_targets
 from spacy_falconer.workflow.thresholds import calibrate_all, fit_thresholds, read_candidates
 
 WORDS = "the a i paid for it and love loved this is good bad broke nice great price cost works dollars buy"
-KEYS = ["positive", "defect", "price", "praised"]
+OPS = {"positive": "get_label", "defect": "get_label", "price": "get_span", "praised": "get_span"}
+STEPS = [{"id": key, "op": op, "instruction": key} for key, op in OPS.items()]
+PLAN = parse_plan({"instruction": "All", "steps": STEPS, "output": ["price"]})
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_fitting_again_changes_nothing(eager, answers):
 
 def test_a_higher_precision_takes_a_higher_threshold_and_a_warning(eager, answers):
     low, high = (
-        fit_thresholds(eager, answers, parse_targets([text], keys=KEYS))[0]
+        fit_thresholds(eager, answers, parse_targets([text], plan=PLAN))[0]
         for text in ("positive:precision=0.5", "positive:precision=0.95")
     )
     assert low.choice.threshold < high.choice.threshold == eager.get_pipe("falconer_label").threshold_of("positive")
@@ -85,7 +87,7 @@ def test_a_higher_precision_takes_a_higher_threshold_and_a_warning(eager, answer
 
 
 def test_too_few_answers_for_a_target_are_told(eager, answers):
-    fitted = {one.key: one for one in fit_thresholds(eager, answers[:30], parse_targets(["recall=0.9"], keys=KEYS))}
+    fitted = {one.key: one for one in fit_thresholds(eager, answers[:30], parse_targets(["recall=0.9"], plan=PLAN))}
     n = fitted["positive"].choice.n
     assert n < 29 and f"was chosen on {n} held-out answers; it takes 29 to show it" in fitted["positive"].explain()
     assert (
@@ -94,9 +96,7 @@ def test_too_few_answers_for_a_target_are_told(eager, answers):
 
 
 def test_calibrate_writes_a_pipeline_with_new_thresholds(eager, answers, tmp_path):
-    steps = [{"id": key, "op": "get_label", "instruction": key} for key in KEYS[:2]]
-    steps += [{"id": key, "op": "get_span", "instruction": key} for key in KEYS[2:]]
-    eager.add_pipe("falconer_plan").set_plan(parse_plan({"instruction": "All", "steps": steps, "output": ["price"]}))
+    eager.add_pipe("falconer_plan").set_plan(PLAN)
     eager.to_disk(tmp_path / "old")
     write_docbin(answers, tmp_path / "answers.spacy")
     arguments = ["calibrate", tmp_path / "old", tmp_path / "answers.spacy", "--output", tmp_path / "new"]
