@@ -35,6 +35,7 @@ def annotate_cli(
     timeout: options.Timeout = options.TIMEOUT_S,
     batch: options.Batch = False,
     redact: options.Redact = None,
+    annotator: options.Annotator = None,
     choose: options.Choose = "random",
     rounds: options.Rounds = 1,
     few_shot: options.FewShot = 0,
@@ -72,7 +73,7 @@ def annotate_cli(
             annotated = annotate(
                 checked, records, opened, sampling=sampling, endpoint=endpoint, recorded_only=recorded_only,
                 recorded=Path(recorded) if recorded else None, redact=options.find_redactor(redact),
-                memory=output.with_suffix(".chosen.json"), tick=tick, warn=msg.warn,
+                annotator=options.find_annotator(annotator), memory=output.with_suffix(".chosen.json"), tick=tick, warn=msg.warn,
                 watch=batch_lines(quiet=quiet),
             )  # fmt: skip
         note_beside(output, "annotate", Took(round(time.perf_counter() - start, 3), endpoint.ledger.total.n_requests))

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import msg, plain_errors
 from spacy_falconer.errors import AnswerError
+
+if TYPE_CHECKING:
+    from spacy_falconer.workflow.own.bring import Brought
 
 answers = typer.Typer(name="answers", help="Answers in a store: in, out, forgotten.", no_args_is_help=True)
 STORE = typer.Option(..., "--store", help="The store", exists=True, dir_okay=False)
@@ -15,24 +19,124 @@ STORE = typer.Option(..., "--store", help="The store", exists=True, dir_okay=Fal
 @answers.command("import")
 def import_cli(
     # fmt: off
-    file: Path = typer.Argument(..., help="Recorded answers, one JSON a text", exists=True, dir_okay=False),
+    file: Path = typer.Argument(
+        ..., help="Recorded answers, or labelled data of your own", exists=True, dir_okay=False
+    ),
     store: Path = typer.Option(..., "--store", help="The store, made if it is not there"),
+    plan: Path | None = typer.Option(
+        None, "--plan", help="The plan whose steps the labels answer, as a .json file", exists=True, dir_okay=False
+    ),
+    names: list[str] = typer.Option(
+        [], "--map", metavar="LABEL=STEP", help="Which label is which step; may be repeated"
+    ),
+    form: str | None = typer.Option(
+        None, "--format", help="recorded, docbin, conll, prodigy, label-studio or argilla; else what it looks like"
+    ),
+    complete: bool | None = typer.Option(
+        None,
+        "--complete/--partial",
+        help="What is not labelled is not there, or: is not known. Else as such files are meant",
+    ),
+    model: str | None = typer.Option(None, "--model", help="Whose answers they are; people's, if no one is named"),
+    text_field: str = typer.Option("text", "--text-field", help="Where Label Studio's tasks have their text"),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="What the store now answers about these texts, to learn from, as a .spacy file"
+    ),
+    test_output: Path | None = typer.Option(None, "--test-output", help="A fifth of it, to test on, as a .spacy file"),
+    seed: options.Seed = 0,
     quiet: options.Quiet = False,
     # fmt: on
 ):
-    """Put recorded answers into a store. Answers that it holds already stay as they are.
+    """Put recorded answers, or labelled data of your own, into a store. Nobody is asked about such texts any more.
+
+    Recorded answers that it holds already stay as they are. Labelled data (spaCy's .spacy, CoNLL, exports of Prodigy,
+    Label Studio and Argilla) needs the plan; where it was imported before, it makes way for what the file says now.
 
     Example: falconer answers import answers.jsonl --store answers.db
+
+    Example: falconer answers import train.spacy --plan plan.json --map MONEY=price --store answers.db --output answers.spacy
     """
+    from spacy_falconer.workflow.own.forms import RECORDED, choose_form
+
+    with plain_errors():
+        chosen = choose_form(file, form, has_plan=plan is not None)
+        if chosen == RECORDED:
+            refuse_labels(map=names, complete=complete, model=model, output=output or test_output)
+            import_recorded(file, store, quiet=quiet)
+            return
+        settings = {"names": names, "form": chosen, "complete": complete, "text_field": text_field}
+        settings |= {"model": model} if model else {}
+        import_labelled(file, plan, store, output, test_output, seed=seed, quiet=quiet, **settings)
+
+
+def import_recorded(file: Path, store: Path, *, quiet: bool) -> None:
     from spacy_falconer.llm.exchange import read_exchange
     from spacy_falconer.llm.store import AnswerStore
 
-    with plain_errors(), AnswerStore(store) as opened:
+    with AnswerStore(store) as opened:
         before = len(opened)
         opened.put_many(read_exchange(file))
         n_new, total, models = len(opened) - before, len(opened), opened.models()
     if not quiet:
         msg.good(f"{n_new} new answers; {store} holds {total}, by {', '.join(models)}")
+
+
+def refuse_labels(**given: Any) -> None:
+    """Recorded answers say themselves who answered what."""
+    if said := [name for name, value in given.items() if value not in (None, [])]:
+        raise AnswerError(
+            f"The file holds recorded answers, which name their instructions and models; expected no --{said[0]}. Leave it "
+            "out; or name the form of the file by --format."
+        )
+
+
+def import_labelled(
+    file: Path, plan: Path, store: Path, output: Path | None, test_output: Path | None, *, seed: int, quiet: bool,
+    **settings: Any,
+) -> None:  # fmt: skip
+    from spacy_falconer.llm.store import AnswerStore
+    from spacy_falconer.plan import read_plan
+    from spacy_falconer.workflow.annotate import check_outputs
+    from spacy_falconer.workflow.own.bring import bring_answers, write_brought
+    from spacy_falconer.workflow.review import write_rejects
+
+    if output is None and test_output is not None:
+        raise AnswerError(f"--test-output {str(test_output)!r} stands alone. Name the rest of the answers by --output.")
+    if output is not None:
+        check_outputs(output, test_output)
+    checked = read_plan(plan)
+    with AnswerStore(store) as opened:
+        brought = bring_answers(file, checked, opened, **settings)
+        show_brought(brought, write_rejects(brought.taken.rejects, file), quiet=quiet)
+        if output is not None:
+            n_train, n_test = write_brought(brought.texts, checked, opened, output, test_output, seed=seed)
+            if not quiet:
+                msg.good(f"{n_train} answered texts to learn from, {n_test} to test on")
+
+
+def show_brought(brought: Brought, rejects: Path | None, *, quiet: bool) -> None:
+    """What became of a file. What its owner should know of it is told with --quiet, too."""
+    taken = brought.taken
+    if rejects is not None:
+        msg.warn(f"Not taken: {len(taken.rejects)}; all are in {rejects}. The first:", taken.rejects[0].reason)
+    if brought.foreign:
+        named = ", ".join(f"{name} ({n})" for name, n in brought.foreign.most_common(20))
+        msg.warn(f"Labels that are no step's, left out: {named}. Say which step they are by --map LABEL=STEP.")
+    if brought.missing:
+        msg.warn(f"The file has no label {', '.join(brought.missing)}, which --map names.")
+    if taken.n_misaligned:
+        msg.warn(f"{taken.n_misaligned} passages begin or end within a token: kept, but no pipeline can find them")
+    if quiet:
+        return
+    for key, (n_texts, n_found) in brought.counts.items():
+        print(f"  {key}: answered of {n_texts} texts, true or found in {n_found}")
+    if brought.unanswered:
+        msg.info(f"Steps of which it says nothing, and which stay open: {', '.join(brought.unanswered)}")
+    unread = ", ".join(f"{n} {name}" for name, n in taken.outcomes.items() if name != "answered")
+    msg.good(
+        f"{taken.n_answers} answers to {taken.n_texts} texts, read as {brought.form}"
+        + (f" ({unread})" if unread else "")
+    )
 
 
 @answers.command("export")

@@ -40,6 +40,7 @@ def induce_cli(
     timeout: options.Timeout = options.TIMEOUT_S,
     batch: options.Batch = False,
     redact: options.Redact = None,
+    annotator: options.Annotator = None,
     choose: options.Choose = "random",
     rounds: options.Rounds = 1,
     few_shot: options.FewShot = 0,
@@ -72,7 +73,7 @@ def induce_cli(
             found = induce(
                 read_sentence(sentence), records, output, endpoint=endpoint, planner_model=planner_model or None,
                 sampling=sampling, targets=target, plan=plan, answers=answers, recorded_only=recorded_only,
-                redact=options.find_redactor(redact), quiet=quiet, progress=bar, warn=msg.warn,
+                redact=options.find_redactor(redact), annotator=options.find_annotator(annotator), quiet=quiet, progress=bar, warn=msg.warn,
                 watch=ignore if quiet else partial(show_step, output=output), watch_batches=batch_lines(quiet=quiet),
             )  # fmt: skip
     if not quiet:

@@ -13,6 +13,7 @@ from spacy_falconer.workflow.endpoint import Endpoint
 if TYPE_CHECKING:
     from spacy_falconer.llm.redact import Redactor
     from spacy_falconer.workflow.choose import Sampling
+    from spacy_falconer.workflow.own.annotator import Annotator as Annotating
 
 MAX_IN_FLIGHT, TIMEOUT_S = Endpoint.max_in_flight, Endpoint.timeout_s
 
@@ -67,6 +68,12 @@ Redact = Annotated[
     str | None,
     typer.Option(
         "--redact", metavar="MODULE:FUNCTION", help="A function of yours that changes texts before they are sent"
+    ),
+]
+Annotator = Annotated[
+    str | None,
+    typer.Option(
+        "--annotator", metavar="MODULE:FUNCTION", help="A function of yours that answers, in a language model's place"
     ),
 ]
 Choose = Annotated[
@@ -134,3 +141,10 @@ def find_redactor(name: str | None) -> Redactor | None:
     from spacy_falconer.llm.redact import load_redactor
 
     return load_redactor(name) if name else None
+
+
+def find_annotator(name: str | None) -> Annotating | None:
+    from spacy_falconer.llm.function import load_function
+    from spacy_falconer.workflow.own.annotator import make_annotator
+
+    return make_annotator(load_function(name, option="--annotator")) if name else None

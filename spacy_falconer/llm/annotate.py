@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from spacy_falconer.llm.forms import prompt_version
-from spacy_falconer.llm.store import AnswerStore
+from spacy_falconer.llm.store import AnswerStore, Question
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
+
+OPS = ("get_label", "get_span")
+NOBODY = ""  # Whose failures settle nothing.
 
 
 def recorded_answers(
@@ -28,8 +31,30 @@ def read_answer(
     text: str, plan: Plan, store: AnswerStore, *, model: str | None, version: str | None = None
 ) -> Answer | None:
     """What the store holds about a text and its passages, where it answers all that the plan asks of the text."""
-    labels, spans = ([step.instruction for step in plan.text_steps(op)] for op in ("get_label", "get_span"))
+    labels, spans = ([step.instruction for step in plan.text_steps(op)] for op in OPS)
     return store.read(text, labels=labels, spans=spans, model=model, version=version)
+
+
+def partial_answers(
+    texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None
+) -> Iterator[Answer]:
+    """The answers to those texts that the store answers at least in part. Each text once; what is missing is not asked.
+
+    model (str): Whose; by default anyone's.
+    """
+    asked = [Question(step.op, step.instruction) for op in OPS for step in plan.text_steps(op)]
+    for text in dict.fromkeys(texts):
+        missing = set(store.open_questions(text, asked, model=NOBODY, accept=model))
+        labels, spans = ([one.instruction for one in asked if one.op == op and one not in missing] for op in OPS)
+        answer = store.read(text, labels=labels, spans=spans, model=model) if labels or spans else None
+        if answer is not None:
+            yield answer
+
+
+def is_full(answer: Answer, plan: Plan) -> bool:
+    """Whether it answers all that the plan asks of a text."""
+    said = {"get_label": answer.labels, "get_span": answer.spans}
+    return all(step.instruction in said[op] for op in OPS for step in plan.text_steps(op))
 
 
 def count_stale(texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None) -> int:

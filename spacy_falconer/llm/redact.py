@@ -8,20 +8,18 @@ added, and for nothing of the original, has no place; like any other quote witho
 
 from __future__ import annotations
 
-import importlib
-import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter, itemgetter
-from os import getcwd
 from typing import Any
 
-from spacy_falconer.errors import RedactError
+from spacy_falconer.errors import AnswerError, RedactError
 from spacy_falconer.grounding import find_quotes
 from spacy_falconer.llm.edits import Edit, apply_edits, find_edits
+from spacy_falconer.llm.function import load_function
 from spacy_falconer.llm.prompt import clean
 from spacy_falconer.plan.show import show
 from spacy_falconer.types import Answer, CharSpan, Quote
@@ -145,36 +143,16 @@ def load_redactor(name: str) -> Redactor:
 
     RAISES (RedactError): There is no such function.
     """
-    module_name, _, path = name.partition(":")
-    if not module_name or not path or module_name.endswith(".py") or "/" in module_name:
-        raise RedactError(
-            f"--redact {name!r} names no function. Expected 'module:function', such as 'my_rules:hide_names' for the "
-            "function hide_names of my_rules.py in this folder."
-        )
     try:
-        function = attrgetter(path)(_import(module_name))
-    except (ImportError, AttributeError) as error:
-        raise RedactError(
-            f"--redact {name!r} cannot be loaded: {error}. Expected a function in a module that is installed or lies "
-            "in this folder. Check the name."
-        ) from error
-    if not callable(function):
-        raise RedactError(f"--redact {name!r} is {show(function)}, no function. Name one that takes a text.")
+        function = load_function(name, option="--redact")
+    except AnswerError as error:
+        raise RedactError(str(error)) from error
     return Redactor(function, name)
 
 
 def hide_answers(answers: Iterable[Answer], redactor: Redactor) -> list[Answer]:
     """Answers to show to the language model, about the texts as they may be sent."""
     return [redactor.apply(answer.text).hide(answer) for answer in answers]
-
-
-def _import(name: str) -> Any:
-    folder = getcwd()
-    sys.path.insert(0, folder)
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(folder)
 
 
 def _is_edit(change: Any, n_characters: int) -> bool:

@@ -15,7 +15,7 @@ from spacy_falconer.corpus.choose import choose_random
 from spacy_falconer.corpus.docbin import GroundingReport, make_docs, split_docs, write_docbin
 from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import AnswerError, ServerError
-from spacy_falconer.llm.annotate import count_stale, read_answer, recorded_answers
+from spacy_falconer.llm.annotate import count_stale, is_full, partial_answers, read_answer
 from spacy_falconer.llm.batch import OpenBatch
 from spacy_falconer.llm.exchange import read_exchange
 from spacy_falconer.llm.redact import Redactor
@@ -40,6 +40,7 @@ from spacy_falconer.workflow.choose import (
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.files import digest, whole
 from spacy_falconer.workflow.memory import Memory
+from spacy_falconer.workflow.own.annotator import Annotator, Answering, take_place
 from spacy_falconer.workflow.rounds import annotate_in_rounds
 
 LANGUAGE = "en"
@@ -71,7 +72,8 @@ def annotate(
     store: AnswerStore,
     *,
     sampling: Sampling,
-    endpoint: Endpoint,
+    endpoint: Endpoint | None = None,
+    annotator: Answering | Annotator | None = None,
     recorded_only: bool = False,
     recorded: Path | None = None,
     redact: Redactor | None = None,
@@ -83,6 +85,9 @@ def annotate(
     """Choose texts of the corpus, ask for the answers that the store does not hold, and place the quotes.
 
     records: With `recorded`, they are read twice.
+    endpoint: The language model that is asked.
+    annotator: Asked in its place: takes a text and the steps to answer (`AskedStep`), and gives the answers by their ids;
+        see `Annotator`.
     recorded_only (bool): Take only texts that the store answers already, and ask nobody.
     recorded (Path): Recorded answers. Where they answer the plan about texts of the corpus, only these are taken, and
         nobody is asked.
@@ -91,11 +96,14 @@ def annotate(
     tick: Called with the number of texts settled since the last call.
     warn: Called with what is to be known before anything is asked.
     watch: Called with the batches under way, where the endpoint asks in batches.
-    RAISES (AnswerError): `recorded_only`, and the store answers the plan for none of the texts; or all of them failed.
+    RAISES (AnswerError): `recorded_only`, and the store answers the plan for none of the texts; or all of them failed;
+        or the annotator fails.
     RAISES (ServerError): There is no answer at all, and none could be had.
     RAISES (CorpusError): There is no text.
     RAISES (ModelError): The texts are to be chosen by a pipeline that is not there.
     """
+    endpoint = endpoint or Endpoint()
+    own = take_place(annotator, endpoint, redact=redact, n_shots=sampling.n_shots)
     if recorded_only:
         return take_answered(plan, records, store, sampling=sampling, model=endpoint.model)
     found = take_recorded(recorded, plan, records, store, sampling=sampling, model=endpoint.model)
@@ -103,25 +111,28 @@ def annotate(
         return found
     sampling = sampling if sampling.is_plain else sampling.name_source()
     texts = list_candidates(read_units(records, plan.unit), sampling)
-    warn_of_stale(count_stale(texts, plan, store, model=endpoint.model), store, warn)
-    asker = Asker(plan, store, endpoint, redact, sampling.n_shots, tick, watch)
+    if own is None:
+        warn_of_stale(count_stale(texts, plan, store, model=endpoint.model), store, warn)
+    asker = Asker(plan, store, endpoint, redact, sampling.n_shots, tick, watch, own)
     chosen = choose(texts, plan, sampling, open_memory(memory, plan, texts, sampling), asker)
     answers = asker.ask([one.text for one in chosen])
     failed = asker.find_failed([one.text for one in chosen])
-    check_some(answers, failed, asker.stopped)
+    check_some(answers, failed, asker.stopped, own)
     return ground(answers, plan, chosen, failed=failed, stopped=asker.stopped)
 
 
 def take_answered(
     plan: Plan, records: Iterable[Record], store: AnswerStore, *, sampling: Sampling, model: str | None = None
 ) -> Annotated:
-    """A random sample of the texts that the store answers. Nobody is asked.
+    """A random sample of the texts that the store answers: in full, and where these are too few, in part. Nobody is asked.
 
     RAISES (AnswerError): It answers the plan for none of the texts.
     """
     units = read_units(records, plan.unit)
-    answered = recorded_answers((record.text for record in units), plan, store, model=model)
-    answers = choose_random(answered, sampling.n_texts, seed=sampling.seed)
+    answered = list(partial_answers((record.text for record in units), plan, store, model=model))
+    in_full, in_part = ([one for one in answered if is_full(one, plan) == wanted] for wanted in (True, False))
+    answers = choose_random(in_full, sampling.n_texts, seed=sampling.seed)
+    answers += choose_random(in_part, sampling.n_texts - len(answers), seed=sampling.seed)
     check_any(answers, plan)
     return ground(answers, plan, [Chosen(answer.text, RANDOM) for answer in answers], is_recorded=True)
 
@@ -190,12 +201,22 @@ def ground(answers: Sequence[Answer], plan: Plan, chosen: Sequence[Chosen], **ou
     return Annotated(docs, report, sorted({answer.model for answer in answers}), len(by_text), **outcome)
 
 
-def check_some(answers: Sequence[Answer], failed: Mapping[str, str], stopped: ServerError | None) -> None:
+def check_some(
+    answers: Sequence[Answer],
+    failed: Mapping[str, str],
+    stopped: ServerError | None,
+    annotator: Annotator | None = None,
+) -> None:
     """Where there is no answer at all, say why."""
     if answers:
         return
     if stopped is not None:
         raise stopped
+    if annotator is not None:
+        raise AnswerError(
+            f"The annotator {annotator.name!r} has no answer to any of the {len(failed)} texts. Correct it; `answers delete "
+            "--failures` lets the texts be asked again."
+        )
     reason = next(iter(failed.values()), "")
     raise AnswerError(
         f"The language model has no answer to any of the {len(failed)} texts. The first reason: {reason} Name another "

@@ -1,4 +1,4 @@
-"""Answers to chosen texts: those that the store holds, and a language model's to the others."""
+"""Answers to chosen texts: those that the store holds, and a language model's, or a user's own annotator's, to the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spacy_falconer.errors import AnswerError, ServerError
-from spacy_falconer.llm.annotate import recorded_answers
+from spacy_falconer.llm.annotate import partial_answers, recorded_answers
 from spacy_falconer.llm.ask import ask_answers
 from spacy_falconer.llm.batch import OpenBatch, ask_in_batch, find_texts_under_way
 from spacy_falconer.llm.redact import Redactor
@@ -15,6 +15,7 @@ from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 from spacy_falconer.workflow.endpoint import Endpoint, run_to_end
+from spacy_falconer.workflow.own.annotator import Annotator, ask_annotator
 
 N_EXAMPLES_FROM = 4  # Texts answered for each example that is shown, where none are answered yet.
 
@@ -26,6 +27,7 @@ class Asker:
     n_shots: How many answers to show with each text, of those about the texts that were asked first.
     tick: Called with the number of texts settled since the last call.
     watch: Called with the batches under way, where the endpoint asks in batches.
+    annotator: Asked in place of the language model.
     stopped: Why nothing more is asked: the budget, or the endpoint. What was answered before is in the store.
     """
 
@@ -36,6 +38,7 @@ class Asker:
     n_shots: int = 0
     tick: Callable[[int], Any] = lambda n_texts: None
     watch: Callable[[list[OpenBatch]], Any] = lambda batches: None
+    annotator: Annotator | None = None
     stopped: ServerError | None = None
     _settled: set[str] = field(default_factory=set)
     _examples: list[Answer] = field(default_factory=list)
@@ -52,17 +55,23 @@ class Asker:
         return self.read(texts)
 
     def read(self, texts: Sequence[str]) -> list[Answer]:
-        """What the store holds, nobody asked."""
-        return list(recorded_answers(texts, self.plan, self.store, model=self.endpoint.model))
+        """What the store holds, nobody asked. An annotator may not know all of a text's answers."""
+        read = recorded_answers if self.annotator is None else partial_answers
+        return list(read(texts, self.plan, self.store, model=self.endpoint.model))
 
     def find_failed(self, texts: Sequence[str]) -> dict[str, str]:
-        """Texts that the language model has no answers to, with the reason."""
+        """Texts that whoever was asked has no answers to, with the reason."""
         answered = {answer.text for answer in self.read(texts)}
         unanswered = [text for text in dict.fromkeys(texts) if text not in answered]
-        return self.store.failures(unanswered, model=self.endpoint.model_name)
+        asked = self.endpoint.model_name if self.annotator is None else self.annotator.name
+        return self.store.failures(unanswered, model=asked)
 
     def _settle(self, texts: Sequence[str]) -> None:
         if not texts or self.stopped is not None:
+            return
+        if self.annotator is not None:
+            ask_annotator(texts, self.plan, self.annotator, self.store, tick=self.tick)
+            self._settled.update(texts)
             return
         try:
             run_to_end(self._ask(texts))

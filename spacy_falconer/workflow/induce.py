@@ -33,6 +33,7 @@ from spacy_falconer.workflow.evaluate import evaluate
 from spacy_falconer.workflow.files import digest, digest_file, digest_folder, digest_records, whole
 from spacy_falconer.workflow.journal import Journal
 from spacy_falconer.workflow.mine import MineReport, mine
+from spacy_falconer.workflow.own.annotator import Annotator, Answering, take_place
 from spacy_falconer.workflow.plan import find_plan
 from spacy_falconer.workflow.targets import Targets, parse_targets
 from spacy_falconer.workflow.times import Took, note_time
@@ -75,6 +76,7 @@ def induce(
     output: Path,
     *,
     endpoint: Endpoint | None = None,
+    annotator: Answering | Annotator | None = None,
     planner_model: str | None = None,
     sampling: Sampling | None = None,
     targets: Sequence[str] = (),
@@ -97,6 +99,8 @@ def induce(
     output (Path): Folder for plan.json, answers.db, train.spacy, test.spacy, pipeline, scores.json and rows.jsonl.
     endpoint, planner_model: Whom to ask. The planner is the endpoint's model where no other is named.
     targets: What thresholds are for, as `parse_targets` reads them.
+    annotator: Asked about texts in the language model's place, as by `annotate`; the plan is still a language model's, or
+        your own.
     plan (Path): A plan of your own, or a recorded one for this sentence.
     answers: Recorded answers to put into the store first.
     recorded_only (bool): Learn from the texts that the store answers, and ask nobody about texts.
@@ -111,6 +115,7 @@ def induce(
     """
     records = list(records) if iter(records) is records else records
     endpoint, sampling = endpoint or Endpoint(), (sampling or Sampling()).name_source()
+    own = take_place(annotator, endpoint, redact=redact, n_shots=sampling.n_shots)
     output.mkdir(parents=True, exist_ok=True)
     planner = replace(endpoint, model=planner_model or endpoint.model)
     found = find_plan(
@@ -119,7 +124,13 @@ def induce(
     )  # fmt: skip
     watch("plan", found)
     wanted = parse_targets(targets, plan=found.plan)
-    settings = {"recorded_only": recorded_only, "redact": redact, "warn": warn, "watch": watch_batches}
+    settings = {
+        "annotator": own,
+        "recorded_only": recorded_only,
+        "redact": redact,
+        "warn": warn,
+        "watch": watch_batches,
+    }
     run = _Run(found.plan, records, output, endpoint, sampling, wanted, settings, quiet, progress, watch)
     run.import_answers(answers)
     for step in (run.annotate, run.train, run.evaluate, run.mine):
@@ -225,8 +236,9 @@ class _Run:
         and how many failures, whether there may be."""
         with AnswerStore(self.output / "answers.db") as store:
             n_settled = [len(store), store.count_failures()]
-        redact = self.settings["redact"]
+        redact, own = self.settings["redact"], self.settings["annotator"]
         asked = [self.endpoint.model, self.settings["recorded_only"], redact.name if redact else None, n_settled]
+        asked += [own.name] if own else []
         sampling = {**asdict(self.sampling), "config": digest_file(self._config), "source": str(self.sampling.source)}
         return digest(self._plan_json, self._corpus[0], json.dumps([asked, sampling]), prompt_version(), __version__)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import spacy
 
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.grounding import find_quotes
-from spacy_falconer.llm.store import AnswerStore, Value
+from spacy_falconer.llm.store import HUMAN, AnswerStore, Value
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer, CharSpan
 from spacy_falconer.workflow.files import whole
@@ -34,6 +34,7 @@ class Taken:
     n_misaligned: Passages that begin or end within a token: kept, but never found by a model.
     foreign: Instructions that the plan does not have, with the number of answers to them. They are kept, too.
     rejects: What was not taken, with the reasons.
+    answers: What was taken.
     """
 
     n_texts: int
@@ -45,6 +46,7 @@ class Taken:
     outcomes: Counter[str] = field(default_factory=Counter)
     foreign: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
 
 
 def take_reviews(plan: Plan, paths: Sequence[Path], store: AnswerStore) -> Taken:
@@ -54,11 +56,25 @@ def take_reviews(plan: Plan, paths: Sequence[Path], store: AnswerStore) -> Taken
     RAISES (AnswerError): A file cannot be read, or none of its records.
     """
     found, rejects = split_rejects(read_works(paths))
-    done = [one for one in found if one.work.outcome == ANSWERED]
-    decisions, wrong = decide_all(done, plan, find_usual([one.work for one in done], plan))
+    usual = find_usual([one.work for one in found if one.work.outcome == ANSWERED], plan)
+    return take_works(found, rejects, plan, store, usual=usual)
+
+
+def take_works(
+    found: Sequence[Found], rejects: list[Reject], plan: Plan, store: AnswerStore, *, usual: Asked, model: str = HUMAN
+) -> Taken:
+    """Keep in the store what people's work says, all of it or none; what they said before makes way.
+
+    rejects: What could not be read.
+    usual: What was asked where a record does not say so.
+    model (str): Whose answers they are.
+    RAISES (AnswerError): None of the records could be read.
+    """
+    decisions, wrong = decide_all([one for one in found if one.work.outcome == ANSWERED], plan, usual)
     last, n_superseded = keep_last(decisions)
-    answers, undecided = settle(last)
-    rejects += [*wrong, *undecided]
+    settled, undecided = settle(last)
+    answers = [replace(answer, model=model) for answer in settled]
+    rejects = [*rejects, *wrong, *undecided]
     if rejects and not found:
         raise AnswerError(f"None of the {len(rejects)} records could be read. {rejects[0].where}: {rejects[0].reason}")
     before = [count_before(answer, store) for answer in answers]
@@ -73,6 +89,7 @@ def take_reviews(plan: Plan, paths: Sequence[Path], store: AnswerStore) -> Taken
         outcomes=Counter(one.work.outcome for one in found),
         foreign=count_foreign(answers, plan),
         rejects=rejects,
+        answers=answers,
     )
 
 

@@ -1,0 +1,46 @@
+"""A user's own function, by the name that it has on the command line."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from operator import attrgetter
+from os import getcwd
+from typing import Any
+
+from spacy_falconer.errors import AnswerError
+from spacy_falconer.plan.show import show
+
+
+def load_function(name: str, *, option: str) -> Callable[..., Any]:
+    """Find what a user names as "module:function". The module may lie in the current folder.
+
+    option: Where it was named, for the error.
+    RAISES (AnswerError): There is no such function.
+    """
+    module_name, _, path = name.partition(":")
+    if not module_name or not path or module_name.endswith(".py") or "/" in module_name:
+        raise AnswerError(
+            f"{option} {name!r} names no function. Expected 'module:function', such as 'my_rules:find' for the "
+            "function find of my_rules.py in this folder."
+        )
+    try:
+        function = attrgetter(path)(_import(module_name))
+    except (ImportError, AttributeError) as error:
+        raise AnswerError(
+            f"{option} {name!r} cannot be loaded: {error}. Expected a function in a module that is installed or lies "
+            "in this folder. Check the name."
+        ) from error
+    if not callable(function):
+        raise AnswerError(f"{option} {name!r} is {show(function)}, no function. Name one that takes a text.")
+    return function
+
+
+def _import(name: str) -> Any:
+    folder = getcwd()
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(folder)

@@ -1,0 +1,117 @@
+"""CoNLL: a token a line with its tag, a blank line after each sentence. Tags as BIO, IOB, IOBES or BILOU."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spacy_falconer.errors import AnswerError
+from spacy_falconer.plan.show import show
+from spacy_falconer.types import CharSpan
+from spacy_falconer.workflow.own.names import Names
+from spacy_falconer.workflow.own.spacing import join_tokens
+from spacy_falconer.workflow.review.files import Found, Reject
+from spacy_falconer.workflow.review.work import Mark, Work
+
+TAG = re.compile(r"O|[BILOUESM]-\S.*")
+STARTS, ENDS = frozenset("BSU"), frozenset("SUEL")
+MARKER = "-DOCSTART-"
+
+
+@dataclass(frozen=True)
+class Line:
+    number: int
+    cells: tuple[str, ...]
+
+
+def read(path: Path, names: Names) -> Iterator[Found | Reject]:
+    """Each sentence as a text. Where no tag is, nothing is: all that is marked anywhere in the file is known of it.
+
+    RAISES (AnswerError): The file cannot be read, or has no column of tags.
+    """
+    sentences = list(split_sentences(read_lines(path)))
+    column = find_tag_column(sentences, path)
+    for sentence in sentences:
+        where = f"{path}, line {sentence[0].number}"
+        try:
+            yield Found(where, read_sentence(sentence, column, names, by=path.name), None)
+        except AnswerError as error:
+            yield Reject(where, str(error), [" ".join(line.cells) for line in sentence])
+
+
+def read_lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnswerError(f"{path}: cannot be read ({error}). Expected CoNLL in UTF-8. Check the file.") from None
+
+
+def split_sentences(lines: Sequence[str]) -> Iterator[list[Line]]:
+    """The sentences, without comments and marks of documents. Cells are parted by tabs where the file has any."""
+    tab = "\t" if any("\t" in line for line in lines) else None
+    sentence: list[Line] = []
+    for number, line in enumerate([*lines, ""], start=1):
+        cells = tuple(cell.strip() for cell in line.strip().split(tab))
+        if not line.strip() or cells[0] == MARKER:
+            if sentence:
+                yield sentence
+            sentence = []
+        elif not is_comment(cells):
+            sentence.append(Line(number, cells))
+
+
+def is_comment(cells: Sequence[str]) -> bool:
+    """A line that begins with # and has no tag."""
+    return cells[0].startswith("#") and not any(TAG.fullmatch(cell) for cell in cells[1:])
+
+
+def find_tag_column(sentences: Iterable[Sequence[Line]], path: Path) -> int:
+    """The last column, or the first one where the tags stand before the tokens: -1 or 0.
+
+    RAISES (AnswerError): Neither has tags.
+    """
+    lines = [line for sentence in sentences for line in sentence if len(line.cells) > 1]
+    for column in (-1, 0):
+        if lines and 2 * sum(bool(TAG.fullmatch(line.cells[column])) for line in lines) > len(lines):
+            return column
+    shown = show(" ".join(lines[0].cells)) if lines else "no line of two columns"
+    raise AnswerError(
+        f"{path} has no column of tags: {shown}. Expected a token a line and, last, its tag: O, B-LABEL, I-LABEL (or of "
+        "IOBES, BILOU). Name what it is by --format, or correct it."
+    )
+
+
+def read_sentence(sentence: Sequence[Line], column: int, names: Names, *, by: str) -> Work:
+    """RAISES (AnswerError): A line has no tag, or one of no known form."""
+    for line in sentence:
+        if len(line.cells) < 2 or not TAG.fullmatch(line.cells[column]) or not line.cells[0 if column else 1]:
+            raise AnswerError(
+                f"Line {line.number} is {show(' '.join(line.cells))}; expected a token and a tag such as O, B-LABEL or "
+                "I-LABEL. Correct the line."
+            )
+    text, places = join_tokens([line.cells[0 if column else 1] for line in sentence])
+    spans = decode_tags([line.cells[column] for line in sentence])
+    marks = [
+        Mark(key, places[span.start].start, places[span.end - 1].end)
+        for name, span in spans for key in names.take(name, "get_span")
+    ]  # fmt: skip
+    return Work(text, by, marks=tuple(marks))
+
+
+def decode_tags(tags: Sequence[str]) -> list[tuple[str, CharSpan]]:
+    """The labels and the tokens of what is tagged, in any of the schemes: they differ only in what they leave out."""
+    found: list[tuple[str, CharSpan]] = []
+    is_open = False
+    for i, tag in enumerate(tags):
+        prefix, _, name = tag.partition("-")
+        if not name:
+            is_open = False
+            continue
+        if is_open and prefix not in STARTS and found[-1][0] == name:
+            found[-1] = (name, CharSpan(found[-1][1].start, i + 1))
+        else:
+            found.append((name, CharSpan(i, i + 1)))
+        is_open = prefix not in ENDS
+    return found
