@@ -12,6 +12,8 @@ import statistics
 import subprocess
 import sys
 
+from benchmarks.page import on_page
+
 SHOW = (
     "import catalogue, importlib.metadata as metadata; found = metadata.entry_points(); "
     "catalogue.AVAILABLE_ENTRY_POINTS = metadata.EntryPoints("
@@ -40,4 +42,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    with on_page():
+        main()

@@ -9,6 +9,7 @@ by cross-validation (regression) or on the same held-out fifth as ours (spaCy's 
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from wasabi import table
 
 from benchmarks.agreement.regression import score_regression
 from benchmarks.agreement.spacys_own import score_spacys_own
+from benchmarks.page import on_page
 from spacy_falconer.plan import read_plan
 from spacy_falconer.workflow.answers import read_answers
 from spacy_falconer.workflow.evaluate import evaluate
@@ -49,7 +51,7 @@ def main(
         start = time.perf_counter()
         scores[name] = runs[name]()
         scores[name]["seconds"] = round(time.perf_counter() - start, 1)
-        print(f"{name}: {scores[name]['seconds']} s", flush=True)
+        print(f"{name}: {scores[name]['seconds']} s", file=sys.stderr, flush=True)
         if json_file is not None:
             srsly.write_json(json_file, scores)
     print(f"{len(docs)} answered texts to learn from, {len(tests)} to test on, seed {seed}")
@@ -70,4 +72,5 @@ def format_table(scores: dict[str, dict]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ from spacy.tokens import Doc, SpanGroup
 from thinc.api import Config
 
 from spacy_falconer.corpus.docbin import split_docs
-from spacy_falconer.metamodel.threshold import Candidates, Target, choose_threshold
+from spacy_falconer.metamodel.threshold import Target, choose_threshold
 from spacy_falconer.plan import Plan
+from spacy_falconer.workflow.agreement import agree
+from spacy_falconer.workflow.evaluate import texts_of
+from spacy_falconer.workflow.said import Said, decide, read_answers
 from spacy_falconer.workflow.thresholds import label_candidates, span_candidates
 from spacy_falconer.workflow.train import DEV_SHARE, fill_config, run_training, write_inputs
 
@@ -61,21 +64,38 @@ pooling = {"@layers": "reduce_mean.v1"}
 
 
 def score_spacys_own(plan: Plan, docs: Sequence[Doc], tests: Sequence[Doc], *, seed: int) -> dict[str, Any]:
-    """Train on four fifths, fit every instruction's threshold on the last one, score on the tests."""
+    """Agreement with the tests' answers, as `evaluate` gives it."""
+    nlp, thresholds = train_spacys_own(plan, docs, seed=seed)
+    found = ask_spacys_own(nlp, thresholds, [doc.text for doc in tests])
+    return agree(found, [read_answers(doc) for doc in tests], texts_of(tests), plan=None, seed=seed)
+
+
+def train_spacys_own(plan: Plan, docs: Sequence[Doc], *, seed: int) -> tuple[Language, dict[str, float]]:
+    """Train on four fifths, fit every instruction's threshold on the last one."""
     train_docs, dev_docs = split_docs(docs, dev_share=DEV_SHARE, seed=seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = write_inputs(plan, train_docs, dev_docs, folder)
         config = swap_components(fill_config(None, train_docs, {**paths, "system.seed": seed}, source=None))
         nlp = run_training(config, folder, quiet=True)
-    dev_pairs, test_pairs = (list(zip(predict(nlp, part), part, strict=True)) for part in (dev_docs, tests))
-    label_keys, span_keys = ([step.id for step in plan.text_steps(op)] for op in ("get_label", "get_span"))
-    labels = {key: score_key(label_candidates(key, dev_pairs), label_candidates(key, test_pairs)) for key in label_keys}
-    spans = {
-        key: score_key(*(span_candidates(key, pairs, spans_key="sc") for pairs in (dev_pairs, test_pairs)))
-        for key in span_keys
-    }
-    return {kind: summarize(rows, len(tests)) for kind, rows in (("labels", labels), ("spans", spans))}
+    pairs = list(zip(predict(nlp, [doc.text for doc in dev_docs]), dev_docs, strict=True))
+    candidates = {step.id: label_candidates(step.id, pairs) for step in plan.text_steps("get_label")}
+    candidates |= {step.id: span_candidates(step.id, pairs, spans_key="sc") for step in plan.text_steps("get_span")}
+    choices = {key: choose_threshold(one, Target()) for key, one in candidates.items()}
+    return nlp, {key: choice.threshold if choice else 0.5 for key, choice in choices.items()}
+
+
+def ask_spacys_own(nlp: Language, thresholds: Mapping[str, float], texts: Sequence[str]) -> list[Said]:
+    """What it says of texts, each instruction by its own threshold. Passages that it never saw in training it finds none of."""
+    said = []
+    for doc in predict(nlp, texts):
+        scores = {key: score for key, score in doc.cats.items() if key in thresholds}
+        candidates: dict[str, dict] = {key: {} for key in thresholds if key not in scores}
+        group = doc.spans["sc"]
+        for span, score in zip(group, group.attrs["scores"], strict=True):
+            candidates[span.label_][span.start_char, span.end_char] = float(score)
+        said.append(decide(Said({}, {}, scores, candidates), thresholds))
+    return said
 
 
 def swap_components(config: Config) -> Config:
@@ -89,9 +109,9 @@ def swap_components(config: Config) -> Config:
     return config
 
 
-def predict(nlp: Language, docs: Sequence[Doc]) -> list[Doc]:
+def predict(nlp: Language, texts: Sequence[str]) -> list[Doc]:
     """Every span that is more likely than a twentieth, as ours; overlapping ones of a label go to the likelier."""
-    found = list(nlp.pipe([nlp.make_doc(doc.text) for doc in docs], batch_size=16))
+    found = list(nlp.pipe([nlp.make_doc(text) for text in texts], batch_size=16))
     for doc in found:
         group = doc.spans["sc"]
         ranked = sorted(zip(group.attrs["scores"], group, strict=True), key=lambda pair: -pair[0])
@@ -105,18 +125,3 @@ def predict(nlp: Language, docs: Sequence[Doc]) -> list[Doc]:
         doc.spans["sc"] = SpanGroup(doc, name="sc", spans=[span for span, _ in kept])
         doc.spans["sc"].attrs["scores"] = numpy.array([score for _, score in kept])
     return found
-
-
-def score_key(dev: Candidates, test: Candidates) -> dict[str, float]:
-    """Precision, recall and F1 on the test at the dev's best threshold."""
-    choice = choose_threshold(dev, Target())
-    threshold = choice.threshold if choice else 0.5
-    found = test.scores >= threshold
-    hits = int((found & test.hits).sum())
-    p, r = hits / max(1, int(found.sum())), hits / max(1, test.n_wanted)
-    return {"p": p, "r": r, "f": 2 * p * r / (p + r) if hits else 0.0}
-
-
-def summarize(rows: dict[str, dict[str, float]], n_texts: int) -> dict[str, Any]:
-    macro = sum(row["f"] for row in rows.values()) / len(rows) if rows else None
-    return {"macro_f": macro, "per_instruction": {key: {**row, "n": n_texts} for key, row in rows.items()}}

@@ -19,6 +19,7 @@ import typer
 from spacy.training import Example
 from wasabi import table
 
+from benchmarks.page import on_page
 from spacy_falconer.corpus.docbin import answer_to_doc
 from spacy_falconer.llm.annotate import read_answer
 from spacy_falconer.llm.ask import ask_answers
@@ -74,4 +75,5 @@ def print_agreement(ours: dict, known: dict, plan: Plan) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)

@@ -26,6 +26,7 @@ from spacy.tokens import Doc
 from wasabi import table
 
 from benchmarks.convert import main as convert
+from benchmarks.page import on_page
 from spacy_falconer.corpus.docbin import split_docs
 from spacy_falconer.metamodel.reliability import Measured, ReliabilityBin, measure_ece, measure_reliability
 from spacy_falconer.metamodel.threshold import Candidates, Target, choose_threshold, pool
@@ -164,4 +165,5 @@ def format_bin(one: ReliabilityBin) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)

@@ -26,6 +26,7 @@ from wasabi import table
 from benchmarks.choose.known import Known, read_known
 from benchmarks.choose.regression import learn
 from benchmarks.choose.strategies import STRATEGIES, Strategy
+from benchmarks.page import on_page
 from spacy_falconer.corpus.choose import estimate_f, estimate_share
 from spacy_falconer.plan import read_plan
 
@@ -95,4 +96,5 @@ def format_row(runs: list[dict], rare: numpy.ndarray, shares: numpy.ndarray, tru
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)

@@ -18,10 +18,12 @@ import typer
 
 from benchmarks.guarantee.recorded import recorded
 from benchmarks.guarantee.simulate import simulate
+from benchmarks.page import on_page
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 app.command()(simulate)
 app.command()(recorded)
 
 if __name__ == "__main__":
-    app()
+    with on_page():
+        app()

@@ -14,6 +14,7 @@ from benchmarks.llm.estimates import show_estimates
 from benchmarks.llm.faults import show_faults
 from benchmarks.llm.kills import show_kills
 from benchmarks.llm.speed import show_rate, show_speed
+from benchmarks.page import on_page
 
 PARTS = {
     "speed": show_speed, "rate": show_rate, "faults": show_faults, "kills": show_kills, "estimates": show_estimates,
@@ -27,4 +28,5 @@ def main(parts: list[str] = typer.Argument(None, help=f"Of {', '.join(PARTS)}; b
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)

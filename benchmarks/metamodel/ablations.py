@@ -25,6 +25,7 @@ from wasabi import table
 
 from benchmarks.metamodel import variants
 from benchmarks.metamodel.results import add_result, read_results, spread
+from benchmarks.page import on_page
 from spacy_falconer.metamodel.encoder import find_encoder
 from spacy_falconer.metamodel.pretrain import data as sets
 from spacy_falconer.metamodel.pretrain.loop import LOG, pretrain
@@ -115,4 +116,5 @@ def make_table(lines: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)

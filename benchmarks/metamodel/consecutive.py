@@ -11,6 +11,7 @@ of each task, and what the first task lost: the mean over seeds with its paired 
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -29,6 +30,7 @@ from spacy.tokens import Doc
 from wasabi import table
 
 from benchmarks.metamodel.results import spread
+from benchmarks.page import on_page
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import Plan, read_plan
@@ -59,7 +61,7 @@ def main(
     runs = []
     for seed in range(n_seeds):
         runs.append(run(tasks, n, seed))
-        print(srsly.json_dumps(runs[-1]), flush=True)
+        print(srsly.json_dumps(runs[-1]), file=sys.stderr, flush=True)
         if json_file is not None:
             srsly.write_json(json_file, runs)
     print(format_runs(runs))
@@ -134,4 +136,5 @@ def interval(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)

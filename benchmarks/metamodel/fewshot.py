@@ -9,6 +9,7 @@ draws the answers that are learned from, and everything random in the training.
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from random import Random
@@ -20,6 +21,7 @@ import typer
 from wasabi import table
 
 from benchmarks.metamodel.results import spread
+from benchmarks.page import on_page
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import read_plan
 from spacy_falconer.workflow.answers import read_answers
@@ -51,7 +53,8 @@ def main(
             seconds = time.perf_counter() - begun
             scores = evaluate(nlp, tests)
             runs.append({"n": len(chosen), "seed": seed, "seconds": seconds, "scores": scores})
-            print(f"{len(chosen)} answers, seed {seed}: {seconds:.0f} s, " + _summarize(scores), flush=True)
+            said = f"{len(chosen)} answers, seed {seed}: {seconds:.0f} s, {_summarize(scores)}"
+            print(said, file=sys.stderr, flush=True)
             if json_file is not None:
                 srsly.write_json(json_file, runs)
     print(format_runs(runs))
@@ -77,4 +80,5 @@ def format_runs(runs: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -16,7 +17,7 @@ def read_results(path: Path) -> list[dict[str, Any]]:
 def add_result(path: Path, line: dict[str, Any]) -> None:
     with path.open("a", encoding="utf8") as file:
         file.write(json.dumps(line) + "\n")
-    print(json.dumps(line), flush=True)
+    print(json.dumps(line), file=sys.stderr, flush=True)
 
 
 def spread(values: Sequence[float]) -> str:

@@ -25,6 +25,7 @@ import typer
 from wasabi import table
 
 from benchmarks.metamodel.results import add_result, read_results, spread
+from benchmarks.page import on_page
 from spacy_falconer.metamodel import loss
 from spacy_falconer.metamodel.architectures import HeadShim
 from spacy_falconer.pipeline.callbacks import find_components
@@ -148,4 +149,5 @@ def make_table(lines: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)

@@ -20,6 +20,7 @@ import torch
 import typer
 from wasabi import table
 
+from benchmarks.page import on_page
 from spacy_falconer.metamodel.encoder import find_encoder
 from spacy_falconer.metamodel.pretrain import data as sets
 from spacy_falconer.metamodel.pretrain.checkpoint import read_model
@@ -135,4 +136,5 @@ def read_means(model: Metamodel, reader: TextReader, texts: list[str]) -> torch.
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)

@@ -16,6 +16,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.page import on_page
 from benchmarks.planning.ask import Endpoint, Recorder
 from benchmarks.planning.corpora import Benchmark, read_benchmark
 from benchmarks.planning.report import SPLITS, print_failures, print_sources, print_table, write_predictions
@@ -69,4 +70,5 @@ async def run(args: argparse.Namespace, benchmark: Benchmark) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with on_page():
+        main()

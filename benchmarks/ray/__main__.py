@@ -39,6 +39,7 @@ from typing import Any
 import typer
 from wasabi import table
 
+from benchmarks.page import on_page
 from benchmarks.scale.__main__ import write_corpus
 
 KINDS = ("one", "processes", "ray", "killed")
@@ -198,4 +199,5 @@ def is_near(one: Any, other: Any) -> bool:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)

@@ -31,6 +31,7 @@ from pathlib import Path
 import typer
 from wasabi import table
 
+from benchmarks.page import on_page
 from spacy_falconer.corpus.read import read_corpus, split_sentences
 
 N_SMALL = 10_000
@@ -144,4 +145,5 @@ def is_once_each(run: Run) -> bool:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)
