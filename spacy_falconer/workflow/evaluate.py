@@ -24,6 +24,7 @@ from spacy_falconer.workflow.mine import find_plan
 from spacy_falconer.workflow.remember import list_steps
 from spacy_falconer.workflow.said import Said, ask_pipeline, drop_passage_steps, read_answers, read_people
 from spacy_falconer.workflow.slices import slice_agreement
+from spacy_falconer.workflow.weak import note_weak
 
 CURVES = ("heads", "full")
 Json = dict[str, Any]
@@ -62,7 +63,7 @@ def evaluate(
     again = {"second_reading": read_second(docs, second)} if second else {}
     scores = compare(docs, {"": found, **again, **others.said}, wanted, plan, seed=seed)
     scores.update(look_closer(docs, found, wanted, seed=seed))
-    notes = [*others.notes, *note_rows(plan)]
+    notes = [*others.notes, *note_rows(plan), *note_weak(scores, wanted, texts_of(docs))]
     if curve is not None:
         scores["curve"], more = draw(nlp, plan, docs, train_docs, others, curve, **origin)
         notes += more

@@ -1,0 +1,41 @@
+"""Where a pipeline stays so far behind the language model that it should not read a corpus in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy
+
+from spacy_falconer.workflow.agreement import Texts
+from spacy_falconer.workflow.said import Said
+
+LEAST_F1 = 0.5  # Below it, fewer than a third of the answers that either side gives are given by both.
+REMEDY = (
+    "More answers may help (--sample, --choose balanced), or plainer words; else leave what is doubtful to the language "
+    "model: mine --guarantee."
+)
+
+
+def note_weak(scores: Mapping[str, Any], wanted: Sequence[Said], texts: Texts) -> list[str]:
+    """One line that names the instructions whose F1 lies below `LEAST_F1`, interval and all, and the labels whose F1 is
+    not clearly above that of a yes to every text, and nearer to it than to full agreement; none where there are none.
+    Statements that take counting, comparing or inference end up here, and very rare ones.
+    """
+    weak = []
+    for kind in ("labels", "spans"):
+        for key, line in scores[kind]["per_instruction"].items():
+            low, high = line["f_ci"] or (1.0, 1.0)
+            base = find_base_f1(key, wanted, texts) if kind == "labels" else None
+            if high < LEAST_F1 or (base is not None and low <= base and line["f"] < (1 + base) / 2):
+                beside = "" if base is None else f"; yes to every text {base:.2f}"
+                weak.append(f"{key} (F1 {line['f']:.2f}, {low:.2f} to {high:.2f}{beside})")
+    return [f"Too far behind the language model to be relied on: {', '.join(weak)}. {REMEDY}"] if weak else []
+
+
+def find_base_f1(key: str, wanted: Sequence[Said], texts: Texts) -> float:
+    """F1 of saying yes to each text that was asked."""
+    asked = numpy.array([key in one.labels for one in wanted])
+    is_true = numpy.array([one.labels.get(key, False) for one in wanted])
+    share = texts.weights[is_true].sum() / texts.weights[asked].sum()
+    return float(2 * share / (1 + share))
