@@ -1,0 +1,83 @@
+"""Ours and what it is compared with: trained once a corpus, on the same answers, and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import spacy
+import srsly
+from spacy.language import Language
+
+from benchmarks.agreement.spacys_own import ask_spacys_own, train_spacys_own
+from benchmarks.endtoend.corpora import Corpus
+from spacy_falconer.pipeline.source import find_base
+from spacy_falconer.plan import Plan
+from spacy_falconer.workflow.baselines import ask_baselines, read_second
+from spacy_falconer.workflow.files import whole
+from spacy_falconer.workflow.said import Said, ask_pipeline, read_answers
+from spacy_falconer.workflow.train import train
+
+SEED = 0
+BOTH = "regression + seen before"  # Labels of the one, passages of the other: what comes for nothing.
+
+
+def ask_all(corpus: Corpus, folder: Path) -> dict[str, list[Said]]:
+    """What each says of the test texts, by its name. "LLM" answered all of them; "LLM again" some."""
+    others = ask_baselines(corpus.whole, corpus.test, corpus.train, source=find_base(), config=None, seed=SEED).said
+    nlp, thresholds = load_spacys_own(corpus, folder)
+    labels, passages = others["regression"], others["dictionary"]
+    return {
+        "LLM": [read_answers(doc) for doc in corpus.test],
+        "LLM again": read_second(corpus.test, corpus.again) if corpus.again else [Said()] * len(corpus.test),
+        "ours": list(ask_pipeline(load_ours(corpus, folder), corpus.texts)),
+        BOTH: [Said(one.labels, other.spans) for one, other in zip(labels, passages, strict=True)],
+        "spaCy's own": ask_spacys_own(nlp, thresholds, corpus.texts),
+        "zero-shot": others["zero_shot"],
+        "keywords": others["keywords"],
+    }
+
+
+def load_ours(corpus: Corpus, folder: Path) -> Language:
+    """The pipeline that learned all instructions of a corpus."""
+
+    def teach(path: Path) -> None:
+        train(corpus.whole, corpus.train, source=find_base(), seed=SEED, quiet=True)[0].to_disk(path)
+
+    return spacy.load(keep(folder / "ours", teach))
+
+
+def load_spacys_own(corpus: Corpus, folder: Path) -> tuple[Language, dict[str, float]]:
+    def teach(path: Path) -> None:
+        nlp, thresholds = train_spacys_own(corpus.whole, corpus.train, seed=SEED)
+        nlp.to_disk(path)
+        srsly.write_json(path / "thresholds.json", thresholds)
+
+    path = keep(folder / "spacys-own", teach)
+    return spacy.load(path), srsly.read_json(path / "thresholds.json")
+
+
+def keep(path: Path, make: Callable[[Path], Any]) -> Path:
+    """Make a folder if it is not there, and note the seconds of the processor that it took."""
+    if not path.exists():
+        start = time.process_time()
+        with whole(path) as part:
+            make(part)
+            srsly.write_json(part / "seconds.json", time.process_time() - start)
+    return path
+
+
+def read_seconds(path: Path) -> float:
+    return srsly.read_json(path / "seconds.json")
+
+
+def measure_speed(nlp: Language, plan: Plan, texts: Sequence[str], *, n_warm: int = 8) -> float:
+    """Texts that are mined in a second of the processor, on the threads that torch has."""
+    nlp.get_pipe("falconer_plan").set_plan(plan)
+    for _ in nlp.pipe(texts[:n_warm]):
+        pass
+    start = time.process_time()
+    n_texts = sum(1 for _ in nlp.pipe(texts))
+    return n_texts / (time.process_time() - start)
