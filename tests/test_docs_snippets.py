@@ -101,7 +101,9 @@ def check_install(words: list[str]) -> None:
 
 
 def check_module(words: list[str]) -> None:
-    if words[:2] == ["spacy", "project"]:
+    if words[:2] == ["spacy", "project"] and words[2] in {"clone", "assets", "document"}:
+        assert set(words) & {"--repo", "--vars.repo", "--output"}, words
+    elif words[:2] == ["spacy", "project"]:
         project = srsly.read_yaml(ROOT / "project.yml")
         names = {*project["workflows"], *(one["name"] for one in project["commands"])}
         used = {word.removeprefix("--vars.") for word in words if word.startswith("--vars.")}

@@ -45,7 +45,12 @@ def make_modernbert(n_pieces, vocab_size):
 
 
 @pytest.fixture(
-    scope="module", params=[("roberta-large.cfg", 512, make_roberta), ("long-texts.cfg", 4096, make_modernbert)]
+    scope="module",
+    params=[
+        ("gpu.cfg", 512, make_roberta),
+        ("roberta-large.cfg", 512, make_roberta),
+        ("long-texts.cfg", 4096, make_modernbert),
+    ],
 )
 def pipeline(request, tmp_path_factory):
     """A config of ours, with a tiny random encoder of its family in place of the one that it names."""
