@@ -120,7 +120,7 @@ def read_docbin(path: str | Path, nlp: Language) -> list[Doc]:
         return list(DocBin(store_user_data=True).from_disk(path).get_docs(nlp.vocab))
     except Exception as error:  # spaCy raises whatever zlib and msgpack raise.
         raise AnswerError(
-            f"{str(path)!r} cannot be read as a DocBin ({error}). Expected the .spacy file that annotate wrote."
+            f"{str(path)!r} cannot be read as a DocBin ({error}). Expected a .spacy file, such as annotate writes."
         ) from error
 
 

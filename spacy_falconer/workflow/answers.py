@@ -30,10 +30,20 @@ def read_answers(path: Path, plan: Plan, nlp: Language) -> tuple[list[Doc], Grou
     """
     if path.suffix == ".spacy":
         docs, report = read_docbin(path, nlp), GroundingReport()
+        check_written(docs, path)
         for doc in docs:
             report.count(doc.spans["sc"])
         return docs, report
     return make_docs(settle(read_exchange(path)), plan, nlp)
+
+
+def check_written(docs: Iterable[Doc], path: Path) -> None:
+    """RAISES (AnswerError): The docs do not say what was asked: they are someone's own training data."""
+    if any("sc" not in doc.spans or "asked" not in doc.spans["sc"].attrs for doc in docs):
+        raise AnswerError(
+            f"The docs in {str(path)!r} do not say which of the plan's steps they answer. Expected the file that annotate "
+            "wrote. Make it of data of your own by `answers import FILE --plan PLAN --store answers.db --output answers.spacy`."
+        )
 
 
 def settle(answers: Iterable[Answer]) -> list[Answer]:

@@ -109,6 +109,15 @@ def test_labelled_data_needs_a_plan_and_recorded_answers_need_none(folder, revie
     assert "holds recorded answers" in output and "no --map" in output
 
 
+def test_training_data_that_is_not_imported_yet_is_told_the_way(folder):
+    output = run("train plan.json mine.spacy --output pipeline", exit_code=1)
+    assert "answers import FILE --plan PLAN" in output
+    (folder / "broken.spacy").write_bytes(b"nothing")
+    assert "cannot be read as a DocBin" in run(
+        "answers import broken.spacy --plan plan.json --store answers.db", exit_code=1
+    )
+
+
 def test_a_function_of_ones_own_annotates(folder):
     (folder / "my_rules_of_the_annotator.py").write_text(RULES)
     command = "annotate plan.json corpus.jsonl --store answers.db --output a.spacy"
