@@ -91,8 +91,9 @@ def mine_cli(
                 "redact": redact,
             }  # fmt: skip
             promised = mine_guarantee.keep_promise(
-                guarantee, nlp, records, output, store=store, quiet=quiet, endpoint=endpoint
-            )
+                guarantee, nlp, records, output, store=store, quiet=quiet, endpoint=endpoint, batch_size=batch_size,
+                precision=precision, fresh=fresh,
+            )  # fmt: skip
             settings |= {"n_process": n_process, "since": since, "guaranteed": promised}
             report = mine_here(nlp, records, output, quiet=quiet, **settings)
         note_beside(output, "mine", Took(round(report.seconds, 3), n_texts=report.n_texts - report.n_before))

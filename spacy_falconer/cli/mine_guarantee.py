@@ -34,10 +34,14 @@ def keep_promise(
     store: Path | None,
     quiet: bool,
     endpoint: dict[str, Any],
+    batch_size: int,
+    precision: str,
+    fresh: bool,
 ) -> Any:
     """Ask for the answers that a guarantee needs. RETURNS (Guaranteed | None): None where none is wanted.
 
     endpoint: Settings of the endpoint, and "redact", as `options` has them.
+    batch_size, precision, fresh: As of `mine`.
     RAISES (FalconerError): A guarantee without a store, or a store without a guarantee.
     """
     if (words is None) != (store is None):
@@ -51,11 +55,13 @@ def keep_promise(
     from spacy_falconer.workflow.guarantee.run import guarantee
     from spacy_falconer.workflow.guarantee.show import format_forecast, format_guaranteed
     from spacy_falconer.workflow.parts import Paths
+    from spacy_falconer.workflow.precision import settle_precision
 
     promise = parse_promise(words)
     redact = options.find_redactor(endpoint.pop("redact"))
     asked = options.make_endpoint(endpoint.pop("model"), **endpoint)
-    memory = Paths(output).beside("guarantee.json")
+    paths = Paths(output)
+    reading = {"batch_size": batch_size, "precision": settle_precision(nlp, precision, paths, fresh=fresh)}
     with (
         AnswerStore(store) as opened,
         show_bill(asked.ledger, quiet=quiet),
@@ -63,7 +69,8 @@ def keep_promise(
     ):
         found = guarantee(
             nlp, records, promise,
-            lambda plan: Asker(plan, opened, asked, redact, watch=batch_lines(quiet=quiet)), memory=memory, tick=tick,
+            lambda plan: Asker(plan, opened, asked, redact, watch=batch_lines(quiet=quiet)),
+            memory=paths.beside("guarantee.json"), tick=tick, **reading,
             show=lambda *forecast: None if quiet else print(format_forecast(promise, *forecast)),
         )  # fmt: skip
     msg.good(format_guaranteed(found))

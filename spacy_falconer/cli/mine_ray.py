@@ -26,7 +26,7 @@ RayAddress = Annotated[
 
 REMEDIES = {
     "since": "It keeps no record of what it has read. Leave --since out, and mine all or only files that are new.",
-    "guarantee": "Its texts are not read twice. Leave --guarantee out, or mine on one machine.",
+    "guarantee": "Who answers which text is decided where all are known. Leave --guarantee out, or mine on one machine.",
     "n_process": "Its processes are workers. Leave --n-process out, and say --workers.",
 }
 

@@ -82,6 +82,10 @@ class InstructedPipe(TrainablePipe):
         encode([doc], self, nlp)
         return self.model.get_ref("tok2vec").predict([doc])[0].mean(axis=0)
 
+    def vector_of(self, key: str) -> Floats2d:
+        """What an instruction that the component holds has learned, shape (1, D)."""
+        return self.model.attrs["get_vector"](self.model, self.labels.index(key)).reshape(1, -1)
+
     def predict_vectors(self, docs: Sequence[Doc], vectors: Floats2d) -> FloatsXd:
         """Raw scores of encoded docs for instructions by their vectors of shape (K, D), the component's own or not."""
         check_encoded(docs, self)

@@ -66,7 +66,7 @@ def _read(pipe: InstructedPipe, instruction: str, nlp: Language) -> tuple[str, n
     known = pipe.cfg["instructions"]
     key = next((key for key, text in known.items() if instruction in (key, text)), None)
     if key is not None:
-        return key, pipe.model.attrs["get_vector"](pipe.model, list(known).index(key)).reshape(1, -1)
+        return key, pipe.vector_of(key)
     return instruction, pipe.read_instruction(instruction, nlp=nlp).reshape(1, -1)
 
 

@@ -72,14 +72,18 @@ class FalconerSpan(InstructedPipe):
             doc.spans[self.cfg["spans_key"]] = make_group(doc, spans, keys=self.labels, name=self.cfg["spans_key"])
 
     def find_spans(self, scores: Floats3d, lengths: Sequence[int], keys: Sequence[str]) -> FoundSpans:
-        """The spans that B, I and O scores tell of, calibrated, from their instructions' thresholds upwards.
+        """The candidates from their instructions' thresholds upwards. Arguments as of `find_candidates`."""
+        thresholds = numpy.array([self.threshold_of(key) for key in keys])
+        return self.find_candidates(scores, lengths, keys).at_least(thresholds)
+
+    def find_candidates(self, scores: Floats3d, lengths: Sequence[int], keys: Sequence[str]) -> FoundSpans:
+        """The spans that B, I and O scores tell of, calibrated, however low their own scores are.
 
         scores: Of the tokens of all texts, shape (n_tokens, K, 3). lengths: Tokens of each text. keys: K of them.
         """
         found = decode_spans(scores, list(lengths))
         slopes, offsets = self.calibrations_of(keys)[:, found.instruction]
-        calibrated = replace(found, score=calibrate(found.score, slopes, offsets))
-        return calibrated.at_least(numpy.array([self.threshold_of(key) for key in keys]))
+        return replace(found, score=calibrate(found.score, slopes, offsets))
 
     def get_loss(self, examples: Iterable[Example], scores: Floats3d) -> tuple[float, Floats3d]:
         """Cross-entropy over what was asked: the group's attrs["asked"], else the labels that it holds."""

@@ -53,7 +53,7 @@ class MineReport:
     n_rejected: Rows of the corpus that are no records, or that the pipeline failed on; `n_damaged` files end by one.
     n_unread_tokens: Tokens that the encoder has no piece for.
     languages: How many texts look to be in another language than the pipeline's, by language or script.
-    seconds: Of this run.
+    seconds: Of this run, with the pipeline's reading for a guarantee.
     """
 
     n_texts: int = 0
@@ -101,14 +101,17 @@ def mine(
     since (Path): The manifest of an earlier run: records whose id and text it read are skipped.
     fresh (bool): Forget an unfinished run. Without it a run goes on, and refuses where anything has changed; None: goes
         on, or begins anew where anything has changed.
-    guaranteed: What `workflow.guarantee` came to of the same records: the language model's rows, and what is certain.
+    guaranteed: What `workflow.guarantee` came to of the same records: everybody's rows, which are not read again, and
+        what is certain.
     tick: Called with the number of the corpus's rows read since the last call.
     RAISES (ModelError): The pipeline holds no plan, or one of the processes ended.
     RAISES (CorpusError): Nothing can be read or written, or the unfinished run was begun with something else.
     """
     start = time.perf_counter()
     answered, promised = (guaranteed.readings, {"guarantee": guaranteed.describe()}) if guaranteed else ({}, {})
-    precision = settle_precision(nlp, precision, Paths(output), fresh=bool(fresh))
+    precision = (
+        guaranteed.precision if guaranteed else settle_precision(nlp, precision, Paths(output), fresh=bool(fresh))
+    )
     chosen = {} if precision == EXACT else {"precision": precision}
     run = make_run(nlp, records, output, part_size=part_size, since=since, **chosen, **promised)
     if not fresh and not run.paths.state.exists() and (found := find_finished(run.paths, run.head)):
@@ -121,7 +124,7 @@ def mine(
         finish(run, state)
         report = MineReport(**make_totals(state.parts()), n_before=n_before)
     tidy(run.paths)
-    report.seconds = time.perf_counter() - start
+    report.seconds = time.perf_counter() - start + (guaranteed.seconds if guaranteed else 0.0)
     return report
 
 

@@ -45,7 +45,7 @@ class Miner:
     state: MineState
     seen: Seen | None
     read_chunks: ReadChunks
-    answered: Mapping[bytes, Reading] = field(default_factory=dict)  # Of texts that a language model has read.
+    answered: Mapping[bytes, Reading] = field(default_factory=dict)  # Of texts that were read before.
 
     def mine(self, part: Part, tick: Tick) -> None:
         """Read what is new in a part, write its rows, and note that it is done."""
@@ -68,10 +68,11 @@ class Miner:
     def _read(self, texts: Sequence[str], tick: Callable[[float], Any]) -> tuple[list[Reading], dict[bytes, Reading]]:
         """What is said of each text; and, by their keys, of those that no part before has read."""
         keys = [make_key(text) for text in texts]
-        known = {key: self.answered[key] for key in keys if key in self.answered}
-        known |= self.state.find_readings(key for key in dict.fromkeys(keys) if key not in known)
-        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        read = dict(zip(new, read_texts(list(new.values()), self.read_chunks, tick=tick), strict=True))
+        known = self.state.find_readings(dict.fromkeys(keys))
+        left = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        read = {key: self.answered[key] for key in left if key in self.answered}
+        new = {key: text for key, text in left.items() if key not in read}
+        read |= zip(new, read_texts(list(new.values()), self.read_chunks, tick=tick), strict=True)
         tick(1.0)
         return [known[key] if key in known else read[key] for key in keys], read
 

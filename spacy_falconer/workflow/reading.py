@@ -49,6 +49,7 @@ class Reading:
     failure: str | None = None
 
 
+Describe = Callable[[Doc], Reading]
 ReadChunks = Callable[[Sequence[Sequence[str]]], Iterable[list[Reading]]]
 
 
@@ -61,7 +62,7 @@ def open_reader(nlp: Language, *, n_process: int, batch_size: int, precision: st
     """
     if n_process == 1:
         with read_in(nlp, precision):
-            yield partial(map, partial(read_chunk, nlp, make_detector(nlp.lang), batch_size=batch_size))
+            yield partial(map, partial(read_chunk, nlp, make_describe(nlp), batch_size=batch_size))
         return
     n_threads = max(1, torch.get_num_threads() // n_process)
     with TemporaryDirectory() as folder:
@@ -120,22 +121,28 @@ def cut_chunks(order: Sequence[int], texts: Sequence[str]) -> Iterator[list[int]
         yield chunk
 
 
-def read_chunk(nlp: Language, detect: Detector, texts: Sequence[str], *, batch_size: int) -> list[Reading]:
+def read_chunk(nlp: Language, describe: Describe, texts: Sequence[str], *, batch_size: int) -> list[Reading]:
     """What the pipeline says of each text. One that it fails on is said to be one, and the others are read.
 
+    describe: Gives what is to be known of a doc that the pipeline has read, and keeps nothing of it.
     RAISES (Exception): As the pipeline, where it fails on every text of several: then the texts are not to blame.
     """
     try:
-        return _pipe(nlp, detect, texts, batch_size=max(1, min(batch_size, BATCH_CHARACTERS // (len(texts[0]) + 1))))
+        return _pipe(nlp, describe, texts, batch_size=max(1, min(batch_size, BATCH_CHARACTERS // (len(texts[0]) + 1))))
     except FalconerError:
         raise
     except Exception as error:
         if len(texts) == 1:
             return [Reading(failure=f"the pipeline fails on it: {type(error).__name__}: {str(error)[:200]}")]
-        readings = [read_chunk(nlp, detect, [text], batch_size=1)[0] for text in texts]
+        readings = [read_chunk(nlp, describe, [text], batch_size=1)[0] for text in texts]
         if all(reading.failure for reading in readings):
             raise
         return readings
+
+
+def make_describe(nlp: Language) -> Describe:
+    """Of docs on which the plan was run: what was mined from them."""
+    return partial(read_doc, detect=make_detector(nlp.lang))
 
 
 def read_doc(doc: Doc, detect: Detector) -> Reading:
@@ -151,11 +158,11 @@ def keep_words(nlp: Language, texts: Iterable[str]) -> None:
         nlp.make_doc(text)
 
 
-def _pipe(nlp: Language, detect: Detector, texts: Sequence[str], *, batch_size: int) -> list[Reading]:
+def _pipe(nlp: Language, describe: Describe, texts: Sequence[str], *, batch_size: int) -> list[Reading]:
     keep_words(nlp, texts)
     with nlp.memory_zone():
         try:
-            return [read_doc(doc, detect) for doc in nlp.pipe(texts, batch_size=batch_size)]
+            return [describe(doc) for doc in nlp.pipe(texts, batch_size=batch_size)]
         except Exception as error:
             failure = error.with_traceback(None)  # It holds docs, which do not outlive the zone.
     raise failure
@@ -173,7 +180,7 @@ def _start(folder: str, n_threads: int, batch_size: int, precision: str) -> None
     torch.set_num_threads(n_threads)
     nlp = spacy.load(folder)
     _open.enter_context(read_in(nlp, precision))
-    _read_here = partial(read_chunk, nlp, make_detector(nlp.lang), batch_size=batch_size)
+    _read_here = partial(read_chunk, nlp, make_describe(nlp), batch_size=batch_size)
 
 
 def _read(texts: Sequence[str]) -> list[Reading]:

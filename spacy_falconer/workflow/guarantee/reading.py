@@ -3,60 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy
 from spacy.language import Language
 from spacy.tokens import Doc
+from thinc.types import Floats2d
 
 from spacy_falconer.grounding import find_quotes
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe
-from spacy_falconer.pipeline.plan import group_spans
+from spacy_falconer.pipeline.plan import group_spans, scored_spans
+from spacy_falconer.pipeline.span import FalconerSpan
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.plan.execute import execute
 from spacy_falconer.types import Answer, CharSpan, ScoredSpan
 from spacy_falconer.workflow.guarantee.questions import Known, Question
-from spacy_falconer.workflow.reading import Reading
-from spacy_falconer.workflow.thresholds import all_spans
+from spacy_falconer.workflow.mine_part import spread
+from spacy_falconer.workflow.reading import EXACT, Describe, Reading, make_describe, read_chunk, read_in, read_texts
+from spacy_falconer.workflow.thresholds import without_plan
 
-UNFORESEEN = (
-    0.001  # Passages a token that the language model finds where the pipeline sees nothing, before it is known.
-)
+# Passages a token that the language model finds where the pipeline sees nothing, before it is known.
+UNFORESEEN = 0.001
 WHOLE = frozenset({CharSpan(0, 0)})  # What a label says of a text that it is true of.
+UNREADABLE = (frozenset(), 0.0, 1.0)  # Of a text that the pipeline fails on: the language model may find something.
 
 Said = frozenset[CharSpan]
+Heard = tuple[Said, float, float]  # What is said, how much of it is expected to be false, and how much to be missing.
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Where one step's answers stand on a doc."""
+    """Where one step's answers stand on a doc. vector: Its instruction's, shape (1, D)."""
 
     pipe: InstructedPipe
     key: str
-    is_span: bool
+    vector: Floats2d
 
-    def read(self, doc: Doc) -> tuple[Said, float, float]:
-        """What is said of a text, and how much of it is expected to be false, and how much missing."""
-        threshold = self.pipe.threshold_of(self.key)
-        if not self.is_span:
-            score = float(doc.cats[self.key])
-            return (WHOLE, 1.0 - score, 0.0) if score >= threshold else (frozenset(), 0.0, score)
-        found = group_spans(doc.spans[self.pipe.cfg["spans_key"]], self.key)
-        said = [span for span in found if span.score >= threshold]
-        missing = sum(span.score for span in found if span.score < threshold) + UNFORESEEN * len(doc)
+    @property
+    def is_span(self) -> bool:
+        return isinstance(self.pipe, FalconerSpan)
+
+    def read(self, doc: Doc) -> Heard:
+        if isinstance(self.pipe, FalconerSpan):
+            return self._read_spans(doc, self.pipe)
+        score = float(doc.cats[self.key])
+        return (WHOLE, 1.0 - score, 0.0) if score >= self.pipe.threshold_of(self.key) else (frozenset(), 0.0, score)
+
+    def _read_spans(self, doc: Doc, pipe: FalconerSpan) -> Heard:
+        said = group_spans(doc.spans[pipe.cfg["spans_key"]], self.key)
         places = frozenset(CharSpan(span.start, span.end) for span in said)
-        return places, sum(1.0 - span.score for span in said), missing
+        missing = sum(
+            span.score for span in self._find_candidates(doc, pipe) if CharSpan(span.start, span.end) not in places
+        )
+        return places, sum(1.0 - span.score for span in said), missing + UNFORESEEN * len(doc)
+
+    def _find_candidates(self, doc: Doc, pipe: FalconerSpan) -> list[ScoredSpan]:
+        if not len(doc):
+            return []
+        scores = pipe.predict_vectors([doc], self.vector)
+        return scored_spans(doc, pipe.find_candidates(scores, [len(doc)], [self.key]))
+
+
+@dataclass
+class Listener:
+    """Hears of each doc what steps say before the plan is run, then what the plan makes of it.
+
+    plans: The pipeline's components that run a plan.
+    heard: What was heard of texts that could be read.
+    """
+
+    readers: Sequence[Reader]
+    plans: Sequence[Callable[[Doc], Doc]]
+    describe: Describe
+    heard: dict[str, list[Heard]] = field(default_factory=dict)
+
+    def listen(self, doc: Doc) -> Reading:
+        heard = [reader.read(doc) for reader in self.readers]
+        for plan in self.plans:
+            doc = plan(doc)
+        reading = self.describe(doc)
+        self.heard[doc.text] = heard
+        return reading
 
 
 @dataclass(frozen=True)
 class Sayings:
-    """What a pipeline says of texts: by step and text, and as questions for the cascade."""
+    """What a pipeline says of texts: by step and text, and as questions for the cascade; and what is mined from each."""
 
     steps: Sequence[Step]
     said: Sequence[Sequence[Said]]
     questions: Sequence[Question]
+    readings: Sequence[Reading]
 
     def judge(self, numbers: Iterable[int], answers: Sequence[Answer | None]) -> Known:
         """What answers say of texts by their numbers; None where the language model has none."""
@@ -72,29 +112,41 @@ class Sayings:
 
 
 def read_sayings(
-    nlp: Language, texts: Sequence[str], steps: Sequence[Step], *, batch_size: int, tick: Callable[[int], Any]
+    nlp: Language,
+    texts: Sequence[str],
+    steps: Sequence[Step],
+    *,
+    batch_size: int,
+    precision: str = EXACT,
+    tick: Callable[[int], Any],
 ) -> Sayings:
-    """Read all texts with a pipeline, without running its plan. tick: Called with the number of texts read since."""
-    readers = [find_reader(nlp, step) for step in steps]
-    said: list[list[Said]] = [[] for _ in steps]
-    risks = numpy.zeros((len(steps), 2, len(texts)))
-    with all_spans(nlp):
-        for number, doc in enumerate(nlp.pipe(texts, batch_size=batch_size)):
-            for k, reader in enumerate(readers):
-                one, *risks[k, :, number] = reader.read(doc)
-                said[k].append(one)
-            tick(1)
-    questions = [
-        Question(numpy.array([len(one) for one in said[k]], dtype="int64"), *risks[k], is_span=reader.is_span)
-        for k, reader in enumerate(readers)
-    ]
-    return Sayings(steps, said, questions)
+    """Read all texts with a pipeline, once.
+
+    precision (str): As of `accelerate`.
+    tick: Called with the number of texts read since the last call.
+    """
+    readers, advance = [find_reader(nlp, step) for step in steps], spread(tick, len(texts))
+    listener = Listener(readers, find_components(nlp, "falconer_plan"), make_describe(nlp))
+    with read_in(nlp, precision), without_plan(nlp):
+        read = partial(map, partial(read_chunk, nlp, listener.listen, batch_size=batch_size))
+        readings = read_texts(texts, read, tick=advance)
+    advance(1.0)  # Sums of shares may fall a little short of it.
+    heard = [listener.heard.get(text, [UNREADABLE] * len(steps)) for text in texts]
+    columns = [[row[k] for row in heard] for k in range(len(steps))]
+    questions = [make_question(column, is_span=one.is_span) for column, one in zip(columns, readers, strict=True)]
+    return Sayings(steps, [[said for said, _, _ in column] for column in columns], questions, readings)
+
+
+def make_question(heard: Sequence[Heard], *, is_span: bool) -> Question:
+    n_said = numpy.array([len(said) for said, _, _ in heard], dtype="int64")
+    risks = numpy.array([risks for _, *risks in heard], dtype="float64").reshape(-1, 2)
+    return Question(n_said, risks[:, 0], risks[:, 1], is_span=is_span)
 
 
 def find_reader(nlp: Language, step: Step) -> Reader:
-    is_span = step.op == "get_span"
-    pipes = find_components(nlp, "falconer_span" if is_span else "falconer_label")
-    return next(Reader(pipe, step.id, is_span) for pipe in pipes if step.id in pipe.labels)
+    pipes = find_components(nlp, "falconer_span" if step.op == "get_span" else "falconer_label")
+    pipe = next(pipe for pipe in pipes if step.id in pipe.labels)
+    return Reader(pipe, step.id, pipe.vector_of(step.id))
 
 
 def read_wanted(answer: Answer, step: Step) -> Said:

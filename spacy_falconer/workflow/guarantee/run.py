@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -28,7 +29,7 @@ from spacy_falconer.workflow.memory import Memory
 from spacy_falconer.workflow.mine import BATCH_SIZE, read_input
 from spacy_falconer.workflow.mine_part import make_key
 from spacy_falconer.workflow.mined import find_plan
-from spacy_falconer.workflow.reading import Reading
+from spacy_falconer.workflow.reading import EXACT, Reading
 
 LESS = (0.99, 0.975, 0.95, 0.925, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)  # Targets that are tried where one cannot be reached.
 
@@ -40,8 +41,9 @@ class Guaranteed:
     """What is certain, and the answers that make it so.
 
     rates: By step, what each target's rate is at least; all together with a chance of at least 1 - delta.
-    readings: What is mined from the texts that the language model answered, by their keys.
+    readings: What is mined from every text, by its key: the language model's answers where there are some, else the pipeline's.
     n_texts: Different texts of the corpus. `n_recorded` were answered before, `n_asked` are new, `n_failed` have no answer.
+    precision (str): In which the pipeline read; it took `seconds`.
     """
 
     promise: Promise
@@ -51,6 +53,8 @@ class Guaranteed:
     n_recorded: int
     n_asked: int
     n_failed: int
+    precision: str
+    seconds: float
 
     def describe(self) -> dict[str, Any]:
         """For the file beside the rows."""
@@ -70,14 +74,17 @@ class Guarantor:
     promise: Promise
     texts: Sequence[str]
     asker: Asker
+    batch_size: int
+    precision: str
     memory: Path | None = None
 
-    def run(self, *, tick: Callable[[int], Any], show: Forecast, batch_size: int = BATCH_SIZE) -> Guaranteed:
+    def run(self, *, tick: Callable[[int], Any], show: Forecast) -> Guaranteed:
         """Read all texts, say what is to come, ask, and say what is certain."""
-        steps = [self.plan.steps_by_id[name] for name in find_steps(self.promise, self.plan)]
-        sayings = read_sayings(self.nlp, self.texts, steps, batch_size=batch_size, tick=tick)
+        start = time.perf_counter()
+        sayings = self._read(tick)
+        seconds = time.perf_counter() - start
         recorded = self._recall_recorded(sayings)
-        known = Known.none(len(steps), len(self.texts))
+        known = Known.none(len(sayings.steps), len(self.texts))
         self._take(known, sayings, recorded)
         seed = int(digest(self._question(sayings), *map(str, recorded))[:16], 16)
         rng = numpy.random.default_rng(seed)
@@ -85,7 +92,12 @@ class Guarantor:
         n_forecast = cascade.forecast()
         show(n_forecast, len(self.texts), self._estimate(known, n_forecast))
         outcome = self._run_cascade(cascade)
-        return self._sum_up(steps, outcome, known, len(recorded))
+        return self._sum_up(sayings, outcome, known, n_recorded=len(recorded), seconds=seconds)
+
+    def _read(self, tick: Callable[[int], Any]) -> Sayings:
+        steps = [self.plan.steps_by_id[name] for name in find_steps(self.promise, self.plan)]
+        options = {"batch_size": self.batch_size, "precision": self.precision}
+        return read_sayings(self.nlp, self.texts, steps, **options, tick=tick)
 
     def _question(self, sayings: Sayings) -> str:
         """The same for the same promise, plan, texts, and what the pipeline says of them."""
@@ -144,12 +156,17 @@ class Guarantor:
             "that were bought are kept, and are not paid for again."
         )
 
-    def _sum_up(self, steps: Sequence[Any], outcome: Outcome, known: Known, n_recorded: int) -> Guaranteed:
+    def _sum_up(
+        self, sayings: Sayings, outcome: Outcome, known: Known, *, n_recorded: int, seconds: float
+    ) -> Guaranteed:
         read = [self.texts[number] for number in numpy.flatnonzero(outcome.read)]
-        readings = {make_key(one.text): make_reading(one, self.plan) for one in self.asker.read(read)}
-        rates = {step.id: rates for step, rates in zip(steps, outcome.certified, strict=True)}
-        n_failed = int(known.is_failed.sum())
-        return Guaranteed(self.promise, rates, readings, len(self.texts), n_recorded, outcome.n_asked, n_failed)
+        readings = {make_key(text): reading for text, reading in zip(self.texts, sayings.readings, strict=True)}
+        readings.update((make_key(one.text), make_reading(one, self.plan)) for one in self.asker.read(read))
+        rates = {step.id: rates for step, rates in zip(sayings.steps, outcome.certified, strict=True)}
+        return Guaranteed(
+            self.promise, rates, readings, len(self.texts), n_recorded, outcome.n_asked, int(known.is_failed.sum()),
+            self.precision, seconds,
+        )  # fmt: skip
 
 
 def guarantee(
@@ -158,16 +175,19 @@ def guarantee(
     promise: Promise,
     asker: Callable[[Plan], Asker],
     *,
+    batch_size: int = BATCH_SIZE,
+    precision: str = EXACT,
     memory: Path | None = None,
     tick: Callable[[int], Any] = lambda n_texts: None,
     show: Forecast = lambda n_forecast, n_texts, estimate: None,
 ) -> Guaranteed:
     """Have as many of a corpus's texts answered by the language model as it takes to keep a promise.
 
-    What it says is for `mine` to write: the texts that are not among its readings are the pipeline's to answer.
+    What it says is for `mine` to write, and so is what the pipeline says of the other texts, which is not read again.
 
     records: They must come again, and the same, for `mine`.
     asker: Makes what gets the answers, for the pipeline's plan.
+    batch_size (int), precision (str): As of `mine`, but for "auto".
     memory (Path): Where a run that is stopped keeps what it began with.
     tick: Called with the number of texts read since the last call.
     show: Called, before anything is asked, with how many texts will be asked about, of how many, and what that takes.
@@ -177,7 +197,7 @@ def guarantee(
     plan = find_plan(nlp)
     items = (item for _, item in read_input(records) if isinstance(item, Record) and len(item.text) <= nlp.max_length)
     texts = list(dict.fromkeys(unit.text for unit in read_units(items, plan.unit, nlp)))
-    return Guarantor(nlp, plan, promise, texts, asker(plan), memory).run(tick=tick, show=show)
+    return Guarantor(nlp, plan, promise, texts, asker(plan), batch_size, precision, memory).run(tick=tick, show=show)
 
 
 def find_reachable(cascade: Cascade) -> float | None:

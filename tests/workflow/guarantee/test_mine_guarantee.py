@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
+import spacy
 import srsly
+from spacy.language import Language
 from typer.testing import CliRunner
 
 from spacy_falconer.cli.app import app
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer, CharSpan, Quote
-from spacy_falconer.workflow.guarantee.reading import make_reading
+from spacy_falconer.workflow.guarantee.reading import make_reading, read_sayings
 
 N_TEXTS = 240
 
@@ -63,6 +65,70 @@ def test_rows_of_texts_that_were_read_are_the_language_models(pipeline, corpus, 
     kept = [rows[f"r{i}"] for i in range(N_TEXTS) if f"r{i}" in rows and write_texts(i) in answers]
     assert kept and all(row["labels"]["positive"] == 1.0 for row in kept)
     assert all(one["score"] == 1.0 and "dollars" in one["text"] for row in kept for one in row["spans"]["price"])
+
+
+def test_texts_are_read_once_and_rows_of_the_others_are_the_pipelines_own(pipeline, corpus, llm_server, monkeypatch):
+    read, pipe = [], Language.pipe
+
+    def watch(nlp, texts, **options):
+        texts = list(texts)
+        read.extend(texts)
+        return pipe(nlp, texts, **options)
+
+    monkeypatch.setattr(Language, "pipe", watch)
+    result, output, store = mine(pipeline, corpus, "accuracy=0.8, on=positive")
+    assert result.exit_code == 0 and sorted(read) == sorted(map(write_texts, range(N_TEXTS)))
+    totals = srsly.read_json(output.with_suffix(".manifest.json"))["totals"]
+    assert (totals["n_texts"], totals["n_duplicates"]) == (N_TEXTS, 0)
+    with AnswerStore(store) as opened:
+        answered = {answer.text for answer in opened.export()}
+    run("mine", pipeline, corpus, "--output", corpus.with_name("own.jsonl"), "--quiet")
+    rows, own = read_rows(output), read_rows(corpus.with_name("own.jsonl"))
+    others = [f"r{i}" for i in range(N_TEXTS) if write_texts(i) not in answered]
+    assert any(name in rows for name in others)
+    for name in others:
+        assert (name in rows) == (name in own)
+        if name in rows:
+            assert rows[name]["labels"] == pytest.approx(own[name]["labels"], abs=1e-4)
+            assert [one["text"] for one in rows[name]["spans"]["price"]] == [
+                one["text"] for one in own[name]["spans"]["price"]
+            ]
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.1])
+def test_what_is_promised_of_are_the_passages_that_stand_in_rows(pipeline, threshold):
+    nlp = spacy.load(pipeline)
+    nlp.get_pipe("falconer_span").cfg["thresholds"]["price"] = threshold
+    plan = nlp.get_pipe("falconer_plan").plan.model_copy(update={"keep": "true"})
+    nlp.get_pipe("falconer_plan").set_plan(plan)
+    texts = [write_texts(i) for i in range(9)]
+    steps = [plan.steps_by_id["price"]]
+    sayings = read_sayings(nlp, texts, steps, batch_size=4, tick=lambda n: None)
+    for said, reading in zip(sayings.said[0], sayings.readings, strict=True):
+        (row,) = reading.rows
+        if "price" in row["spans"]:  # Else `when` has switched it off.
+            assert said == {CharSpan(one["start"], one["end"]) for one in row["spans"]["price"]}
+    assert any(sayings.said[0]) == (threshold == 0.0)
+    assert sayings.questions[0].risk_missed.max() > (0.5 if threshold else 0.0)
+
+
+def test_a_text_that_the_pipeline_fails_on_says_nothing(pipeline):
+    nlp = spacy.load(pipeline)
+    nlp.add_pipe("fails_on_dollars", last=True)
+    plan = nlp.get_pipe("falconer_plan").plan
+    sayings = read_sayings(
+        nlp, [write_texts(i) for i in range(3)], plan.text_steps(), batch_size=4, tick=lambda n: None
+    )
+    assert "fails on it" in sayings.readings[0].failure and sayings.readings[2].failure is None
+    assert not any(said[0] for said in sayings.said)
+    assert all(question.risk_missed[0] == 1.0 for question in sayings.questions)
+
+
+@Language.component("fails_on_dollars")
+def fail_on_dollars(doc):
+    if "dollars" in doc.text:
+        raise ValueError("It cannot be read.")
+    return doc
 
 
 def test_it_says_what_it_will_cost_before_and_what_is_certain_after(pipeline, corpus, llm_server):
