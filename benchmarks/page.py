@@ -2,9 +2,9 @@
 
     python -m benchmarks.choose ... --page docs/benchmarks.md
 
-Every benchmark takes --page. What it prints (its progress goes to stderr) takes the place of the benchmark's section, with
-the date, the machine and the command; all else on the page stays as it is, what people wrote between sections too. Where
-one benchmark is run in several ways, each has a section of its own: --page docs/benchmarks.md#fewshot-bio.
+Every benchmark takes --page. What it prints (its progress goes to stderr) takes the place of the benchmark's section,
+with the date, the machine and the command; all else on the page stays as it is, what people wrote between sections too.
+Where one benchmark is run in several ways, each has a section of its own: --page docs/benchmarks.md#fewshot-bio.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def count(n: int, what: str) -> str:
 
 
 def show_arguments(arguments: Sequence[str]) -> str:
-    """The command's arguments; a path outside of the repository, which is elsewhere on other machines, by its last name."""
+    """The command's arguments; a path outside of the repository, which is elsewhere for others, by its last name."""
     return shlex.join("=".join(map(shorten, one.split("="))) for one in arguments)
 
 

@@ -11,10 +11,11 @@ import spacy
 import srsly
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.endtoend import scores
 from benchmarks.endtoend.corpora import read_corpora, read_corpus
 from benchmarks.endtoend.cost import Asking, Ours, count_asking
 from benchmarks.endtoend.report import format_costs, format_goals, format_scores, format_times
-from benchmarks.endtoend.scores import score_instructions, score_rows
+from benchmarks.endtoend.scores import pick_main, score_instructions, score_rows
 from benchmarks.endtoend.systems import keep, read_seconds
 from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.llm.ledger import Price
@@ -92,7 +93,7 @@ def test_requests_are_counted_as_they_would_be_sent(corpus, review_plan):
     assert count(fewer, Price(2.0, 8.0)).text_usd < asking.text_usd
 
 
-def test_scores_stand_beside_the_models_own(corpus):
+def test_scores_stand_beside_the_models_own(corpus, monkeypatch):
     """Ours misses the prices of half of the texts that have some; the model itself, of the four that it read again, one."""
     wanted = [read_answers(doc) for doc in corpus.test]
     ours = [Said(one.labels, one.spans if number % 4 == 1 else {"price": frozenset()}) for number, one in enumerate(wanted)]  # fmt: skip
@@ -100,7 +101,13 @@ def test_scores_stand_beside_the_models_own(corpus):
         Said(one.labels, one.spans if number == 1 else {"price": frozenset()}) for number, one in enumerate(wanted)
     ]
     said = {"LLM": wanted, "LLM again": [*again[:4], *[Said()] * 8], "ours": ours, "labels": [Said(one.labels) for one in wanted]}  # fmt: skip
+    assert all(
+        one.itself is None and one.share is None for one in score_rows(corpus, said)
+    )  # It read too little again.
+    monkeypatch.setattr(scores, "LEAST_ANSWERS", 1)
     rows = {one.what: one for one in score_rows(corpus, said)}
+    assert [one.what[1] for one in rows.values()] == ["kept", "values", "whole"]
+    assert [one.what[1] for one in pick_main(list(rows.values()))] == ["values"]
     values = rows["prices", "values"]
     assert values.ours == pytest.approx(2 / 3) and values.itself == pytest.approx(2 / 3) and values.share == 1.0
     assert values.n_itself == 4 and list(values.lines) == ["ours"]

@@ -1,4 +1,4 @@
-"""What is read of a corpus: a language model's answers, apart for training and testing, and the sentences that are asked of it."""
+"""What is read of a corpus: a language model's answers, for training and for testing, and the sentences to be mined."""
 
 from __future__ import annotations
 

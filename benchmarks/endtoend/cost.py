@@ -1,4 +1,4 @@
-"""What a language model that reads every text takes, in dollars and seconds, and what our way takes. Nothing is measured here."""
+"""Dollars and seconds: a language model that reads every text, and our way. Nothing is measured here."""
 
 from __future__ import annotations
 

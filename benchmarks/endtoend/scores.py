@@ -15,6 +15,7 @@ from spacy_falconer.workflow.said import Said
 
 KINDS = {"labels": "get_label", "spans": "get_span"}
 MACROS = {"labels": "all labels", "spans": "all spans"}
+LEAST_ANSWERS = 10  # Of the language model in its second reading, for its agreement with itself to say anything.
 Line = Mapping[str, Any]
 
 
@@ -23,7 +24,7 @@ class Scored:
     """F1 of each system where it answers, with what `evaluate` says of it.
 
     what: The sentence and what is compared of its rows; or the instruction.
-    itself: F1 of the language model with itself; None where nothing tells. n_itself: Of so many texts; 0 where it is stated.
+    itself: F1 of the language model with itself; None where nothing tells. n_itself: Of so many texts; 0: stated.
     """
 
     what: tuple[str, str]
@@ -49,8 +50,14 @@ def score_rows(corpus: Corpus, said: Mapping[str, Sequence[Said]]) -> list[Score
         for measure in rows["ours"]:
             lines = {system: one[measure] for system, one in rows.items() if measure in one}
             again = lines.pop("LLM again", None)
-            found.append(Scored((name, measure), lines, again and again["f"], again["n"] if again else 0))
+            is_known = again is not None and again["n_wanted"] >= LEAST_ANSWERS
+            found.append(Scored((name, measure), lines, *((again["f"], again["n"]) if is_known else (None,))))
     return found
+
+
+def pick_main(rows: Sequence[Scored]) -> list[Scored]:
+    """Of each sentence one score: its passages; where it has no columns, which texts are kept."""
+    return list({one.what[0]: one for one in rows if one.what[1] != "whole"}.values())
 
 
 def score_instructions(corpus: Corpus, said: Mapping[str, Sequence[Said]]) -> list[Scored]:
@@ -70,7 +77,7 @@ def make_scored(corpus: Corpus, op: str, name: str, key: str, lines: dict[str, L
     """What is stated of the model's agreement with itself goes before what a second reading of fewer texts says."""
     known = {system: line for system, line in lines.items() if line is not None}
     again = known.pop("LLM again", None)
-    if key in corpus.stated or again is None:
+    if key in corpus.stated or again is None or again.get("n_wanted", LEAST_ANSWERS) < LEAST_ANSWERS:
         return Scored((op, name), known, corpus.stated.get(key))
     return Scored((op, name), known, again["f"], len(corpus.again))
 

@@ -21,10 +21,10 @@ from spacy_falconer.workflow.said import Said, ask_pipeline, read_answers
 from spacy_falconer.workflow.train import train
 
 SEED = 0
-BOTH = "regression + seen before"  # Labels of the one, passages of the other: what comes for nothing.
+BOTH = "regression, seen"  # Labels by regression, passages that were seen before: what comes for nothing.
 
 
-def ask_all(corpus: Corpus, folder: Path) -> dict[str, list[Said]]:
+def ask_all(corpus: Corpus, folder: Path, ours: Language) -> dict[str, list[Said]]:
     """What each says of the test texts, by its name. "LLM" answered all of them; "LLM again" some."""
     others = ask_baselines(corpus.whole, corpus.test, corpus.train, source=find_base(), config=None, seed=SEED).said
     nlp, thresholds = load_spacys_own(corpus, folder)
@@ -32,7 +32,7 @@ def ask_all(corpus: Corpus, folder: Path) -> dict[str, list[Said]]:
     return {
         "LLM": [read_answers(doc) for doc in corpus.test],
         "LLM again": read_second(corpus.test, corpus.again) if corpus.again else [Said()] * len(corpus.test),
-        "ours": list(ask_pipeline(load_ours(corpus, folder), corpus.texts)),
+        "ours": list(ask_pipeline(ours, corpus.texts)),
         BOTH: [Said(one.labels, other.spans) for one, other in zip(labels, passages, strict=True)],
         "spaCy's own": ask_spacys_own(nlp, thresholds, corpus.texts),
         "zero-shot": others["zero_shot"],

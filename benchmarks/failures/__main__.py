@@ -2,13 +2,13 @@
 
     python -m benchmarks.failures --page docs/benchmarks.md
 
-The texts are our own (texts.py), short, and their answers are known by construction, so no language model is asked; one that is careful
-has next to all of them right. Each group has a hard statement and an easy one about the same texts. One pipeline learns all ten
-statements from half of the texts, its groups apart (a text is asked its own group's statements alone), and is tested on others.
+The texts are our own (texts.py), short, and their answers are known by construction, so no language model is asked; one
+that is careful has next to all of them right. Each group has a hard statement and an easy one about the same texts. One
+pipeline learns all ten statements from some of the texts (a text is asked its own group's alone), and is tested on others.
 
-"true": of how many of the training texts of the group the statement is true. "yes to all": F1 of saying yes to every text. regression,
-zero-shot, keywords: as `evaluate --baselines` has them. "warned": whether `evaluate`, and so `induce`, says that the statement is not
-to be relied on. The warning itself stands below.
+"true": of how many of its training texts a statement is true. "yes to all": F1 of saying yes to every text. regression,
+zero-shot, keywords: as `evaluate --baselines` has them. "warned": whether `evaluate`, and so `induce`, says that the
+statement is not to be relied on. The warning itself stands below.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def format_groups(scores: dict[str, Any], docs: Sequence[Doc], tests: Sequence[D
             is_named = any(f" {key} (" in note for note in scores["notes"])
             body.append([f"{group}, {kind}", statement, str(n_true), *cells, "yes" if is_named else ""])
     header = ["", "statement", "true", "ours", "95%", "yes to all", "regression", "zero-shot", "keywords", "warned"]
-    return table(body, header=header, divider=True, aligns=["l", "l", *"r" * 8])
+    return table(body, header=header, divider=True, aligns=["l", "l", *"r" * 8], max_col=80)
 
 
 def find_f1(scores: dict[str, Any], key: str) -> float:

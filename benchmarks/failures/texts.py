@@ -1,6 +1,7 @@
-"""Our own texts in five groups, each with a hard statement and an easy one about the same texts, true or false by construction.
+"""Our own texts in five groups: a hard statement and an easy one about the same texts, true or false by construction.
 
-Both answers are drawn before the text is written, so that neither says anything about the other, nor the length about either.
+Both answers are drawn before the text is written. But for the long range, neither says anything about the other, nor the
+length about either.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def leave_one_out(random: Random, hard: bool, easy: bool) -> str:
 def compare_prices(random: Random, hard: bool, easy: bool) -> str:
     low, high = sorted(random.sample(range(10, 99), 2))
     before, now = (high, low) if hard else (low, high)
-    return f"A {random.choice(THINGS)} from {random.choice(TOWNS)}: it was {before} dollars, it is {now} dollars now. {random.choice(FREE if easy else PAID)}"  # noqa: E501
+    thing = f"A {random.choice(THINGS)} from {random.choice(TOWNS)}"
+    return f"{thing}: it was {before} dollars, it is {now} dollars now. {random.choice(FREE if easy else PAID)}"
 
 
 def bridge_sentences(random: Random, hard: bool, easy: bool) -> str:

@@ -12,8 +12,8 @@ from spacy_falconer.workflow.said import Said
 
 LEAST_F1 = 0.5  # Below it, fewer than a third of the answers that either side gives are given by both.
 REMEDY = (
-    "More answers may help (--sample, --choose balanced), or plainer words; else leave what is doubtful to the language "
-    "model: mine --guarantee."
+    "More answers may help (--sample, --choose balanced), or plainer words; else leave what is doubtful to the "
+    "language model: mine --guarantee."
 )
 
 
