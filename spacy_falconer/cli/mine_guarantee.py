@@ -25,30 +25,37 @@ Store = Annotated[
 ]
 
 
-def keep_promise(
-    words: str | None,
+def keep_promise(words: str | None, *args: Any, store: Path | None, **settings: Any) -> Any:
+    """Ask for the answers that a guarantee needs. RETURNS (Guaranteed | None): None where none is wanted.
+
+    RAISES (FalconerError): A guarantee without a store, or a store without a guarantee.
+    """
+    if words is not None and store is not None:
+        return ask_for(words, *args, store=store, **settings)
+    if words is None and store is None:
+        return None
+    missing = "--store FILE, where the answers are kept" if store is None else "--guarantee"
+    raise FalconerError(f"A guarantee and a store belong together: {missing} is missing. Name both, or neither.")
+
+
+def ask_for(
+    words: str,
     nlp: Any,
     records: Any,
     output: Path,
     *,
-    store: Path | None,
+    store: Path,
     quiet: bool,
     endpoint: dict[str, Any],
-    batch_size: int,
     precision: str,
     fresh: bool,
+    batch_size: int,
 ) -> Any:
-    """Ask for the answers that a guarantee needs. RETURNS (Guaranteed | None): None where none is wanted.
+    """Say what is to come, ask, and say what is certain. RETURNS (Guaranteed)
 
     endpoint: Settings of the endpoint, and "redact", as `options` has them.
-    batch_size, precision, fresh: As of `mine`.
-    RAISES (FalconerError): A guarantee without a store, or a store without a guarantee.
+    precision, fresh, batch_size: As of `mine`.
     """
-    if (words is None) != (store is None):
-        missing = "--store FILE, where the answers are kept" if store is None else "--guarantee"
-        raise FalconerError(f"A guarantee and a store belong together: {missing} is missing. Name both, or neither.")
-    if words is None:
-        return None
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.workflow.ask import Asker
     from spacy_falconer.workflow.guarantee.promise import parse_promise
@@ -57,20 +64,18 @@ def keep_promise(
     from spacy_falconer.workflow.parts import Paths
     from spacy_falconer.workflow.precision import settle_precision
 
-    promise = parse_promise(words)
+    promise, paths = parse_promise(words), Paths(output)
     redact = options.find_redactor(endpoint.pop("redact"))
     asked = options.make_endpoint(endpoint.pop("model"), **endpoint)
-    paths = Paths(output)
-    reading = {"batch_size": batch_size, "precision": settle_precision(nlp, precision, paths, fresh=fresh)}
+    settled = settle_precision(nlp, precision, paths, fresh=fresh)
     with (
         AnswerStore(store) as opened,
         show_bill(asked.ledger, quiet=quiet),
         progress("Reading", None, quiet=quiet) as tick,
     ):
         found = guarantee(
-            nlp, records, promise,
-            lambda plan: Asker(plan, opened, asked, redact, watch=batch_lines(quiet=quiet)),
-            memory=paths.beside("guarantee.json"), tick=tick, **reading,
+            nlp, records, promise, lambda plan: Asker(plan, opened, asked, redact, watch=batch_lines(quiet=quiet)),
+            batch_size=batch_size, precision=settled, memory=paths.beside("guarantee.json"), tick=tick,
             show=lambda *forecast: None if quiet else print(format_forecast(promise, *forecast)),
         )  # fmt: skip
     msg.good(format_guaranteed(found))
