@@ -125,12 +125,8 @@ def induce(
     watch("plan", found)
     wanted = parse_targets(targets, plan=found.plan)
     settings = {
-        "annotator": own,
-        "recorded_only": recorded_only,
-        "redact": redact,
-        "warn": warn,
-        "watch": watch_batches,
-    }
+        "annotator": own, "recorded_only": recorded_only, "redact": redact, "warn": warn, "watch": watch_batches,
+    }  # fmt: skip
     run = _Run(found.plan, records, output, endpoint, sampling, wanted, settings, quiet, progress, watch)
     run.import_answers(answers)
     for step in (run.annotate, run.train, run.evaluate, run.mine):
