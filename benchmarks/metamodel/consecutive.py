@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from statistics import mean, stdev
+from typing import Any
 from unittest.mock import patch
 
 import spacy
@@ -79,21 +80,25 @@ def halve(prefix: str) -> tuple[Task, Task]:
     return read_task(prefix, lambda place: place % 2 == 0), read_task(prefix, lambda place: place % 2 == 1)
 
 
-def run(tasks: tuple[Task, Task], n: int, seed: int) -> dict:
+def run(
+    tasks: tuple[Task, Task], n: int, seed: int, *, ways: Sequence[str] = WAYS, overrides: dict[str, Any] | None = None
+) -> dict:
     """Scores on both tasks: of the first pipeline, and after the second task, by the way in which it was learned."""
     first, second = tasks
     docs = [
         Random(f"{seed} {place}").sample(list(task.train), min(n, len(task.train))) for place, task in enumerate(tasks)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        before, _ = train(first.plan, docs[0], source=find_base(), seed=seed, quiet=True)
+        before, _ = train(first.plan, docs[0], source=find_base(), overrides=overrides, seed=seed, quiet=True)
         scores = {"before": [score(before, first), None]}
         before.to_disk(folder)
-        for way in WAYS:
+        for way in ways:
             with forgetful() if way == "naive" else nullcontext():
                 source = find_base() if way == "afresh" else Path(folder)
                 replay = docs[0] if way == "replay" else []
-                after, _ = train(second.plan, docs[1], source=source, replay=replay, seed=seed, quiet=True)
+                after, _ = train(
+                    second.plan, docs[1], source=source, replay=replay, overrides=overrides, seed=seed, quiet=True
+                )
             scores[way] = [None if way == "afresh" else score(after, first), score(after, second)]
     return {"seed": seed, "scores": scores}
 

@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from statistics import mean
+from typing import Any
 
 import spacy
 import srsly
 import typer
+from spacy.language import Language
+from spacy.tokens import Doc
 from wasabi import table
 
 from benchmarks.metamodel.results import spread
 from benchmarks.page import on_page
 from spacy_falconer.pipeline.source import find_base
-from spacy_falconer.plan import read_plan
+from spacy_falconer.plan import Plan, read_plan
 from spacy_falconer.workflow.answers import read_answers
 from spacy_falconer.workflow.evaluate import evaluate
 from spacy_falconer.workflow.train import train
@@ -47,17 +51,24 @@ def main(
     runs = []
     for n_answers in n:
         for seed in range(n_seeds):
-            chosen = Random(seed).sample(docs, min(n_answers, len(docs)))
             begun = time.perf_counter()
-            nlp, _ = train(checked, chosen, source=start, seed=seed, quiet=True)
+            nlp, n_chosen = learn(checked, docs, n=n_answers, seed=seed, source=start)
             seconds = time.perf_counter() - begun
             scores = evaluate(nlp, tests)
-            runs.append({"n": len(chosen), "seed": seed, "seconds": seconds, "scores": scores})
-            said = f"{len(chosen)} answers, seed {seed}: {seconds:.0f} s, {_summarize(scores)}"
+            runs.append({"n": n_chosen, "seed": seed, "seconds": seconds, "scores": scores})
+            said = f"{n_chosen} answers, seed {seed}: {seconds:.0f} s, {_summarize(scores)}"
             print(said, file=sys.stderr, flush=True)
             if json_file is not None:
                 srsly.write_json(json_file, runs)
     print(format_runs(runs))
+
+
+def learn(
+    plan: Plan, docs: Sequence[Doc], *, n: int, seed: int, source: Path | None, overrides: dict[str, Any] | None = None
+) -> tuple[Language, int]:
+    """Learn from so many of the answers, or from all where there are fewer. RETURNS: The pipeline, and how many they were."""
+    chosen = Random(seed).sample(list(docs), min(n, len(docs)))
+    return train(plan, chosen, source=source, overrides=overrides, seed=seed, quiet=True)[0], len(chosen)
 
 
 def _summarize(scores: dict) -> str:
