@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -43,10 +43,10 @@ def teach(corpus: Corpus, keys: Sequence[str], *, n: int, seed: int, overrides: 
     return {"n": n_learned, "seconds": seconds, **score(corpus, said, is_whole=not others)}
 
 
-def take_steps(plan: Plan, keys: Iterable[str]) -> Plan:
-    """The plan's steps with these ids, as a plan of their own."""
-    wanted = set(keys)
-    return Plan(instruction=plan.instruction, steps=tuple(step for step in plan.steps if step.id in wanted))
+def take_steps(plan: Plan, keys: Sequence[str]) -> Plan:
+    """The plan's steps with these ids, as a plan of their own without conditions."""
+    steps = (step.model_copy(update={"when": None}) for step in plan.steps if step.id in set(keys))
+    return Plan(instruction=plan.instruction, steps=tuple(steps))
 
 
 def score(corpus: Corpus, said: Sequence[Said], *, is_whole: bool) -> Json:
