@@ -72,11 +72,29 @@ def build_transformer_model_v1(
 
 
 def build_tok2vec_transformer_v1(
-    name: str, pooling: Model[Ragged, Floats2d], *, grad_factor: float = 1.0, **settings: Any
+    name: str,
+    pooling: Model[Ragged, Floats2d],
+    *,
+    grad_factor: float = 1.0,
+    max_pieces: int = 512,
+    overlap: int = 128,
+    tokenizer_config: dict[str, Any] = {"use_fast": True},  # noqa: B006
+    transformer_config: dict[str, Any] = {},  # noqa: B006
+    mixed_precision: bool = False,
+    freeze_words: bool = False,
+    grad_scaler_config: dict[str, Any] = {},  # noqa: B006
 ) -> Model[list[Doc], list[Floats2d]]:
-    """The encoder as a component's own layer: what a listener becomes by `nlp.replace_listeners`."""
-    encoder = build_transformer_model_v1(name, **settings)
-    return chain(encoder, split_trf_batch(), trfs2arrays(pooling, grad_factor))
+    """The encoder as a component's own layer: what a listener becomes by `nlp.replace_listeners`.
+
+    Its settings are those of the encoder, each by its name: a config gives no others to a function that takes any.
+    """
+    encoder = build_transformer_model_v1(
+        name, max_pieces=max_pieces, overlap=overlap, tokenizer_config=tokenizer_config,
+        transformer_config=transformer_config, mixed_precision=mixed_precision, freeze_words=freeze_words,
+        grad_scaler_config=grad_scaler_config,
+    )  # fmt: skip
+    # A chain in a chain, as `nlp.replace_listeners` makes it: what it saved is loaded into this.
+    return chain(chain(encoder, split_trf_batch()), trfs2arrays(pooling, grad_factor))
 
 
 class PieceTransformer(TransformerModel):

@@ -130,7 +130,6 @@ def test_spacy_assemble_makes_a_pipeline_of_parts(saved, write_config, tmp_path)
     assert nlp(TEXTS[0])._.mined == source(TEXTS[0])._.mined is not None
 
 
-@pytest.mark.xfail(strict=True, reason="spacy-falconer.Tok2VecTransformer.v1 takes settings that no config can give it")
 def test_spacy_assemble_replaces_listeners(saved, write_config, tmp_path):
     """One component without the transformer beside it."""
     part = {"source": str(saved), "replace_listeners": ["model.tok2vec"]}
