@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+import spacy
 import srsly
 from batch_server import BatchServer
 from server import KEY, make_reply
@@ -321,3 +322,14 @@ def test_induce_asks_nobody_where_answers_are_recorded(folder, llm_server, tiny_
         folder / "answers.jsonl", "--recorded-only", "--config", tiny_config, "--output", folder / "mined", "--quiet",
     )  # fmt: skip
     assert output == "" and llm_server.requests == [] and (folder / "mined" / "rows.jsonl").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "induce", "evaluate", "calibrate", "mine"])
+def test_a_gpu_that_is_not_there_is_said_at_once(command, monkeypatch):
+    def refuse(gpu_id: int) -> None:
+        raise ValueError(f"No GPU {gpu_id}")
+
+    monkeypatch.setattr(spacy, "require_gpu", refuse)
+    result = CliRunner().invoke(app, [command, "--gpu-id", "3"])
+    assert result.exit_code == 1
+    assert "--gpu-id 3: No GPU 3" in result.output and "-1 for the CPU" in " ".join(result.output.split())

@@ -17,6 +17,7 @@ def calibrate_cli(
     ),
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the pipeline with its new thresholds"),
     target: options.Target = (),
+    gpu_id: options.Gpu = -1,
     quiet: options.Quiet = False,
     # fmt: on
 ):

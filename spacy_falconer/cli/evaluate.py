@@ -42,6 +42,7 @@ def evaluate_cli(
         None, "--json", help="Write all that was measured to this file, too; `report` shows it where it is scores.json"
     ),
     seed: options.Seed = 0,
+    gpu_id: options.Gpu = -1,
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Print no table"),
     # fmt: on
 ):

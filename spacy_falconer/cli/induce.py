@@ -50,6 +50,7 @@ def induce_cli(
     text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
     id_field: options.IdField = "id",
     seed: options.Seed = 0,
+    gpu_id: options.Gpu = -1,
     quiet: options.Quiet = False,
     # fmt: on
 ):

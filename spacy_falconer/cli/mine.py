@@ -48,6 +48,7 @@ def mine_cli(
     part_size: int = typer.Option(
         10_000, "--part-size", help="Texts that are kept at once: at most these are read again after a kill", min=1
     ),
+    gpu_id: options.Gpu = -1,
     engine: mine_ray.Engine = "local",
     workers: mine_ray.Workers = None,
     worker_cpus: mine_ray.WorkerCpus = 1,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spacy_falconer.cli.screen import plain_errors
+from spacy_falconer.errors import ModelError
 from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.workflow.endpoint import Endpoint
 
@@ -17,12 +19,30 @@ if TYPE_CHECKING:
 
 MAX_IN_FLIGHT, TIMEOUT_S = Endpoint.max_in_flight, Endpoint.timeout_s
 
+
+def use_gpu(gpu_id: int) -> int:
+    """Compute on a GPU from here on, where one is named."""
+    if gpu_id >= 0:
+        import spacy
+
+        with plain_errors():
+            try:
+                spacy.require_gpu(gpu_id)
+            except Exception as error:  # Of CuPy's own, too, by what is missing.
+                raise ModelError(
+                    f"--gpu-id {gpu_id}: {error}. Expected the number of a GPU that CuPy and torch can use, from 0 "
+                    "(pip install 'spacy[cuda12x]', or as fits your CUDA), or -1 for the CPU."
+                ) from error
+    return gpu_id
+
+
 CORPUS = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True)
 TextField = Annotated[list[str], typer.Option("--text-field", help="Column of the text; several are joined")]
 IdField = Annotated[str, typer.Option("--id-field", help="Column of the text's id")]
 Sample = Annotated[int, typer.Option("--sample", "-n", help="How many texts to answer at most", min=1)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables, errors only")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random")]
+Gpu = Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to compute on; -1: the CPU", callback=use_gpu)]
 Config = Annotated[
     Path | None,
     typer.Option(
