@@ -120,4 +120,6 @@ class Tee(StringIO):
         self.screen.flush()
 
     def as_block(self) -> str:
-        return "\n".join(line.rstrip() for line in self.getvalue().splitlines()).strip("\n")
+        """Without blanks at the ends of lines, and at most one empty line at a time."""
+        lines = "\n".join(line.rstrip() for line in self.getvalue().splitlines())
+        return re.sub(r"\n{3,}", "\n\n", lines).strip("\n")

@@ -2,9 +2,10 @@
 
     python -m benchmarks.failures --page docs/benchmarks.md
 
-The texts are our own (texts.py), short, and their answers are known by construction, so no language model is asked; one
-that is careful has next to all of them right. Each group has a hard statement and an easy one about the same texts. One
-pipeline learns all ten statements from some of the texts (a text is asked its own group's alone), and is tested on others.
+The texts are our own (texts.py), and their answers are known by construction. No language model was asked: a careful one
+is taken to have all of them right, which was not measured. Each group has a hard statement and an easy one about the same
+texts. One pipeline learns all ten statements from some of the texts (a text is asked its own group's alone), and is
+tested on others.
 
 "true": of how many of its training texts a statement is true. "yes to all": F1 of saying yes to every text. regression,
 zero-shot, keywords: as `evaluate --baselines` has them. "warned": whether `evaluate`, and so `induce`, says that the
