@@ -10,6 +10,7 @@ is named. bare: the encoder's forward pass alone, of whole texts sorted by lengt
 from __future__ import annotations
 
 import json
+import math
 import platform
 import time
 from collections import defaultdict
@@ -19,6 +20,7 @@ from pathlib import Path
 import torch
 import typer
 
+from benchmarks.page import on_page
 from benchmarks.speed.decisions import print_decisions
 from benchmarks.speed.growth import print_growth
 from benchmarks.speed.readers import make_nlp, read_bare, read_gliner, read_ours, read_spacys_own
@@ -124,11 +126,14 @@ def print_llm(took: dict, texts: list[str], model: str, latency_s: float) -> Non
     print(
         f"{model} (formula): {tokens:.0f} + {ANSWER_TOKENS} tokens a text, {cost * 1e6:,.0f} USD a million texts, {latency_s} s a request"
     )
-    for n in (1, 16, 64):
+    for n, wished in ((1, 100), (16, 20), (64, 20)):
+        theirs = n / latency_s
         print(
-            f"  {n:>3} in flight: {n / latency_s:>7.2f} texts/s; {name} is {rate / (n / latency_s):.2f} times as fast on one thread"
+            f"  {n:>3} in flight: {theirs:>7.2f} texts/s; {name} is {rate / theirs:.2f} times as fast on one thread; "
+            f"{wished} times takes {math.ceil(wished * theirs / rate)} such cores"
         )
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with on_page():
+        typer.run(main)
