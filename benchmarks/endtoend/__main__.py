@@ -9,8 +9,7 @@ nothing. Then every sentence of --own's plans/ is run over the test texts, whose
 Rows, of each sentence: "kept", which texts are in the result; "values", which passages stand in the rows; "whole",
 which rows are the same in all their columns. F1 is against the rows of the language model's own answers to all test
 texts. "LLM itself": its F1 with a second reading of its own (in brackets, of how many texts; empty where it gave fewer
-than 10 answers), stated with the answers or counted here. The second reading of rows of "bio" and "reviews" was asked
-by other prompts, and is of 30 texts; that of "tweets" is of 60. "share": ours of that.
+than 10 answers), counted here, or stated with the answers (data/README.md). "share": ours of that.
 
 Rivals, all with the same answers: "regression, seen", logistic regression on the encoder's vectors for labels, and
 passages that were seen before for passages; spaCy's own textcat_multilabel and spancat on MiniLM, trained for as many

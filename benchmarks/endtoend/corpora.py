@@ -56,9 +56,9 @@ def read_corpora(shared: Path | None, own: Path, work: Path, names: Sequence[str
 
 
 def read_corpus(name: str, folder: Path, own: Path) -> Corpus:
-    """NAME-plan.json, NAME-train.jsonl, NAME-test.jsonl and, if it is there, NAME-again.jsonl of a folder."""
+    """NAME-plan.json, NAME-train.jsonl and NAME-test.jsonl of a folder, and a second reading, if there is one."""
     files = {part: folder / f"{name}-{part}.jsonl" for part in ("train", "test")}
-    again = next((path for path in list_again(name, folder, own) if path.exists()), None)
+    again = next((path for path in list_again(name, own) if path.exists()), None)
     whole, stated = read_plan(folder / f"{name}-plan.json"), srsly.read_json(own / STATED).get(name, {})
     docs = {
         part: read_answers(path, whole, spacy.blank("en"))[0] if path is not None else []
@@ -69,6 +69,6 @@ def read_corpus(name: str, folder: Path, own: Path) -> Corpus:
     return Corpus(name, whole, plans, docs["train"], docs["test"], docs["again"], stated, files["train"], mark)
 
 
-def list_again(name: str, folder: Path, own: Path) -> list[Path]:
+def list_again(name: str, own: Path) -> list[Path]:
     """Where a second reading may lie. That of benchmarks.annotation was made by our own prompts."""
-    return [folder / f"{name}-again.jsonl", own.parents[1] / "annotation" / f"{name}.jsonl"]
+    return [own / f"{name}-again.jsonl", own.parents[1] / "annotation" / f"{name}.jsonl"]
