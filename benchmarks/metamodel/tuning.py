@@ -82,8 +82,9 @@ CHOICES: dict[str, Choice] = {
     "a yes counts as a no": Choice(change=equal_answers),
     "learn rate halved": Choice({RATE: 0.75e-4}),
     "learn rate doubled": Choice({RATE: 3e-4}),
-    "half the reads": Choice(constants={"LEAST_READS": 600, "N_EPOCHS": 3}),
-    "twice the reads": Choice(constants={"LEAST_READS": 2400, "N_EPOCHS": 10}),
+    "half the reads": Choice(constants={"LEAST_READS": 600, "MEMBER_READS": 250, "N_EPOCHS": 3}),
+    "twice the reads": Choice(constants={"LEAST_READS": 2400, "MEMBER_READS": 1000, "N_EPOCHS": 10}),
+    "one training of few answers": Choice(constants={"FEW_ANSWERS": 0}),
     "label instructions only": Choice(op="get_label"),
     "span instructions only": Choice(op="get_span"),
 }  # fmt: skip

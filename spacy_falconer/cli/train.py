@@ -26,6 +26,7 @@ def train_cli(
     config: options.Config = None,
     target: options.Target = (),
     seed: int = typer.Option(0, "--seed", help="Seed of everything random"),
+    gpu_id: options.Gpu = -1,
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, errors only"),
     # fmt: on
 ):
@@ -58,9 +59,10 @@ def train_cli(
 
 
 def show_training(report, output: Path) -> None:
-    msg.good(
-        f"Trained on {report.n_train} answered texts, {report.n_dev} held out for scores and thresholds. Pipeline: {output}"
-    )
+    held_out = f"{report.n_dev} held out for scores and thresholds"
+    if report.n_members > 1:
+        held_out = f"each held out once for scores and thresholds; the mean of {report.n_members} trainings"
+    msg.good(f"Trained on {report.n_train} answered texts, {held_out}. Pipeline: {output}")
     if report.silent:
         msg.warn(f"No positive answer to learn from, so answered as before: {', '.join(report.silent)}. Annotate more.")
     warn_of_thresholds(report.fitted)

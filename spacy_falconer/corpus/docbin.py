@@ -125,11 +125,21 @@ def read_docbin(path: str | Path, nlp: Language) -> list[Doc]:
 
 
 def split_docs(docs: Sequence[Doc], *, dev_share: float, seed: int) -> tuple[list[Doc], list[Doc]]:
-    """Split into a larger and a smaller part; docs of one text stay together.
+    """Split into a larger and a smaller part; docs of one text stay together."""
+    ranked = rank_texts(docs, seed=seed)
+    return hold_out(docs, set(ranked[: max(1, round(dev_share * len(ranked)))]))
 
-    The same text with the same seed ranks the same, whatever else there is.
-    """
-    texts = {doc.text for doc in docs}
-    ranked = sorted(texts, key=lambda text: hashlib.sha256(f"{seed}\0{text}".encode()).digest())
-    held_out = set(ranked[: max(1, round(dev_share * len(ranked)))])
-    return [doc for doc in docs if doc.text not in held_out], [doc for doc in docs if doc.text in held_out]
+
+def fold_docs(docs: Sequence[Doc], *, n_folds: int, seed: int) -> list[tuple[list[Doc], list[Doc]]]:
+    """Split several times, so that each text is once in the smaller part; docs of one text stay together."""
+    ranked = rank_texts(docs, seed=seed)
+    return [hold_out(docs, set(ranked[i::n_folds])) for i in range(n_folds)]
+
+
+def rank_texts(docs: Sequence[Doc], *, seed: int) -> list[str]:
+    """The texts in an order by chance. The same text with the same seed ranks the same, whatever else there is."""
+    return sorted({doc.text for doc in docs}, key=lambda text: hashlib.sha256(f"{seed}\0{text}".encode()).digest())
+
+
+def hold_out(docs: Sequence[Doc], texts: set[str]) -> tuple[list[Doc], list[Doc]]:
+    return [doc for doc in docs if doc.text not in texts], [doc for doc in docs if doc.text in texts]

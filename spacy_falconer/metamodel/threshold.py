@@ -115,6 +115,15 @@ def pool(parts: Iterable[Candidates]) -> Candidates:
     return Candidates(*arrays, n_wanted=sum(part.n_wanted for part in parts), wanted=sum(part.wanted for part in parts))
 
 
+def append(parts: Iterable[Candidates]) -> Candidates:
+    """The candidates of one instruction in several sets of texts."""
+    moved: list[Candidates] = []
+    for part in parts:
+        first = 1 + max((one.texts.max(initial=-1) for one in moved), default=-1)
+        moved.append(replace(part, texts=part.texts + first))
+    return pool(moved)
+
+
 def _choose_f1(curve: Curve, target: Target) -> int:
     """The best F1; of those about as good, the one nearest to half of it, which is best where scores are calibrated.
 

@@ -12,12 +12,13 @@ from spacy.tokens import Doc
 from wasabi import table
 
 from spacy_falconer.metamodel.calibrate import calibrate, fit_calibrations
-from spacy_falconer.metamodel.threshold import Candidates, Choice, Target, choose_threshold, pool
+from spacy_falconer.metamodel.threshold import Candidates, Choice, Target, append, choose_threshold, pool
 from spacy_falconer.pipeline.callbacks import find_components, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.score import asked_keys, n_missed, places, weights_of
 from spacy_falconer.workflow.targets import BEST_F1, Targets
 
+Heard = list[tuple[InstructedPipe, dict[str, Candidates]]]
 Pairs = Sequence[tuple[Doc, Doc]]  # what was found, what was answered
 
 
@@ -60,14 +61,28 @@ def fit_thresholds(nlp: Language, docs: Sequence[Doc], targets: Targets = BEST_F
     docs: Held-out answers, as `corpus.docbin` makes them.
     RETURNS (list[Fitted]): What was set. An instruction without one positive answer keeps its scores as they are.
     """
+    return fit_candidates(read_candidates(nlp, docs), targets)
+
+
+def fit_candidates(heard: Heard, targets: Targets = BEST_F1) -> list[Fitted]:
+    """The same, from candidates that were read before."""
     fitted = []
-    for pipe, candidates in read_candidates(nlp, docs):
+    for pipe, candidates in heard:
         pipe.cfg["calibrations"].update({key: list(one) for key, one in fit_calibrations(candidates).items()})
         fitted += _fit(pipe, calibrate_all(pipe, candidates), targets)
     return fitted
 
 
-def read_candidates(nlp: Language, docs: Sequence[Doc]) -> list[tuple[InstructedPipe, dict[str, Candidates]]]:
+def join_candidates(heard: Sequence[Heard]) -> Heard:
+    """What several pipelines of one make say, each of texts of its own, as if the first had said it of all."""
+    joined = []
+    for same in zip(*heard, strict=True):
+        pipe, candidates = same[0][0], [found for _, found in same]
+        joined.append((pipe, {key: append(found[key] for found in candidates) for key in candidates[0]}))
+    return joined
+
+
+def read_candidates(nlp: Language, docs: Sequence[Doc]) -> Heard:
     """Of every component, what its thresholds decide about in answered texts, by the instructions' keys, with raw scores."""
     with all_spans(nlp), raw_scores(nlp):
         found = nlp.pipe([nlp.make_doc(doc.text) for doc in docs])

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from os import devnull
 from pathlib import Path
 from statistics import median
@@ -19,19 +20,23 @@ from spacy.training.loop import train as run_training_loop
 from spacy.util import load_config, registry
 from thinc.api import Config
 
-from spacy_falconer.corpus.docbin import split_docs, write_docbin
+from spacy_falconer.corpus.docbin import fold_docs, split_docs, write_docbin
 from spacy_falconer.errors import AnswerError
+from spacy_falconer.metamodel.average import average_models
 from spacy_falconer.pipeline.score import places
 from spacy_falconer.pipeline.source import find_parts
 from spacy_falconer.plan import Plan, write_plan
 from spacy_falconer.workflow.remember import remember
 from spacy_falconer.workflow.targets import BEST_F1, Targets
-from spacy_falconer.workflow.thresholds import Fitted, fit_thresholds
+from spacy_falconer.workflow.thresholds import Fitted, fit_candidates, join_candidates, read_candidates
+
+Part = tuple[list[Doc], list[Doc]]  # Answers to learn from, and those held out.
 
 DEV_SHARE = 0.2
 LEAST_ANSWERS = 8
 BATCH_TEXTS = 8
 N_EPOCHS, LEAST_READS, MOST_READS = 5, 1200, 12_000  # Reads of texts; few answers are read more often than many.
+FEW_ANSWERS, N_MEMBERS, MEMBER_READS = 200, 3, 500  # Up to so many: several trainings, each of which reads less.
 SOURCE_RATE = 1.5e-4  # What was trained before needs smaller steps than fresh heads.
 N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 
@@ -40,6 +45,8 @@ N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 class TrainReport:
     """What the training went by.
 
+    n_train, n_dev: Answered texts to learn from, and held out. Of few answers each is both, in different members.
+    n_members: Trainings whose weights were averaged.
     fitted: The thresholds of the plan's instructions, and what speaks for them.
     silent: Keys without one positive answer to learn from. A pre-trained pipeline answers them as it did before.
     """
@@ -47,6 +54,7 @@ class TrainReport:
     n_train: int
     n_dev: int
     silent: list[str]
+    n_members: int = 1
     fitted: list[Fitted] = field(default_factory=list)
 
     @property
@@ -69,8 +77,11 @@ def train(
 ) -> tuple[Language, TrainReport]:
     """Train a pipeline on answers and compose it with the plan.
 
-    docs: Answers, as `corpus.docbin` makes them. A fifth is held out to choose the model, to calibrate
-        its scores and to choose its thresholds.
+    Some answers are held out, to choose the model, to calibrate its scores and to choose its thresholds: a fifth. Few
+    answers are too dear for that. Then several members go on from the source, each without a part of the answers that is
+    its own to be judged by, and the pipeline is their mean: it has learned from all answers, and all judge it.
+
+    docs: Answers, as `corpus.docbin` makes them.
     source (Path): A pipeline to go on from: the pre-trained one, or that of an earlier task, whose instructions it
         keeps. Without it, the config's encoder gets fresh heads.
     replay: Answers to the earlier instructions, some of which are learned again. Without them, what the source itself
@@ -81,7 +92,37 @@ def train(
     RAISES (AnswerError): There are too few answers to learn from.
     """
     check_enough(docs)
-    train_docs, dev_docs = split_docs(docs, dev_share=DEV_SHARE, seed=seed)
+    parts = split_answers(docs, source=source, seed=seed)
+    teach = partial(teach_member, plan, source=source, replay=replay, config=config, overrides=overrides, quiet=quiet)
+    members = [teach(*part, seed=seed + i, n_members=len(parts)) for i, part in enumerate(parts)]
+    heard = [read_candidates(member, dev_docs) for member, (_, dev_docs) in zip(members, parts, strict=True)]
+    nlp = average(members)
+    fitted = [one for one in fit_candidates(join_candidates(heard), targets) if one.key in plan.steps_by_id]
+    compose(nlp, plan)
+    return nlp, make_report(plan, parts, fitted)
+
+
+def split_answers(docs: Sequence[Doc], *, source: Path | None, seed: int) -> list[Part]:
+    """What each member learns from, and what it is judged by. Members have a mean only where one source is behind all."""
+    if source is not None and len(docs) <= FEW_ANSWERS:
+        return fold_docs(docs, n_folds=N_MEMBERS, seed=seed)
+    return [split_docs(docs, dev_share=DEV_SHARE, seed=seed)]
+
+
+def teach_member(
+    plan: Plan,
+    train_docs: Sequence[Doc],
+    dev_docs: Sequence[Doc],
+    *,
+    source: Path | None,
+    replay: Sequence[Doc],
+    config: Path | None,
+    overrides: dict[str, Any] | None,
+    seed: int,
+    n_members: int,
+    quiet: bool,
+) -> Language:
+    """One training: the pipeline of the best evaluation."""
     silent = find_silent(plan, train_docs)
     taught = train_docs if source is None else [leave_out(doc, silent) for doc in train_docs]
     learned = taught if source is None else remember(source, plan, taught, replay, seed=seed)
@@ -89,11 +130,23 @@ def train(
         folder = Path(name)
         paths = write_inputs(plan, learned, dev_docs, folder)
         options = {**paths, "system.seed": seed, **(overrides or {})}
-        settings = fill_config(config, learned, options, source=source)
-        nlp = run_training(settings, folder, quiet=quiet)
-    fitted = [one for one in fit_thresholds(nlp, dev_docs, targets) if one.key in plan.steps_by_id]
-    compose(nlp, plan)
-    return nlp, TrainReport(len(train_docs), len(dev_docs), silent, fitted)
+        return run_training(
+            fill_config(config, learned, options, source=source, n_members=n_members), folder, quiet=quiet
+        )
+
+
+def average(members: Sequence[Language]) -> Language:
+    """The first pipeline, with the mean of all their weights."""
+    for name, pipe in members[0].pipeline:
+        if hasattr(pipe, "model"):
+            average_models([member.get_pipe(name).model for member in members])
+    return members[0]
+
+
+def make_report(plan: Plan, parts: Sequence[Part], fitted: list[Fitted]) -> TrainReport:
+    n_train, n_dev = (len({doc for part in parts for doc in part[side]}) for side in (0, 1))
+    silent = set.intersection(*(set(find_silent(plan, train_docs)) for train_docs, _ in parts))
+    return TrainReport(n_train, n_dev, [key for key in plan.steps_by_id if key in silent], len(parts), fitted)
 
 
 def check_enough(docs: Sequence[Doc]) -> None:
@@ -113,12 +166,14 @@ def write_inputs(plan: Plan, train_docs: Sequence[Doc], dev_docs: Sequence[Doc],
     return {f"paths.{name}": str(path) for name, path in paths.items()}
 
 
-def fill_config(path: Path | None, docs: Sequence[Doc], overrides: dict[str, Any], *, source: Path | None) -> Config:
+def fill_config(
+    path: Path | None, docs: Sequence[Doc], overrides: dict[str, Any], *, source: Path | None, n_members: int = 1
+) -> Config:
     """The training config, with a schedule that fits the number of answers, and the parts of the source."""
     path = path or find_default_config()
     batcher = {**load_config(path)["training"]["batcher"], "size": count_batch_tokens(docs)}
     n_batches = sum(1 for _ in registry.resolve({"batcher": batcher})["batcher"](docs))
-    n_steps = count_steps(len(docs), n_batches)
+    n_steps = count_steps(len(docs), n_batches, n_members)
     fitting = {"training.batcher.size": batcher["size"], **schedule(n_steps)}
     if source is not None:
         fitting["training.optimizer.learn_rate.initial_rate"] = SOURCE_RATE
@@ -140,9 +195,10 @@ def count_batch_tokens(docs: Sequence[Doc]) -> int:
     return max(1, round(BATCH_TEXTS * median(len(doc) for doc in docs)))
 
 
-def count_steps(n_texts: int, n_batches: int) -> int:
-    """Few answers are read more often than many."""
-    n_reads = min(MOST_READS, max(LEAST_READS, N_EPOCHS * n_texts))
+def count_steps(n_texts: int, n_batches: int, n_members: int = 1) -> int:
+    """Few answers are read more often than many; one of several members reads less."""
+    least = LEAST_READS if n_members == 1 else MEMBER_READS
+    n_reads = min(MOST_READS, max(least, N_EPOCHS * n_texts))
     return max(1, round(n_reads / n_texts * n_batches))
 
 

@@ -6,6 +6,7 @@ import spacy
 from spacy_falconer.corpus.docbin import (
     GroundingReport,
     answer_to_doc,
+    fold_docs,
     make_docs,
     read_docbin,
     split_docs,
@@ -126,3 +127,11 @@ def test_no_text_is_on_both_sides(blank):
         train, dev = split_docs(docs, dev_share=0.2, seed=seed)
         assert not {doc.text for doc in train} & {doc.text for doc in dev}
         assert (len(train), len(dev)) == (30, 5)
+
+
+def test_of_folds_each_text_is_held_out_once(blank):
+    docs = [blank.make_doc(f"Text {i % 20}.") for i in range(40)]
+    parts = fold_docs(docs, n_folds=3, seed=0)
+    assert sorted(doc.text for _, held_out in parts for doc in held_out) == sorted(doc.text for doc in docs)
+    for learned, held_out in parts:
+        assert len(learned) + len(held_out) == 40 and not {doc.text for doc in learned} & {doc.text for doc in held_out}

@@ -15,6 +15,7 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.average import average_states
 from spacy_falconer.metamodel.pretrain.model import Metamodel
 
 # What encoders call their dropouts: those of BERT and RoBERTa, then ModernBERT's.
@@ -88,9 +89,7 @@ def read_average(folders: Sequence[Path]) -> tuple[Metamodel, Any, dict[str, Any
     """As `read_checkpoint`, the weights the mean of several checkpoints' of one shape."""
     model, tokenizer, settings = read_checkpoint(folders[0])
     states = [model.state_dict(), *(read_checkpoint(folder)[0].state_dict() for folder in folders[1:])]
-    total = {name: sum(state[name] for state in states) for name in states[0]}
-    floats = {name: value / len(states) for name, value in total.items() if value.is_floating_point()}
-    model.load_state_dict({**states[0], **floats})
+    model.load_state_dict(average_states(states))
     return model, tokenizer, settings
 
 
