@@ -8,8 +8,8 @@ nothing. Then every sentence of --own's plans/ is run over the test texts, whose
 
 Rows, of each sentence: "kept", which texts are in the result; "values", which passages stand in the rows; "whole",
 which rows are the same in all their columns. F1 is against the rows of the language model's own answers to all test
-texts. "LLM itself": its F1 with a second reading of its own (in brackets, of how many texts; empty where it gave fewer
-than 10 answers), counted here, or stated with the answers (data/README.md). "share": ours of that.
+texts. "LLM itself": its F1 with a second reading of its own (in brackets, of how many texts; empty where these hold
+fewer than 10 answers), counted here, or stated with the answers (data/README.md). "share": ours of that.
 
 Rivals, all with the same answers: "regression, seen", logistic regression on the encoder's vectors for labels, and
 passages that were seen before for passages; spaCy's own textcat_multilabel and spancat on MiniLM, trained for as many
@@ -55,13 +55,15 @@ def main(
     latency: float = typer.Option(1.5, help="Seconds of a request"),
     core_price: float = typer.Option(0.04, help="Dollars for an hour of one core"),
     precision: str = typer.Option("fp32", help="In which ours reads, as of mine: fp32, bf16, int8, compiled or auto"),
+    trained_only: bool = typer.Option(False, help="Leave spaCy's own out where --work does not have it"),
     # fmt: on
 ):
     torch.set_num_threads(1)
     rows, instructions, ways = [], [], []
     for one in read_corpora(shared, own, work, corpus):
         print(f"{one.name} ...", file=sys.stderr, flush=True)
-        found, speeds, train_s = measure_corpus(one, work / f"{one.name}-{one.digest[:8]}", precision)
+        folder = work / f"{one.name}-{one.digest[:8]}"
+        found, speeds, train_s = measure_corpus(one, folder, precision, trained_only=trained_only)
         asking = {name: ask_price(one, name, model, latency) for name in one.plans}
         own_ways = {name: Ours(asking[name], len(one.train), train_s, speeds[name], core_price) for name in one.plans}
         print_corpus(one, *found, own_ways, n_texts)
@@ -72,12 +74,12 @@ def main(
 
 
 def measure_corpus(
-    corpus: Corpus, folder: Path, precision: str
+    corpus: Corpus, folder: Path, precision: str, *, trained_only: bool
 ) -> tuple[tuple[list[Scored], list[Scored]], dict[str, float], float]:
     """Scores of the sentences and of the instructions, each sentence's texts a second, and seconds of the training."""
     nlp = load_ours(corpus, folder)
     with accelerate(nlp, precision):
-        said = ask_all(corpus, folder, nlp)
+        said = ask_all(corpus, folder, nlp, trained_only=trained_only)
         speeds = {name: measure_speed(nlp, plan, corpus.texts) for name, plan in corpus.plans.items()}
     return (score_rows(corpus, said), score_instructions(corpus, said)), speeds, read_seconds(folder / "ours")
 

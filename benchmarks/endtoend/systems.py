@@ -21,20 +21,23 @@ from spacy_falconer.workflow.said import Said, ask_pipeline, read_answers
 from spacy_falconer.workflow.train import train
 
 SEED = 0
+OWN = "spacys-own"
 BOTH = "regression, seen"  # Labels by regression, passages that were seen before: what comes for nothing.
 
 
-def ask_all(corpus: Corpus, folder: Path, ours: Language) -> dict[str, list[Said]]:
-    """What each says of the test texts, by its name. "LLM" answered all of them; "LLM again" some."""
+def ask_all(corpus: Corpus, folder: Path, ours: Language, *, trained_only: bool) -> dict[str, list[Said]]:
+    """What each says of the test texts, by its name. "LLM" answered all of them; "LLM again" some.
+
+    trained_only (bool): Leave spaCy's own out where it is not trained yet.
+    """
     others = ask_baselines(corpus.whole, corpus.test, corpus.train, source=find_base(), config=None, seed=SEED).said
-    nlp, thresholds = load_spacys_own(corpus, folder)
     labels, passages = others["regression"], others["dictionary"]
     return {
         "LLM": [read_answers(doc) for doc in corpus.test],
         "LLM again": read_second(corpus.test, corpus.again) if corpus.again else [Said()] * len(corpus.test),
         "ours": list(ask_pipeline(ours, corpus.texts)),
         BOTH: [Said(one.labels, other.spans) for one, other in zip(labels, passages, strict=True)],
-        "spaCy's own": ask_spacys_own(nlp, thresholds, corpus.texts),
+        **({} if trained_only and not (folder / OWN).exists() else ask_own(corpus, folder)),
         "zero-shot": others["zero_shot"],
         "keywords": others["keywords"],
     }
@@ -49,13 +52,17 @@ def load_ours(corpus: Corpus, folder: Path) -> Language:
     return spacy.load(keep(folder / "ours", teach))
 
 
+def ask_own(corpus: Corpus, folder: Path) -> dict[str, list[Said]]:
+    return {"spaCy's own": ask_spacys_own(*load_spacys_own(corpus, folder), corpus.texts)}
+
+
 def load_spacys_own(corpus: Corpus, folder: Path) -> tuple[Language, dict[str, float]]:
     def teach(path: Path) -> None:
         nlp, thresholds = train_spacys_own(corpus.whole, corpus.train, seed=SEED)
         nlp.to_disk(path)
         srsly.write_json(path / "thresholds.json", thresholds)
 
-    path = keep(folder / "spacys-own", teach)
+    path = keep(folder / OWN, teach)
     return spacy.load(path), srsly.read_json(path / "thresholds.json")
 
 
