@@ -16,7 +16,7 @@ from benchmarks.page import on_page, publish
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
-NO_TABLE = {"benchmarks/convert.py", "benchmarks/speed/__main__.py", "benchmarks/speed/gliner_class.py"}
+NO_TABLE = {"benchmarks/convert.py", "benchmarks/speed/gliner_class.py"}
 RUNNABLE = [
     path
     for path in sorted((ROOT / "benchmarks").rglob("*.py"))
