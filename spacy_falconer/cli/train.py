@@ -71,6 +71,6 @@ def show_training(report, output: Path) -> None:
 def warn_of_thresholds(fitted) -> None:
     unsure = [one.key for one in fitted if one.is_shared]
     if unsure:
-        msg.warn(f"Too few positive answers for a threshold of their own: {', '.join(unsure)}.")
+        msg.warn(f"Too few positive answers for a threshold of their own: {', '.join(unsure)}. Annotate more.")
     for reason in filter(None, (one.explain() for one in fitted)):
         msg.warn(reason)

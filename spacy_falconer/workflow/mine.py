@@ -158,13 +158,14 @@ def make_run(
 
 @contextmanager
 def open_state(run: Run, *, fresh: bool | None) -> Iterator[MineState]:
-    """What was done before, where it is of the same; else nothing."""
+    """What was done before, where it is of the same; else nothing. A run that did nothing is none."""
     paths = run.paths
     if not paths.state.exists():
         clear(paths)
     with MineState(paths.state) as state:
         begun = state.head()
-        if begun is not None and not fresh and (fresh is False or not list_changes(begun, run.head)):
+        is_other = begun is not None and bool(list_changes(begun, run.head))
+        if begun is not None and not fresh and not (is_other and (fresh is None or not any(state.parts()))):
             check_same(begun, run.head, paths)
             yield state
             return

@@ -13,13 +13,14 @@ from typing import Any
 import srsly
 
 from spacy_falconer.corpus.choose import choose_random
-from spacy_falconer.errors import PlanError, ServerError, UnsupportedPlanError
+from spacy_falconer.errors import CorpusError, PlanError, ServerError, UnsupportedPlanError
 from spacy_falconer.llm.chat import Chat
 from spacy_falconer.llm.planner import MAX_TEXTS, make_plan
 from spacy_falconer.llm.redact import Redactor
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan, read_plan, write_plan
 from spacy_falconer.types import Record
+from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.endpoint import Endpoint, run_to_end
 from spacy_falconer.workflow.files import whole
 
@@ -56,15 +57,26 @@ def find_plan(
     RAISES (PlanError): A file holds no plan that can be run, or the planner made none.
     RAISES (UnsupportedPlanError): Two primitives cannot answer the sentence. The message is the planner's reason.
     RAISES (ServerError): There is no plan for this sentence, and no endpoint to ask.
+    RAISES (CorpusError): There is a corpus, and no text of it can be read.
     """
     found = _find_known(sentence, known) or _find_kept(sentence, output)
     if found is None:
         texts = choose_texts(records, redact=redact, seed=seed)
+        check_readable(texts, records)
         found = FoundPlan(ask_plan(sentence, texts, endpoint, store), "asked", endpoint.model_name)
     if found.origin != "kept":
         with whole(output) as part:
             write_plan(found.plan, part)
     return found
+
+
+def check_readable(texts: Sequence[str], records: Iterable[Record]) -> None:
+    """RAISES (CorpusError): There is a corpus, and no text of it can be read; a plan would be paid for in vain."""
+    if isinstance(records, CorpusFile) and not texts:
+        raise CorpusError(
+            f"The corpus {records.path} holds no text that can be read in {', '.join(records.text_field)!r}. Expected at "
+            "least one. Name its column by --text-field. Nobody was asked."
+        )
 
 
 def ask_plan(sentence: str, texts: Sequence[str], endpoint: Endpoint, store: Path | None) -> Plan:

@@ -456,6 +456,15 @@ def test_another_pipeline_is_refused(trained, unfinished):
     assert mine(trained[0], corpus, output, part_size=60).n_before == 60
 
 
+def test_a_run_that_could_read_nothing_blocks_no_other(trained, tmp_path):
+    """What its refusal advises is done by the same command with another option."""
+    corpus, output = tmp_path / "c.jsonl", tmp_path / "rows.jsonl"
+    corpus.write_text('{"id": "a", "body": "i paid 7 dollars and love it"}\n')
+    with pytest.raises(CorpusError, match="None of the first 1 rows can be read.*--text-field"):
+        mine(trained[0], CorpusFile(corpus), output)
+    assert mine(trained[0], CorpusFile(corpus, ["body"]), output).n_texts == 1
+
+
 def test_a_pipeline_that_was_saved_and_loaded_is_the_same(trained, unfinished, tmp_path):
     corpus, output = unfinished
     trained[0].to_disk(tmp_path / "pipeline")

@@ -8,10 +8,11 @@ import pytest
 import server
 from server import KEY, PLAN
 
-from spacy_falconer.errors import PlanError, ServerError, UnsupportedPlanError
+from spacy_falconer.errors import CorpusError, PlanError, ServerError, UnsupportedPlanError
 from spacy_falconer.llm.redact import Redactor
 from spacy_falconer.plan import read_plan, write_plan
 from spacy_falconer.types import Record
+from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.plan import find_plan, read_sentence
 
@@ -150,3 +151,12 @@ def test_a_sentence_file_from_any_editor(tmp_path):
 def test_a_file_that_is_not_there_is_no_sentence(tmp_path):
     with pytest.raises(PlanError, match="no file .*sentnce.txt"):
         read_sentence(str(tmp_path / "sentnce.txt"))
+
+
+def test_a_corpus_that_cannot_be_read_is_refused_before_anyone_is_asked(find, llm_server, tmp_path):
+    corpus = tmp_path / "tickets.jsonl"
+    corpus.write_text('{"id": "a", "body": "It broke."}\n')
+    flaws = []
+    with pytest.raises(CorpusError, match="tickets.jsonl holds no text.*'text'.*--text-field"):
+        find("Which broke?", records=CorpusFile(corpus, ["text"], "id", flaws.append))
+    assert len(flaws) == 1 and not llm_server.planned and not (tmp_path / "plan.json").exists()
