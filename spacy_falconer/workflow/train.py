@@ -94,7 +94,11 @@ def train(
     check_enough(docs)
     parts = split_answers(docs, source=source, seed=seed)
     teach = partial(teach_member, plan, source=source, replay=replay, config=config, overrides=overrides, quiet=quiet)
-    members = [teach(*part, seed=seed + i, n_members=len(parts)) for i, part in enumerate(parts)]
+    members = []
+    for i, part in enumerate(parts):
+        if len(parts) > 1 and not quiet:
+            print(f"\nTraining {i + 1} of {len(parts)}, on {len(part[0])} of {len(docs)} answered texts")
+        members.append(teach(*part, seed=seed + i, n_members=len(parts)))
     heard = [read_candidates(member, dev_docs) for member, (_, dev_docs) in zip(members, parts, strict=True)]
     nlp = average(members)
     fitted = [one for one in fit_candidates(join_candidates(heard), targets) if one.key in plan.steps_by_id]

@@ -89,15 +89,14 @@ def test_a_task_starts_from_what_was_shipped(base, review_plan, review_answers, 
     assert (report.n_members, report.n_train, report.n_dev) == (3, len(docs), len(docs))
 
 
-def test_few_answers_all_speak_for_the_thresholds(base, review_plan, review_answers, training_overrides, monkeypatch):
+def test_few_answers_all_speak_for_the_thresholds(base, review_plan, review_answers, capsys):
     """Those of one member alone would be a third."""
     docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
     overrides = {"training.max_steps": 2, "training.eval_frequency": 2}
     n_wanted = sum(doc.cats["positive"] for doc in docs)
-    chosen = {
-        one.key: one.choice for one in train(review_plan, docs, source=base, overrides=overrides, quiet=True)[1].fitted
-    }
-    assert chosen["positive"].n == n_wanted
+    _, report = train(review_plan, docs, source=base, overrides=overrides)
+    assert {one.key: one.choice for one in report.fitted}["positive"].n == n_wanted
+    assert "Training 3 of 3, on 2" in capsys.readouterr().out
 
 
 def test_what_no_answer_says_yes_to_is_not_learned(review_plan, review_answers):
