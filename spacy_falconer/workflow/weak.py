@@ -11,6 +11,7 @@ from spacy_falconer.workflow.agreement import Texts
 from spacy_falconer.workflow.said import Said
 
 LEAST_F1 = 0.5  # Below it, fewer than a third of the answers that either side gives are given by both.
+LEAST_KAPPA = 0.4  # Below it, agreement beyond chance is less than moderate. Source: Landis and Koch, 1977.
 REMEDY = (
     "More answers may help (--sample, --choose balanced), or plainer words; else leave what is doubtful to the "
     "language model: mine --guarantee."
@@ -19,7 +20,7 @@ REMEDY = (
 
 def note_weak(scores: Mapping[str, Any], wanted: Sequence[Said], texts: Texts) -> list[str]:
     """One line that names the instructions whose F1 lies below `LEAST_F1`, interval and all, and the labels whose F1 is
-    not clearly above that of a yes to every text, and nearer to it than to full agreement; none where there are none.
+    not clearly above that of a yes to every text, with little agreement beyond chance; none where there are none.
     Statements that take counting, comparing or inference end up here, and very rare ones.
     """
     weak = []
@@ -27,10 +28,18 @@ def note_weak(scores: Mapping[str, Any], wanted: Sequence[Said], texts: Texts) -
         for key, line in scores[kind]["per_instruction"].items():
             low, high = line["f_ci"] or (1.0, 1.0)
             base = find_base_f1(key, wanted, texts) if kind == "labels" else None
-            if high < LEAST_F1 or (base is not None and low <= base and line["f"] < (1 + base) / 2):
+            if high < LEAST_F1 or (base is not None and low <= base and find_kappa(line) < LEAST_KAPPA):
                 beside = "" if base is None else f"; yes to every text {base:.2f}"
                 weak.append(f"{key} (F1 {line['f']:.2f}, {low:.2f} to {high:.2f}{beside})")
     return [f"Too far behind the language model to be relied on: {', '.join(weak)}. {REMEDY}"] if weak else []
+
+
+def find_kappa(line: Mapping[str, Any]) -> float:
+    """Cohen's kappa of a label, from its row of the table; 1 where both sides say the same of all texts."""
+    n, said, true = line["n"], line["n_found"], line["n_wanted"]
+    both = line["r"] * true
+    agreed, by_chance = 2 * both + n - said - true, (said * true + (n - said) * (n - true)) / n
+    return 1.0 if by_chance == n else (agreed - by_chance) / (n - by_chance)
 
 
 def find_base_f1(key: str, wanted: Sequence[Said], texts: Texts) -> float:

@@ -10,7 +10,7 @@ from spacy_falconer.workflow.agreement import agree, make_texts
 from spacy_falconer.workflow.evaluate import evaluate
 from spacy_falconer.workflow.report import format_scores
 from spacy_falconer.workflow.said import Said
-from spacy_falconer.workflow.weak import find_base_f1, note_weak
+from spacy_falconer.workflow.weak import find_base_f1, find_kappa, note_weak
 
 N = 200
 
@@ -74,3 +74,9 @@ def test_evaluate_says_it(trained, review_plan, review_answers):
     assert not any("positive (" in one for one in right["notes"])
     assert any("relied on: positive (F1 0." in one for one in wrong["notes"])
     assert "mine --guarantee" in format_scores(wrong)
+
+
+def test_agreement_beyond_chance_is_told_from_a_yes_to_all():
+    assert find_kappa({"n": 200, "n_found": 176, "n_wanted": 161, "r": 155 / 161}) == pytest.approx(0.496, abs=0.001)
+    assert find_kappa({"n": 200, "n_found": 200, "n_wanted": 180, "r": 1.0}) == pytest.approx(0.0)
+    assert find_kappa({"n": 9, "n_found": 9, "n_wanted": 9, "r": 1.0}) == 1.0
