@@ -42,7 +42,7 @@ def main(
     seeds: int = typer.Option(20, help="How often every strategy chooses"),
     # fmt: on
 ):
-    steps = [step for step in read_plan(plan).steps if step.for_each is None]
+    steps = read_plan(plan).text_steps()
     pool, tests = read_known([train_file, test_file], [step.instruction for step in steps])
     shares = pool.truth.mean(axis=0)
     rare = numpy.flatnonzero(shares <= RARE)

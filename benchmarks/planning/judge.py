@@ -23,7 +23,7 @@ async def find_meanings(
     plan: Plan, corpus: Corpus, wanted: Sequence[str], judge: Recorder
 ) -> dict[str, Meaning | None]:
     """By step id the first primitive that the judge finds the step to mean; the `wanted` ones are tried first."""
-    texts = [step for step in plan.steps if step.for_each is None]
+    texts = plan.text_steps()
     found = await _find_all({step: _list_candidates(step, corpus, None) for step in texts}, plan, corpus, wanted, judge)
     candidates = {
         step: _list_candidates(step, corpus, source.primitive) if (source := found[step.for_each]) else []

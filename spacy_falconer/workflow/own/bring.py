@@ -74,7 +74,7 @@ def bring_answers(
         raise explain_nothing(path, plan, known, found)
     taken = take_works(done, rejects, plan, store, usual=usual, model=model)
     counts = count_answers(taken, plan)
-    unanswered = [step.id for step in plan.steps if step.for_each is None and step.id not in counts]
+    unanswered = [step.id for step in plan.text_steps() if step.id not in counts]
     texts = [answer.text for answer in taken.answers]
     return Brought(form, taken, texts, counts, unanswered, known.foreign, known.missing)
 
@@ -92,7 +92,7 @@ def limit(work: Work, plan: Plan, complete: bool | None) -> Work:
 
 def explain_nothing(path: Path, plan: Plan, names: Names, found: Sequence[Found]) -> AnswerError:
     labels = show_ids(names.foreign)
-    steps = show_ids(f"{step.id} ({step.op})" for step in plan.steps if step.for_each is None)
+    steps = show_ids(f"{step.id} ({step.op})" for step in plan.text_steps())
     return AnswerError(
         f"{path} says nothing of the plan's steps: its {len(found)} texts have the labels {labels}, expected some of "
         f"the steps {steps}. Say which label is which step by --map LABEL=STEP."

@@ -66,7 +66,7 @@ def parse_renames(given: Iterable[str], plan: Plan) -> Renames:
 
     RAISES (AnswerError): It has not this form, or names no step that asks about texts.
     """
-    known = [step.id for step in plan.steps if step.for_each is None]
+    known = [step.id for step in plan.text_steps()]
     found: dict[str, tuple[str, ...]] = {}
     for one in given:
         name, _, key = (part.strip() for part in one.rpartition("="))

@@ -68,7 +68,7 @@ def find_usual(works: Iterable[Work], plan: Plan) -> Asked:
     for work in works:
         if work.note is None:
             used |= {*work.labels, *work.asked, *work.offered, *(mark.key for mark in work.marks)}
-    return {step.id: (step.op, step.instruction) for step in plan.steps if step.id in used and step.for_each is None}
+    return {step.id: (step.op, step.instruction) for step in plan.text_steps() if step.id in used}
 
 
 def check_keys(work: Work, asked: Asked) -> None:
