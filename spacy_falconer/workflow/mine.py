@@ -158,14 +158,13 @@ def make_run(
 
 @contextmanager
 def open_state(run: Run, *, fresh: bool | None) -> Iterator[MineState]:
-    """What was done before, where it is of the same; else nothing. A run that did nothing is none."""
+    """What was done before, where it is of the same; else nothing."""
     paths = run.paths
     if not paths.state.exists():
         clear(paths)
     with MineState(paths.state) as state:
         begun = state.head()
-        is_other = begun is not None and bool(list_changes(begun, run.head))
-        if begun is not None and not fresh and not (is_other and (fresh is None or not any(state.parts()))):
+        if begun is not None and still_counts(begun, run, state, fresh=fresh):
             check_same(begun, run.head, paths)
             yield state
             return
@@ -173,6 +172,13 @@ def open_state(run: Run, *, fresh: bool | None) -> Iterator[MineState]:
     with MineState(paths.state) as state:
         state.begin(run.head)
         yield state
+
+
+def still_counts(begun: dict[str, Any], run: Run, state: MineState, *, fresh: bool | None) -> bool:
+    """Whether an unfinished run is gone on with, or refuses to be mixed with another. One that did nothing makes way."""
+    if fresh:
+        return False
+    return not list_changes(begun, run.head) or (fresh is False and bool(state.parts()))
 
 
 def clear(paths: Paths) -> None:
