@@ -16,6 +16,7 @@ import torch
 from server import ScriptedServer
 from spacy.tokens import Span, SpanGroup
 
+from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer, Quote
 
@@ -165,6 +166,20 @@ def trained(review_plan, review_answers, training_overrides):
 
     docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
     return train(review_plan, docs, overrides=training_overrides, quiet=True)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with AnswerStore(tmp_path / "answers.db") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def saved(trained, tmp_path_factory):
+    """A trained pipeline on disk, to be read."""
+    folder = tmp_path_factory.mktemp("saved") / "pipeline"
+    trained[0].to_disk(folder)
+    return folder
 
 
 @pytest.fixture

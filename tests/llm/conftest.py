@@ -9,7 +9,6 @@ from faulty_server import FaultyServer
 from spacy_falconer.llm import chat as chat_module
 from spacy_falconer.llm.ask import ask_answers
 from spacy_falconer.llm.chat import Chat
-from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import parse_plan
 
 
@@ -31,12 +30,6 @@ def serve(monkeypatch):
 @pytest.fixture
 def server(serve):
     return serve()
-
-
-@pytest.fixture
-def store(tmp_path):
-    with AnswerStore(tmp_path / "answers.db") as opened:
-        yield opened
 
 
 @pytest.fixture(scope="session")

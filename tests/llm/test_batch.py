@@ -79,12 +79,6 @@ def server(start):
     return start()
 
 
-@pytest.fixture
-def store(tmp_path):
-    with AnswerStore(tmp_path / "answers.db") as opened:
-        yield opened
-
-
 def ask(store, texts=TEXTS, plan=PLAN, *, ledger=None, **settings):
     settings = {"ledger": ledger or Ledger(), "poll_s": 0.005, **settings}
     asyncio.run(asyncio.wait_for(ask_in_batch(texts, plan, MODEL, store, **settings), 60))

@@ -54,14 +54,6 @@ def paths(tmp_path_factory, review_plan, review_answers):
     return {f"paths.{key}": str(folder / name) for key, name in files.items()}
 
 
-@pytest.fixture(scope="module")
-def saved(trained, tmp_path_factory):
-    """A trained pipeline on disk."""
-    folder = tmp_path_factory.mktemp("saved") / "pipeline"
-    trained[0].to_disk(folder)
-    return folder
-
-
 @pytest.fixture
 def write_config(tiny_config, tmp_path):
     """Change the package's training config: values by their dotted names, and components."""

@@ -24,13 +24,6 @@ def write_texts(i):
     return [f"i paid {i % 10} dollars and love it {i}", f"the bad price broke {i}", f"nice {i} love"][i % 3]
 
 
-@pytest.fixture(scope="module")
-def pipeline(trained, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("guarantee") / "pipeline"
-    trained[0].to_disk(folder)
-    return folder
-
-
 @pytest.fixture
 def corpus(tmp_path):
     path = tmp_path / "corpus.jsonl"
@@ -42,9 +35,9 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
-def mine(pipeline, corpus, words, *more, name="rows.jsonl"):
+def mine(saved, corpus, words, *more, name="rows.jsonl"):
     output, store = corpus.with_name(name), corpus.with_name("answers.db")
-    result = run("mine", pipeline, corpus, "--output", output, "--guarantee", words, "--store", store, *more)
+    result = run("mine", saved, corpus, "--output", output, "--guarantee", words, "--store", store, *more)
     return result, output, store
 
 
@@ -52,8 +45,8 @@ def read_rows(path):
     return {row["id"]: row for row in map(json.loads, path.read_text().splitlines())}
 
 
-def test_rows_of_texts_that_were_read_are_the_language_models(pipeline, corpus, llm_server):
-    result, output, store = mine(pipeline, corpus, "recall=0.9, precision=0.9, on=positive")
+def test_rows_of_texts_that_were_read_are_the_language_models(saved, corpus, llm_server):
+    result, output, store = mine(saved, corpus, "recall=0.9, precision=0.9, on=positive")
     assert result.exit_code == 0, result.output
     rows = read_rows(output)
     with AnswerStore(store) as opened:
@@ -67,7 +60,7 @@ def test_rows_of_texts_that_were_read_are_the_language_models(pipeline, corpus, 
     assert all(one["score"] == 1.0 and "dollars" in one["text"] for row in kept for one in row["spans"]["price"])
 
 
-def test_texts_are_read_once_and_rows_of_the_others_are_the_pipelines_own(pipeline, corpus, llm_server, monkeypatch):
+def test_texts_are_read_once_and_rows_of_the_others_are_the_pipelines_own(saved, corpus, llm_server, monkeypatch):
     read, pipe = [], Language.pipe
 
     def watch(nlp, texts, **options):
@@ -76,13 +69,13 @@ def test_texts_are_read_once_and_rows_of_the_others_are_the_pipelines_own(pipeli
         return pipe(nlp, texts, **options)
 
     monkeypatch.setattr(Language, "pipe", watch)
-    result, output, store = mine(pipeline, corpus, "accuracy=0.8, on=positive")
+    result, output, store = mine(saved, corpus, "accuracy=0.8, on=positive")
     assert result.exit_code == 0 and sorted(read) == sorted(map(write_texts, range(N_TEXTS)))
     totals = srsly.read_json(output.with_suffix(".manifest.json"))["totals"]
     assert (totals["n_texts"], totals["n_duplicates"]) == (N_TEXTS, 0)
     with AnswerStore(store) as opened:
         answered = {answer.text for answer in opened.export()}
-    run("mine", pipeline, corpus, "--output", corpus.with_name("own.jsonl"), "--quiet")
+    run("mine", saved, corpus, "--output", corpus.with_name("own.jsonl"), "--quiet")
     rows, own = read_rows(output), read_rows(corpus.with_name("own.jsonl"))
     others = [f"r{i}" for i in range(N_TEXTS) if write_texts(i) not in answered]
     assert any(name in rows for name in others)
@@ -96,8 +89,8 @@ def test_texts_are_read_once_and_rows_of_the_others_are_the_pipelines_own(pipeli
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.1])
-def test_what_is_promised_of_are_the_passages_that_stand_in_rows(pipeline, threshold):
-    nlp = spacy.load(pipeline)
+def test_what_is_promised_of_are_the_passages_that_stand_in_rows(saved, threshold):
+    nlp = spacy.load(saved)
     nlp.get_pipe("falconer_span").cfg["thresholds"]["price"] = threshold
     plan = nlp.get_pipe("falconer_plan").plan.model_copy(update={"keep": "true"})
     nlp.get_pipe("falconer_plan").set_plan(plan)
@@ -112,8 +105,8 @@ def test_what_is_promised_of_are_the_passages_that_stand_in_rows(pipeline, thres
     assert sayings.questions[0].risk_missed.max() > (0.5 if threshold else 0.0)
 
 
-def test_a_text_that_the_pipeline_fails_on_says_nothing(pipeline):
-    nlp = spacy.load(pipeline)
+def test_a_text_that_the_pipeline_fails_on_says_nothing(saved):
+    nlp = spacy.load(saved)
     nlp.add_pipe("fails_on_dollars", last=True)
     plan = nlp.get_pipe("falconer_plan").plan
     sayings = read_sayings(
@@ -131,8 +124,8 @@ def fail_on_dollars(doc):
     return doc
 
 
-def test_it_says_what_it_will_cost_before_and_what_is_certain_after(pipeline, corpus, llm_server):
-    result, output, _ = mine(pipeline, corpus, "accuracy=0.8, on=positive")
+def test_it_says_what_it_will_cost_before_and_what_is_certain_after(saved, corpus, llm_server):
+    result, output, _ = mine(saved, corpus, "accuracy=0.8, on=positive")
     said = " ".join(result.output.split())
     assert f"of {N_TEXTS} texts will be asked about" in said and "requests to" in said
     assert said.index("will be asked about") < said.index("Certain, with a chance of 95%")
@@ -148,50 +141,50 @@ def _walk(value):
         yield from _walk(one)
 
 
-def test_a_second_run_pays_for_nothing(pipeline, corpus, llm_server):
-    _, first, _ = mine(pipeline, corpus, "accuracy=0.8, on=positive")
+def test_a_second_run_pays_for_nothing(saved, corpus, llm_server):
+    _, first, _ = mine(saved, corpus, "accuracy=0.8, on=positive")
     n_asked = len(llm_server.annotated)
-    result, again, _ = mine(pipeline, corpus, "accuracy=0.8, on=positive", "--fresh")
+    result, again, _ = mine(saved, corpus, "accuracy=0.8, on=positive", "--fresh")
     assert result.exit_code == 0 and len(llm_server.annotated) == n_asked
     assert read_rows(first) == read_rows(again)
 
 
-def test_answers_that_are_there_are_used_and_not_asked_for(pipeline, corpus, llm_server, review_plan):
+def test_answers_that_are_there_are_used_and_not_asked_for(saved, corpus, llm_server, review_plan):
     store = corpus.with_name("answers.db")
     labels = {step.instruction: True for step in review_plan.text_steps("get_label")}
     spans = {step.instruction: () for step in review_plan.text_steps("get_span")}
     with AnswerStore(store) as opened:
         opened.put_many(Answer(write_texts(i), "a person", labels, spans) for i in range(0, N_TEXTS, 2))
-    mine(pipeline, corpus, "recall=0.9, precision=0.9, on=positive")
+    mine(saved, corpus, "recall=0.9, precision=0.9, on=positive")
     asked = str([body["messages"][-1] for body in llm_server.annotated])
     assert not any(f"{write_texts(i)}\\n" in asked for i in range(0, N_TEXTS, 2))
     assert len(llm_server.annotated) <= N_TEXTS // 2
 
 
-def test_a_budget_that_is_too_small_is_refused_with_what_can_be_had(pipeline, corpus, llm_server):
-    result, output, _ = mine(pipeline, corpus, "recall=0.99, precision=0.99, label_budget=25, on=positive")
+def test_a_budget_that_is_too_small_is_refused_with_what_can_be_had(saved, corpus, llm_server):
+    result, output, _ = mine(saved, corpus, "recall=0.99, precision=0.99, label_budget=25, on=positive")
     said = " ".join(result.output.split())
     assert result.exit_code == 1 and "BudgetError" in said and "cannot be met" in said
     assert "label_budget is 25" in said and ("can be reached" in said)
     assert len(llm_server.annotated) <= 25 and not output.exists()
 
 
-def test_what_was_bought_before_a_stop_is_kept(pipeline, corpus, llm_server):
+def test_what_was_bought_before_a_stop_is_kept(saved, corpus, llm_server):
     words = "accuracy=0.9, on=positive"
-    result, output, store = mine(pipeline, corpus, words, "--max-requests", 30)
+    result, output, store = mine(saved, corpus, words, "--max-requests", 30)
     assert result.exit_code == 1 and not output.exists()
     n_before = len(llm_server.annotated)
     assert 0 < n_before <= 30
-    result, output, store = mine(pipeline, corpus, words)
+    result, output, store = mine(saved, corpus, words)
     assert result.exit_code == 0
     with AnswerStore(store) as opened:
         assert len(list(opened.export())) == len(llm_server.annotated) > n_before
 
 
-def test_a_text_without_an_answer_stops_nothing(pipeline, corpus, llm_server):
+def test_a_text_without_an_answer_stops_nothing(saved, corpus, llm_server):
     texts = [{"id": f"r{i}", "text": write_texts(i) + (" riddle" if i % 20 == 0 else "")} for i in range(N_TEXTS)]
     srsly.write_jsonl(corpus, texts)
-    result, output, _ = mine(pipeline, corpus, "accuracy=0.8, on=positive")
+    result, output, _ = mine(saved, corpus, "accuracy=0.8, on=positive")
     assert result.exit_code == 0 and output.exists()
     assert "without an answer" in result.output
 
@@ -200,14 +193,14 @@ def test_a_text_without_an_answer_stops_nothing(pipeline, corpus, llm_server):
     ("words", "message"),
     [("recal=0.9", "expected precision, recall"), ("recall=0.9, on=prize", "positive, gift, price")],
 )
-def test_words_that_say_nothing_cost_nothing(pipeline, corpus, llm_server, words, message):
-    result, _, _ = mine(pipeline, corpus, words)
+def test_words_that_say_nothing_cost_nothing(saved, corpus, llm_server, words, message):
+    result, _, _ = mine(saved, corpus, words)
     assert result.exit_code == 1 and message in " ".join(result.output.split())
     assert not llm_server.requests
 
 
-def test_a_guarantee_needs_a_store(pipeline, corpus):
-    result = run("mine", pipeline, corpus, "--output", corpus.with_name("rows.jsonl"), "--guarantee", "recall=0.9")
+def test_a_guarantee_needs_a_store(saved, corpus):
+    result = run("mine", saved, corpus, "--output", corpus.with_name("rows.jsonl"), "--guarantee", "recall=0.9")
     assert result.exit_code == 1 and "--store FILE" in result.output
 
 

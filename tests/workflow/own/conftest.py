@@ -2,14 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import parse_plan
-
-
-@pytest.fixture
-def store(tmp_path):
-    with AnswerStore(tmp_path / "answers.db") as opened:
-        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from spacy_falconer.llm.store import AnswerStore
-
-
-@pytest.fixture
-def store(tmp_path):
-    with AnswerStore(tmp_path / "answers.db") as opened:
-        yield opened
-
 
 @pytest.fixture
 def reader_nlp(make_nlp, review_plan):
