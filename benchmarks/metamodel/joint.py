@@ -1,0 +1,118 @@
+"""The paper's way for texts and instructions to meet: the two read together, trained by the same loop and scored beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spacy_falconer.metamodel.pretrain.collate import Batch, Pieces, Task
+from spacy_falconer.metamodel.pretrain.model import Metamodel
+
+LONGEST_JOINT = 420  # Pieces of a text that leave room for an instruction.
+MOST_PAIRS = 4  # Instructions of each primitive that a text is read with while the joint reader trains.
+
+
+class JointReader(nn.Module):
+    """Reads a text once for each instruction, the two in one sequence: the most that an encoder can do, at K times
+    the cost.
+    """
+
+    def __init__(self, encoder: nn.Module, width: int, dropout: float, kind: str):
+        super().__init__()
+        self.read = encoder
+        self.dropout, self.output, self.kind = nn.Dropout(dropout), nn.Linear(width, 3 if kind == "span" else 1), kind
+
+    def forward(self, texts: Pieces, lengths: Tensor, instructions: Pieces) -> Tensor:
+        hidden = self.read(texts, instructions)  # (n_texts, K, n_pieces, D), with the first piece before the text
+        if self.kind == "label":
+            return self.output(self.dropout(hidden[:, :, 0])).squeeze(-1)
+        width = texts.input_ids.shape[1]
+        by_piece = hidden.transpose(1, 2).flatten(0, 1)  # (n_texts * n_pieces, K, D)
+        n_tokens = int(lengths.sum())
+        total = by_piece.new_zeros((n_tokens, *by_piece.shape[1:])).index_add(
+            0, texts.token_of, by_piece[texts.piece_of]
+        )
+        counts = torch.bincount(texts.token_of, minlength=n_tokens).clamp(min=1)
+        assert width == hidden.shape[2]
+        return self.output(self.dropout(total / counts.view(-1, 1, 1)))
+
+
+class JointMetamodel(Metamodel):
+    """The paper's way: [first] text [sep] instruction [sep] is one sequence. Texts of one window only."""
+
+    def __init__(self, encoder: Any, *, hidden_width: int, dropout: float):
+        super().__init__(encoder, hidden_width=1, dropout=dropout)
+        width = encoder.config.hidden_size
+        self.label = JointReader(self.read_pairs, width, dropout, "label")
+        self.span = JointReader(self.read_pairs, width, dropout, "span")
+
+    def encode(self, pieces: Pieces) -> Any:
+        return pieces
+
+    def read_instructions(self, pieces: Pieces) -> Any:
+        return pieces
+
+    def forward(self, batch: Batch) -> Any:
+        return batch.texts, batch.instructions
+
+    def read_pairs(self, texts: Pieces, instructions: Pieces) -> Tensor:
+        n_texts, n_asked = len(texts.input_ids), len(instructions.input_ids)
+        body = instructions.input_ids[:, 1:]  # Without the first piece.
+        ids = torch.cat([texts.input_ids.repeat_interleave(n_asked, 0), body.repeat(n_texts, 1)], dim=1)
+        mask = torch.cat([texts.mask.repeat_interleave(n_asked, 0), instructions.mask[:, 1:].repeat(n_texts, 1)], dim=1)
+        types = torch.zeros_like(ids)
+        types[:, texts.input_ids.shape[1] :] = 1
+        read = []
+        for rows in torch.arange(len(ids)).split(32):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                output = self.encoder(input_ids=ids[rows], attention_mask=mask[rows], token_type_ids=types[rows])
+            read.append(output.last_hidden_state[:, : texts.input_ids.shape[1]].float())
+        return torch.cat(read).unflatten(0, (n_texts, n_asked))
+
+    def answer(self, batch: Batch, tokens: Any, instructions: Any) -> Iterator[tuple[Task, Tensor, Tensor]]:
+        """Of each text a few of its instructions, drawn anew each time."""
+        for number, task in enumerate(batch.tasks):
+            taken = take_text(batch.texts, number)
+            if taken is None:
+                continue
+            text, length = taken
+            kept = [torch.randperm(len(asked))[:MOST_PAIRS].sort().values
+                    for asked in (task.span_instructions, task.label_instructions)]  # fmt: skip
+            fewer = Task(
+                task.span_instructions[kept[0]], task.span_targets[:, kept[0]],
+                task.label_instructions[kept[1]], task.label_targets[kept[1]],
+            )  # fmt: skip
+            spans = torch.zeros((int(length), 0, 3))
+            labels = torch.zeros((1, 0))
+            if len(kept[0]):
+                spans = self.span(text, length, take_instructions(instructions, fewer.span_instructions))
+            if len(kept[1]):
+                labels = self.label(text, length, take_instructions(instructions, fewer.label_instructions))
+            yield fewer, spans, labels[0]
+
+
+def take_text(texts: Pieces, number: int) -> tuple[Pieces, Tensor] | None:
+    """One text of a batch, if one window holds it and leaves room for an instruction."""
+    width = texts.input_ids.shape[1]
+    first = int(texts.lengths[:number].sum())
+    length = texts.lengths[number : number + 1]
+    own = (texts.token_of >= first) & (texts.token_of < first + length)
+    windows = (texts.piece_of[own] // width).unique()
+    if len(windows) != 1 or (used := int(texts.mask[windows[0]].sum())) > LONGEST_JOINT:
+        return None
+    row = slice(int(windows[0]), int(windows[0]) + 1)
+    pieces = texts.piece_of[own] - row.start * width
+    return Pieces(
+        texts.input_ids[row, :used], texts.mask[row, :used], pieces, texts.token_of[own] - first, length
+    ), length
+
+
+def take_instructions(instructions: Pieces, rows: Tensor) -> Pieces:
+    used = int(instructions.mask[rows].sum(dim=1).max())
+    empty = instructions.piece_of[:0]
+    return Pieces(
+        instructions.input_ids[rows, :used], instructions.mask[rows, :used], empty, empty, instructions.lengths[rows]
+    )
