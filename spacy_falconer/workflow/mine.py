@@ -164,21 +164,30 @@ def open_state(run: Run, *, fresh: bool | None) -> Iterator[MineState]:
         clear(paths)
     with MineState(paths.state) as state:
         begun = state.head()
-        if begun is not None and still_counts(begun, run, state, fresh=fresh):
+        if begun is not None and not fresh and (fresh is False or not list_changes(begun, run.head)):
             check_same(begun, run.head, paths)
             yield state
             return
     clear(paths)
-    with MineState(paths.state) as state:
-        state.begin(run.head)
+    with begin(run) as state:
         yield state
 
 
-def still_counts(begun: dict[str, Any], run: Run, state: MineState, *, fresh: bool | None) -> bool:
-    """Whether an unfinished run is gone on with, or refuses to be mixed with another. One that did nothing makes way."""
-    if fresh:
-        return False
-    return not list_changes(begun, run.head) or (fresh is False and bool(state.parts()))
+@contextmanager
+def begin(run: Run) -> Iterator[MineState]:
+    """A new run's state. Where it is refused before it has done anything, it leaves none that stands in another's way."""
+    n_done = 0
+    try:
+        with MineState(run.paths.state) as state:
+            state.begin(run.head)
+            try:
+                yield state
+            finally:
+                n_done = len(state.parts())
+    except CorpusError:
+        if not n_done:
+            remove_state(run.paths.state)
+        raise
 
 
 def clear(paths: Paths) -> None:
