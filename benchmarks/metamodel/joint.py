@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from spacy_falconer.metamodel.pretrain.collate import Batch, Pieces, Task
-from spacy_falconer.metamodel.pretrain.model import Metamodel
+from spacy_falconer.metamodel.heads import Pairs
+from spacy_falconer.metamodel.pretrain.collate import Batch
+from spacy_falconer.metamodel.pretrain.model import Answers, Metamodel
+from spacy_falconer.metamodel.pretrain.read import Pieces
 
 LONGEST_JOINT = 420  # Pieces of a text that leave room for an instruction.
+SURE = 20.0  # A logit that costs nothing where it is right.
 MOST_PAIRS = 4  # Instructions of each primitive that a text is read with while the joint reader trains.
 
 
@@ -52,11 +55,8 @@ class JointMetamodel(Metamodel):
     def encode(self, pieces: Pieces) -> Any:
         return pieces
 
-    def read_instructions(self, pieces: Pieces) -> Any:
+    def read_means(self, pieces: Pieces) -> Any:
         return pieces
-
-    def forward(self, batch: Batch) -> Any:
-        return batch.texts, batch.instructions
 
     def read_pairs(self, texts: Pieces, instructions: Pieces) -> Tensor:
         n_texts, n_asked = len(texts.input_ids), len(instructions.input_ids)
@@ -67,31 +67,41 @@ class JointMetamodel(Metamodel):
         types[:, texts.input_ids.shape[1] :] = 1
         read = []
         for rows in torch.arange(len(ids)).split(32):
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.autocast(ids.device.type, dtype=torch.bfloat16):
                 output = self.encoder(input_ids=ids[rows], attention_mask=mask[rows], token_type_ids=types[rows])
             read.append(output.last_hidden_state[:, : texts.input_ids.shape[1]].float())
         return torch.cat(read).unflatten(0, (n_texts, n_asked))
 
-    def answer(self, batch: Batch, tokens: Any, instructions: Any) -> Iterator[tuple[Task, Tensor, Tensor]]:
-        """Of each text a few of its instructions, drawn anew each time."""
-        for number, task in enumerate(batch.tasks):
+    def forward(self, batch: Batch) -> Answers:
+        """What is not read, for it would take too long, is answered right: it teaches nothing."""
+        spans = SURE * (2 * functional.one_hot(batch.span_targets.clamp(min=0), 3).float() - 1)
+        labels = SURE * (2 * batch.label_targets - 1)
+        for number in range(len(batch)):
             taken = take_text(batch.texts, number)
-            if taken is None:
-                continue
-            text, length = taken
-            kept = [torch.randperm(len(asked))[:MOST_PAIRS].sort().values
-                    for asked in (task.span_instructions, task.label_instructions)]  # fmt: skip
-            fewer = Task(
-                task.span_instructions[kept[0]], task.span_targets[:, kept[0]],
-                task.label_instructions[kept[1]], task.label_targets[kept[1]],
-            )  # fmt: skip
-            spans = torch.zeros((int(length), 0, 3))
-            labels = torch.zeros((1, 0))
-            if len(kept[0]):
-                spans = self.span(text, length, take_instructions(instructions, fewer.span_instructions))
-            if len(kept[1]):
-                labels = self.label(text, length, take_instructions(instructions, fewer.label_instructions))
-            yield fewer, spans, labels[0]
+            if taken is not None:
+                self.answer_text(*taken, number, batch, spans, labels)
+        return Answers(spans, labels, spans.new_ones((len(batch) + len(batch.instructions.lengths), 1)))
+
+    def answer_text(
+        self, text: Pieces, length: Tensor, number: int, batch: Batch, spans: Tensor, labels: Tensor
+    ) -> None:
+        """Put a text's answers to some of what it is asked into their places."""
+        kept = draw_pairs(batch.spans, number)
+        if len(kept):
+            rows = torch.cat([(batch.spans.pair == pair).nonzero()[:, 0] for pair in kept])
+            read = self.span(text, length, take_instructions(batch.instructions, batch.spans.instruction[kept]))
+            spans[rows] = read.transpose(0, 1).flatten(0, 1)
+        kept = draw_pairs(batch.labels, number)
+        if len(kept):
+            labels[kept] = self.label(
+                text, length, take_instructions(batch.instructions, batch.labels.instruction[kept])
+            )[0]
+
+
+def draw_pairs(pairs: Pairs, number: int) -> Tensor:
+    """A few of the pairs of a text."""
+    own = (pairs.text == number).nonzero()[:, 0]
+    return own[torch.randperm(len(own))[:MOST_PAIRS].sort().values.to(own.device)]
 
 
 def take_text(texts: Pieces, number: int) -> tuple[Pieces, Tensor] | None:
@@ -105,8 +115,9 @@ def take_text(texts: Pieces, number: int) -> tuple[Pieces, Tensor] | None:
         return None
     row = slice(int(windows[0]), int(windows[0]) + 1)
     pieces = texts.piece_of[own] - row.start * width
+    alone = texts.text_of.new_zeros(int(length))
     return Pieces(
-        texts.input_ids[row, :used], texts.mask[row, :used], pieces, texts.token_of[own] - first, length
+        texts.input_ids[row, :used], texts.mask[row, :used], pieces, texts.token_of[own] - first, alone, length
     ), length
 
 
@@ -114,5 +125,10 @@ def take_instructions(instructions: Pieces, rows: Tensor) -> Pieces:
     used = int(instructions.mask[rows].sum(dim=1).max())
     empty = instructions.piece_of[:0]
     return Pieces(
-        instructions.input_ids[rows, :used], instructions.mask[rows, :used], empty, empty, instructions.lengths[rows]
+        instructions.input_ids[rows, :used],
+        instructions.mask[rows, :used],
+        empty,
+        empty,
+        empty,
+        instructions.lengths[rows],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,11 +13,30 @@ from torch.nn import functional
 
 from benchmarks.metamodel.joint import JointMetamodel
 from spacy_falconer.metamodel.decode import B, I, O
-from spacy_falconer.metamodel.heads import Interaction, LabelHead, Likeness, SpanHead, mean_segments, pool_segments
+from spacy_falconer.metamodel.heads import Interaction, LabelHead, Likeness, Pairs, SpanHead, pool_segments
 from spacy_falconer.metamodel.pretrain.checkpoint import read_model
-from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Pieces
-from spacy_falconer.metamodel.pretrain.model import Metamodel
+from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch
+from spacy_falconer.metamodel.pretrain.model import Answers, Metamodel, add_up, average
+from spacy_falconer.metamodel.pretrain.read import Pieces
 from spacy_falconer.metamodel.pretrain.settings import PretrainSettings
+
+
+class TextByText(Metamodel):
+    """For heads that meet all tokens of a text with all instructions asked of it: one text after the other."""
+
+    def forward(self, batch: Batch) -> Answers:
+        tokens, instructions = self.encode(batch.texts), self.read_means(batch.instructions)
+        spans, labels = [], []
+        for number, text in enumerate(tokens.split(batch.texts.lengths.tolist())):
+            length = batch.texts.lengths[number : number + 1]
+            asked = [pairs.instruction[pairs.text == number] for pairs in (batch.spans, batch.labels)]
+            spans.append(self.span(text, length, instructions[asked[0]]).transpose(0, 1).flatten(0, 1))
+            labels.append(self.label(text, length, instructions[asked[1]])[0])
+        means = average(tokens, batch.texts.text_of, len(batch))
+        return Answers(torch.cat(spans), torch.cat(labels), torch.cat([means, self.find_means(instructions)]))
+
+    def find_means(self, instructions: Any) -> Tensor:
+        return instructions
 
 
 class AttendingLabelHead(nn.Module):
@@ -116,28 +136,30 @@ class CrossLabelHead(nn.Module):
         return pool_segments(attention, votes, lengths) + self.likeness(tokens, lengths, instructions.means)
 
 
-class CrossMetamodel(Metamodel):
+class CrossMetamodel(TextByText):
     """Keeps the vectors of every token of an instruction."""
 
-    def read_instructions(self, pieces: Pieces) -> Any:
-        words = self.encode(pieces).split(pieces.lengths.tolist())
-        mask = torch.arange(int(pieces.lengths.max())) < pieces.lengths.unsqueeze(1)
-        means = mean_segments(torch.cat(words), pieces.lengths)
-        return Words(means, nn.utils.rnn.pad_sequence(list(words), batch_first=True), mask)
+    def read_means(self, pieces: Pieces) -> Any:
+        tokens = self.encode(pieces)
+        words = nn.utils.rnn.pad_sequence(list(tokens.split(pieces.lengths.tolist())), batch_first=True)
+        places = torch.arange(words.shape[1], device=words.device)
+        means = average(tokens, pieces.text_of, len(pieces.lengths))
+        return Words(means, words, places < pieces.lengths.unsqueeze(1))
+
+    def find_means(self, instructions: Words) -> Tensor:
+        return instructions.means
 
 
-class EndsSpanHead(nn.Module):
+class EndsSpanHead(SpanHead):
     """Start and end logits of every token. When it is not training, its spans as B, I, O scores, to be decoded alike."""
 
     def __init__(self, *, width: int, hidden_width: int, dropout: float, longest: int = 30):
-        super().__init__()
-        self.interaction = Interaction(width=width, hidden_width=hidden_width)
-        self.dropout, self.output = nn.Dropout(dropout), nn.Linear(hidden_width, 2)
+        super().__init__(width=width, hidden_width=hidden_width, dropout=dropout)
+        self.output = nn.Linear(hidden_width, 2)
         self.longest = longest
 
     def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor) -> Tensor:
-        logits = self.output(self.dropout(self.interaction(tokens, instructions)))
-        return logits if self.training else self.to_bio(logits.sigmoid(), lengths.tolist())
+        return self.to_bio(super().forward(tokens, lengths, instructions).sigmoid().cpu(), lengths.tolist())
 
     def to_bio(self, scores: Tensor, lengths: list[int]) -> Tensor:
         marked = torch.full((*scores.shape[:2], 3), -20.0)
@@ -145,7 +167,7 @@ class EndsSpanHead(nn.Module):
         first = 0
         for length in lengths:
             for k in range(scores.shape[1]):
-                for start, end, score in self.pair(scores[first : first + length, k]):
+                for start, end, score in self.join(scores[first : first + length, k]):
                     rows = slice(first + start, first + end)
                     marked[rows, k] = torch.tensor([-20.0, -20.0, -20.0])
                     marked[rows, k, I] = 20.0
@@ -154,25 +176,24 @@ class EndsSpanHead(nn.Module):
             first += length
         return marked
 
-    def pair(self, scores: Tensor) -> Iterator[tuple[int, int, float]]:
+    def join(self, scores: Tensor) -> Iterator[tuple[int, int, float]]:
         """Each likely start with its likeliest end before the next start; the root of both scores' product counts."""
         starts = [int(index) for index in (scores[:, 0] >= 0.5).nonzero()]
-        for start, following in zip(starts, [*starts[1:], len(scores)], strict=True):
+        for start, following in pairwise([*starts, len(scores)]):
             ends = scores[start : min(following, start + self.longest), 1]
             score = float((scores[start, 0] * ends.max()).sqrt().clamp(1e-4, 1 - 1e-4))
             yield start, start + int(ends.argmax()) + 1, torch.logit(torch.tensor(score)).item()
 
 
 class EndsMetamodel(Metamodel):
-    @staticmethod
-    def measure_spans(logits: Tensor, targets: Tensor) -> Tensor:
-        inside = (targets == B) | (targets == I)
-        after = torch.cat([targets[1:], torch.full_like(targets[:1], O)])
-        ends = inside & (after != I)
-        wanted = torch.stack([targets == B, ends], dim=-1).float()
+    def measure_spans(self, logits: Tensor, targets: Tensor, pairs: Pairs) -> Tensor:
+        after, pair_after = (torch.cat([values[1:], values[:1]]) for values in (targets, pairs.pair))
+        goes_on = (after == I) & (pair_after == pairs.pair)
+        wanted = torch.stack([targets == B, ((targets == B) | (targets == I)) & ~goes_on], dim=-1).float()
         losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=-1)
         known = (targets != UNKNOWN).float()
-        return (losses * known).sum(dim=0) / (known.sum() / targets.shape[1]).clamp(min=1).sqrt()
+        sums = (add_up(values, pairs.pair, len(pairs)) for values in (losses * known, known))
+        return next(sums) / next(sums).clamp(min=1).sqrt()
 
 
 def build(name: str, settings: PretrainSettings) -> tuple[Metamodel, Any]:
@@ -189,7 +210,7 @@ def build(name: str, settings: PretrainSettings) -> tuple[Metamodel, Any]:
 
 HEADS: dict[str, tuple[type[Metamodel], type | None, type | None]] = {
     "light": (Metamodel, LabelHead, SpanHead),
-    "attending labels": (Metamodel, AttendingLabelHead, SpanHead),
+    "attending labels": (TextByText, AttendingLabelHead, SpanHead),
     "cross-attention": (CrossMetamodel, CrossLabelHead, CrossSpanHead),
     "joint reading": (JointMetamodel, None, None),
     "start and end": (EndsMetamodel, LabelHead, EndsSpanHead),

@@ -24,8 +24,8 @@ from benchmarks.page import on_page
 from spacy_falconer.metamodel.encoder import find_encoder
 from spacy_falconer.metamodel.pretrain import data as sets
 from spacy_falconer.metamodel.pretrain.checkpoint import read_model
-from spacy_falconer.metamodel.pretrain.collate import TextReader
 from spacy_falconer.metamodel.pretrain.model import Metamodel
+from spacy_falconer.metamodel.pretrain.read import TextReader
 from spacy_falconer.metamodel.pretrain.score import (
     BATCH_SIZE,
     THRESHOLDS,
@@ -132,7 +132,7 @@ def score_cosine(model: Metamodel, reader: TextReader, held: HeldOut) -> float:
 
 
 def read_means(model: Metamodel, reader: TextReader, texts: list[str]) -> torch.Tensor:
-    return model.read_instructions(reader.read(texts)[0])
+    return model.read_means(reader.read_all(texts)[0])
 
 
 if __name__ == "__main__":

@@ -7,10 +7,31 @@ Shapes: B texts, N tokens of all texts one after the other, K instructions, D th
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of a text and an instruction that is asked of it, text after text.
+
+    text, instruction: Which they are, shape (n_pairs,).
+    token, pair: Each token of each pair's text, by its place among all tokens, and its pair; shape (n_rows,).
+    """
+
+    text: Tensor
+    instruction: Tensor
+    token: Tensor
+    pair: Tensor
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def to(self, device: torch.device) -> Pairs:
+        return Pairs(*(getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__))
 
 
 class Interaction(nn.Module):
@@ -29,9 +50,28 @@ class Interaction(nn.Module):
             self.instructions.weight[hidden_width:] = self.tokens.weight[hidden_width:]
 
     def forward(self, tokens: Tensor, instructions: Tensor) -> Tensor:
-        token_add, token_mul = self.tokens(self.norm_tokens(tokens)).unsqueeze(1).chunk(2, dim=-1)  # (N, 1, H)
-        instruction_add, instruction_mul = self.instructions(self.norm_instructions(instructions)).chunk(2, dim=-1)
-        return functional.gelu(torch.addcmul(token_add + instruction_add, token_mul, instruction_mul))  # (N, K, H)
+        projected, asked = self.project(tokens, instructions)
+        return meet(projected.unsqueeze(1), asked)
+
+    def pair(self, tokens: Tensor, instructions: Tensor, pairs: Pairs) -> Tensor:
+        """Meets the tokens of each pair with its instruction alone.
+
+        *Shape:* -> (n_rows, H)
+        """
+        projected, asked = self.project(tokens, instructions)
+        rows = pairs.instruction.index_select(0, pairs.pair)
+        return meet(projected.index_select(0, pairs.token), asked.index_select(0, rows))
+
+    def project(self, tokens: Tensor, instructions: Tensor) -> tuple[Tensor, Tensor]:
+        """*Shape:* -> (N, 2H), (K, 2H)"""
+        return self.tokens(self.norm_tokens(tokens)), self.instructions(self.norm_instructions(instructions))
+
+
+def meet(tokens: Tensor, instructions: Tensor) -> Tensor:
+    """*Shape:* two that broadcast, (..., 2H) -> (..., H)"""
+    token_add, token_mul = tokens.chunk(2, dim=-1)
+    instruction_add, instruction_mul = instructions.chunk(2, dim=-1)
+    return functional.gelu(torch.addcmul(token_add + instruction_add, token_mul, instruction_mul))
 
 
 class SpanHead(nn.Module):
@@ -48,6 +88,10 @@ class SpanHead(nn.Module):
 
     def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor) -> Tensor:
         return self.output(self.dropout(self.interaction(tokens, instructions)))
+
+    def pair(self, tokens: Tensor, instructions: Tensor, pairs: Pairs) -> Tensor:
+        """*Shape:* -> (n_rows, 3)"""
+        return self.output(self.dropout(self.interaction.pair(tokens, instructions, pairs)))
 
 
 class LabelHead(nn.Module):
@@ -69,6 +113,15 @@ class LabelHead(nn.Module):
         attention, votes = self.output(met).unbind(dim=-1)  # (N, K) each
         return pool_segments(attention, votes, lengths) + self.likeness(tokens, lengths, instructions)
 
+    def pair(self, tokens: Tensor, means: Tensor, instructions: Tensor, pairs: Pairs) -> Tensor:
+        """*Shape:* means, of each text's tokens (B, D) -> (n_pairs,)"""
+        met = self.dropout(self.interaction.pair(tokens, instructions, pairs))
+        attention, votes = self.output(met).unbind(dim=-1)  # (n_rows,) each
+        cosines = functional.cosine_similarity(
+            means.index_select(0, pairs.text), instructions.index_select(0, pairs.instruction)
+        )
+        return pool_rows(attention, votes, pairs.pair, len(pairs)) + self.likeness.scale(cosines)
+
 
 class Likeness(nn.Module):
     """The cosine of a text's mean vector and an instruction's, as a logit.
@@ -84,6 +137,9 @@ class Likeness(nn.Module):
     def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor) -> Tensor:
         means = mean_segments(tokens, lengths)  # (B, D)
         cosines = functional.normalize(means, dim=-1) @ functional.normalize(instructions, dim=-1).T  # (B, K)
+        return self.scale(cosines)
+
+    def scale(self, cosines: Tensor) -> Tensor:
         return self.log_scale.exp() * (cosines - self.middle)
 
 
@@ -110,14 +166,20 @@ def pool_segments(attention: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
 
     *Shape:* attention (N, K), values (N, K), lengths (B,) -> (B, K)
     """
-    n_texts, n_instructions = len(lengths), attention.shape[1]
-    text_of = number_texts(lengths)
-    index = text_of.unsqueeze(1).expand(-1, n_instructions)  # (N, K)
-    peak = attention.new_full((n_texts, n_instructions), float("-inf"))
+    return pool_rows(attention, values, number_texts(lengths), len(lengths))
+
+
+def pool_rows(attention: Tensor, values: Tensor, segment_of: Tensor, n_segments: int) -> Tensor:
+    """As `pool_segments`, each row's segment given.
+
+    *Shape:* attention, values (N, ...), segment_of (N,) -> (n_segments, ...)
+    """
+    index = segment_of.view(-1, *[1] * (attention.dim() - 1)).expand_as(attention)
+    peak = attention.new_full((n_segments, *attention.shape[1:]), float("-inf"))
     peak = peak.scatter_reduce(0, index, attention.detach(), reduce="amax")
-    weights = torch.exp(attention - peak[text_of])  # (N, K)
-    total = weights.new_zeros(peak.shape).index_add(0, text_of, weights)
-    pooled = weights.new_zeros(peak.shape).index_add(0, text_of, weights * values)
+    weights = torch.exp(attention - peak.index_select(0, segment_of))
+    total = weights.new_zeros(peak.shape).index_add(0, segment_of, weights)
+    pooled = weights.new_zeros(peak.shape).index_add(0, segment_of, weights * values)
     return pooled / total.clamp(min=1e-9)
 
 

@@ -54,15 +54,14 @@ def find_checkpoint(folder: Path) -> Path | None:
 
 
 def read_model(
-    encoder: str | Path, *, hidden_width: int, dropout: float, encoder_dropout: float = 0.0
+    encoder: str | Path, *, hidden_width: int, dropout: float, encoder_dropout: float = 0.0, attention: str = "eager"
 ) -> tuple[Metamodel, Any]:
-    """An encoder with fresh heads, and its tokenizer."""
+    """An encoder with fresh heads, and its tokenizer. attention (str): Which of the encoder's implementations it is."""
     config = AutoConfig.from_pretrained(encoder)
     saved = {key: getattr(config, key) for key in DROPOUTS if hasattr(config, key)}
     config.update(dict.fromkeys(saved, encoder_dropout))
     options: dict[str, Any] = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta") else {}
-    # Texts are short here, and for short ones the plain attention is the faster one on a CPU.
-    options["attn_implementation"] = "eager"
+    options["attn_implementation"] = attention
     network = AutoModel.from_pretrained(encoder, config=config, torch_dtype=torch.float32, **options)
     network.config.update({**saved, "_name_or_path": ""})
     tokenizer = AutoTokenizer.from_pretrained(encoder, use_fast=True)
@@ -71,14 +70,14 @@ def read_model(
     return Metamodel(network, hidden_width=hidden_width, dropout=dropout), tokenizer
 
 
-def read_checkpoint(folder: Path) -> tuple[Metamodel, Any, dict[str, Any]]:
+def read_checkpoint(folder: Path, *, attention: str = "eager") -> tuple[Metamodel, Any, dict[str, Any]]:
     """The model, its tokenizer and its settings."""
     found = find_checkpoint(folder)
     if found is None:
         raise ModelError(f"No complete checkpoint in {folder}: no {SETTINGS}. Give a folder that pretrain wrote.")
     settings = json.loads((found / SETTINGS).read_text(encoding="utf8"))
     sizes = {key: settings[key] for key in ("hidden_width", "dropout", "encoder_dropout")}
-    model, tokenizer = read_model(found / ENCODER, **sizes)
+    model, tokenizer = read_model(found / ENCODER, **sizes, attention=attention)
     heads = torch.load(found / HEADS, weights_only=True)
     model.label.load_state_dict(heads["label"])
     model.span.load_state_dict(heads["span"])

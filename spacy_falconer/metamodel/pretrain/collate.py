@@ -1,145 +1,87 @@
-"""Examples as tensors: the pieces of texts and instructions, the tokens they belong to, and what is to be learned."""
+"""Examples as tensors: the pieces of texts and instructions, what is asked of which text, and what is to be learned."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy
 import torch
 from numpy.typing import NDArray
-from spacy.language import Language
-from spacy.tokens import Doc
 from torch import Tensor
 
 from spacy_falconer.metamodel.decode import B, I, O
+from spacy_falconer.metamodel.heads import Pairs
 from spacy_falconer.metamodel.pretrain.data import Characters
 from spacy_falconer.metamodel.pretrain.draw import Example
-from spacy_falconer.metamodel.windows import align_tokens, cut_windows
+from spacy_falconer.metamodel.pretrain.read import Pieces, Reading, TextReader
 
 UNKNOWN = -100  # What torch's cross-entropy ignores.
-MAX_PIECES = 512  # Or what the encoder reads at once, where that is less.
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """Texts as the encoder reads them.
-
-    input_ids, mask: Shape (n_windows, n_pieces).
-    piece_of, token_of: Pairs of a piece and the token that it belongs to, counted over all texts.
-    lengths: Tokens of each text.
-    """
-
-    input_ids: Tensor
-    mask: Tensor
-    piece_of: Tensor
-    token_of: Tensor
-    lengths: Tensor
-
-    def to(self, device: torch.device) -> Pieces:
-        return Pieces(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is asked of one text. Instructions are rows of the batch's instructions.
-
-    span_targets: B, I, O or UNKNOWN, shape (n_tokens, n_spans_asked). label_targets: Shape (n_labels_asked,).
-    """
-
-    span_instructions: Tensor
-    span_targets: Tensor
-    label_instructions: Tensor
-    label_targets: Tensor
-
-    def to(self, device: torch.device) -> Task:
-        return Task(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
 class Batch:
+    """Texts, instructions, what is asked of which text, and what is right.
+
+    span_targets: B, I, O or UNKNOWN for each row of `spans`. label_targets: 0.0 or 1.0 for each pair of `labels`.
+    """
+
     texts: Pieces
     instructions: Pieces
-    tasks: tuple[Task, ...]
+    spans: Pairs
+    span_targets: Tensor
+    labels: Pairs
+    label_targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.texts.lengths)
 
     def to(self, device: torch.device) -> Batch:
-        tasks = tuple(task.to(device) for task in self.tasks)
-        return Batch(self.texts.to(device), self.instructions.to(device), tasks)
+        return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
-@dataclass(frozen=True)
-class TextReader:
-    """The two ways a text is cut: into spaCy's tokens and into the encoder's pieces."""
-
-    nlp: Language
-    tokenizer: Any
-
-    def read(self, texts: Sequence[str]) -> tuple[Pieces, list[Doc]]:
-        docs = [self.nlp.make_doc(text) for text in texts]
-        return join_pieces(docs, self.tokenizer), docs
-
-    def collate(self, examples: Sequence[Example]) -> Batch:
-        """Put examples side by side; an instruction that several texts are asked is read once."""
-        asked = dict.fromkeys(key for example in examples for key in (*example.spans, *example.labels))
-        rows = {instruction: row for row, instruction in enumerate(asked)}
-        texts, docs = self.read([example.text for example in examples])
-        tasks = tuple(make_task(doc, example, rows) for doc, example in zip(docs, examples, strict=True))
-        return Batch(texts, self.read(list(asked))[0], tasks)
-
-    def count_pieces(self, text: str) -> int:
-        return len(self.tokenizer(text, verbose=False)["input_ids"])
-
-
-def join_pieces(docs: Sequence[Doc], tokenizer: Any) -> Pieces:
-    max_pieces = min(MAX_PIECES, tokenizer.model_max_length)
-    windows = cut_windows(tokenizer, [doc.text for doc in docs], max_pieces=max_pieces, overlap=max_pieces // 4)
-    width = max(len(window) for window in windows.input_ids)
-    input_ids = numpy.full((len(windows.input_ids), width), tokenizer.pad_token_id, dtype="int64")
-    for row, window in zip(input_ids, windows.input_ids, strict=True):
-        row[: len(window)] = window
-    mask = numpy.arange(width) < numpy.asarray([len(window) for window in windows.input_ids])[:, None]
-    piece_of, token_of, n_windows, n_tokens = [], [], 0, 0
-    for doc, count in zip(docs, windows.n_per_text, strict=True):
-        offsets = windows.offsets[n_windows : n_windows + count]
-        pieces, lengths = align_tokens(find_characters(doc), offsets, row_width=width)
-        piece_of.append(pieces.astype("int64") + n_windows * width)
-        token_of.append(numpy.repeat(numpy.arange(len(doc)) + n_tokens, lengths))
-        n_windows, n_tokens = n_windows + count, n_tokens + len(doc)
-    return Pieces(
-        torch.from_numpy(input_ids),
-        torch.from_numpy(mask.astype("int64")),
-        torch.from_numpy(numpy.concatenate(piece_of)),
-        torch.from_numpy(numpy.concatenate(token_of)),
-        torch.tensor([len(doc) for doc in docs]),
+def collate(examples: Sequence[Example], reader: TextReader) -> Batch:
+    """Put examples side by side; an instruction that several texts are asked is read once."""
+    wanted = dict.fromkeys(key for example in examples for key in (*example.spans, *example.labels))
+    rows = {instruction: row for row, instruction in enumerate(wanted)}
+    texts, readings = reader.read_all([example.text for example in examples])
+    lengths = numpy.asarray([len(reading) for reading in readings])
+    spans = [make_targets(reading, known) for reading, one in zip(readings, examples, strict=True)
+             for known in one.spans.values()]  # fmt: skip
+    labels = [holds for example in examples for holds in example.labels.values()]
+    return Batch(
+        texts,
+        reader.read_all(list(wanted))[0],
+        pair_up([example.spans for example in examples], rows, lengths),
+        torch.from_numpy(numpy.concatenate([numpy.zeros(0, "int64"), *spans])),
+        pair_up([example.labels for example in examples], rows, lengths),
+        torch.tensor(labels, dtype=torch.float32),
     )
 
 
-def find_characters(doc: Doc) -> NDArray[numpy.int64]:
-    """Start and end of every token, shape (n_tokens, 2)."""
-    return numpy.asarray([(token.idx, token.idx + len(token)) for token in doc], dtype="int64").reshape(-1, 2)
+def pair_up(asked: Sequence[Collection[str]], rows: Mapping[str, int], lengths: NDArray[numpy.int64]) -> Pairs:
+    """Each text with each instruction that is asked of it. rows: Of each instruction. lengths: Tokens of each text."""
+    text = numpy.repeat(numpy.arange(len(asked)), [len(keys) for keys in asked])
+    instruction = numpy.asarray([rows[key] for keys in asked for key in keys], dtype="int64")
+    counts = lengths[text]
+    pair = numpy.repeat(numpy.arange(len(text)), counts)
+    within = numpy.arange(len(pair)) - (numpy.cumsum(counts) - counts)[pair]
+    token = (numpy.cumsum(lengths) - lengths)[text][pair] + within
+    return Pairs(*map(torch.from_numpy, (text, instruction, token, pair)))
 
 
-def make_task(doc: Doc, example: Example, rows: dict[str, int]) -> Task:
-    columns = [make_targets(doc, spans) for spans in example.spans.values()]
-    return Task(
-        torch.tensor([rows[instruction] for instruction in example.spans], dtype=torch.long),
-        torch.tensor(numpy.stack(columns, axis=1)) if columns else torch.zeros((len(doc), 0), dtype=torch.long),
-        torch.tensor([rows[instruction] for instruction in example.labels], dtype=torch.long),
-        torch.tensor([float(answer) for answer in example.labels.values()]),
-    )
-
-
-def make_targets(doc: Doc, spans: Sequence[Characters]) -> NDArray[numpy.int64]:
+def make_targets(reading: Reading, spans: Sequence[Characters]) -> NDArray[numpy.int64]:
     """B, I and O of every token; the longest of overlapping spans counts, and tokens it does not fit are UNKNOWN."""
-    targets = numpy.full(len(doc), O, dtype="int64")
+    starts, ends = reading.characters.T
+    targets = numpy.full(len(reading), O, dtype="int64")
     for start, end in sorted(spans, key=lambda span: span[0] - span[1]):
-        span = doc.char_span(start, end)
-        if span is None:
-            targets[[token.i for token in doc if token.idx < end and start < token.idx + len(token)]] = UNKNOWN
-        elif (targets[span.start : span.end] == O).all():
-            targets[span.start : span.end] = I
-            targets[span.start] = B
+        touched = numpy.flatnonzero((starts < end) & (start < ends))
+        fits = len(touched) and starts[touched[0]] == start and ends[touched[-1]] == end
+        if not fits:
+            targets[touched] = UNKNOWN
+        elif (targets[touched] == O).all():
+            targets[touched] = I
+            targets[touched[0]] = B
     return targets
 
 
@@ -149,7 +91,7 @@ def batch_groups(
     """Whole groups of like length together: at most `max_texts`, and `max_pieces` with the padding, unless one group
     alone is larger.
     """
-    longest = {id(group): max(reader.count_pieces(example.text) for example in group) for group in groups}
+    longest = {id(group): max(reader.read(example.text).n_pieces for example in group) for group in groups}
     batch: list[Example] = []
     for group in sorted(groups, key=lambda group: longest[id(group)]):
         n_texts = len(batch) + len(group)

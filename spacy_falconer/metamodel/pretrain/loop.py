@@ -12,13 +12,15 @@ from typing import Any
 
 import spacy
 import torch
+from torch import Tensor
 
 from spacy_falconer.metamodel.pretrain import checkpoint as files
 from spacy_falconer.metamodel.pretrain import data as sets
-from spacy_falconer.metamodel.pretrain.collate import Batch, TextReader, batch_groups
-from spacy_falconer.metamodel.pretrain.draw import Example, draw_groups
-from spacy_falconer.metamodel.pretrain.mix import Mix, read_mix
+from spacy_falconer.metamodel.pretrain.collate import Batch
+from spacy_falconer.metamodel.pretrain.mix import read_mix
 from spacy_falconer.metamodel.pretrain.model import Metamodel, compute_losses
+from spacy_falconer.metamodel.pretrain.pools import Pools, iterate_pools
+from spacy_falconer.metamodel.pretrain.read import TextReader
 from spacy_falconer.metamodel.pretrain.score import HeldOut, read_held_out, score_model
 from spacy_falconer.metamodel.pretrain.settings import PretrainSettings, check_same
 
@@ -77,7 +79,7 @@ def pretrain(
     trainer = start_trainer(settings, show, build or start_model)
     chosen = {key: getattr(settings, key) for key in ("cap", "seed", "max_characters", "leave_out", "recurring")}
     mix = read_mix(settings.data, settings.corpora, settings.own, **chosen)
-    run(trainer, mix, clock)
+    run(trainer, Pools(mix, trainer.reader, settings), clock)
     return settings.output / LAST
 
 
@@ -86,7 +88,7 @@ def start_trainer(settings: PretrainSettings, show: Show, build: Build) -> Train
     last = settings.output / LAST
     resumed = files.find_checkpoint(last)
     if resumed:
-        model, tokenizer, recorded = files.read_checkpoint(last)
+        model, tokenizer, recorded = files.read_checkpoint(last, attention=settings.attention)
         check_same(settings, recorded, settings.output)
     else:
         model, tokenizer = build(settings)
@@ -108,17 +110,17 @@ def start_trainer(settings: PretrainSettings, show: Show, build: Build) -> Train
 def start_model(settings: PretrainSettings) -> tuple[Metamodel, Any]:
     """An encoder with fresh heads, or the model of an earlier run."""
     if settings.start is not None:
-        model, tokenizer, _ = files.read_checkpoint(settings.start)
+        model, tokenizer, _ = files.read_checkpoint(settings.start, attention=settings.attention)
         return model, tokenizer
     sizes = {key: getattr(settings, key) for key in ("hidden_width", "dropout", "encoder_dropout")}
-    return files.read_model(settings.encoder, **sizes)
+    return files.read_model(settings.encoder, **sizes, attention=settings.attention)
 
 
 def read_teacher(settings: PretrainSettings) -> Metamodel | None:
     """The encoder as it was before any training, to which the mean vectors are held; none where they are free."""
     if not settings.drift_weight:
         return None
-    teacher, _ = files.read_model(settings.encoder, hidden_width=1, dropout=0.0)
+    teacher, _ = files.read_model(settings.encoder, hidden_width=1, dropout=0.0, attention=settings.attention)
     return teacher.to(settings.device).eval().requires_grad_(False)
 
 
@@ -134,13 +136,13 @@ def make_optimizer(model: Metamodel, settings: PretrainSettings) -> torch.optim.
     return torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay, fused=True)
 
 
-def run(trainer: Trainer, mix: Mix, clock: Callable[[], float]) -> None:
+def run(trainer: Trainer, pools: Pools, clock: Callable[[], float]) -> None:
     """Train pool after pool until the budget is used. A run is written, and goes on, between two pools."""
     settings, progress = trainer.settings, trainer.progress
     written = scored = progress.seconds
+    coming = iterate_pools(pools, progress.pool)
     while progress.share(settings) < 1:
-        groups = draw_groups(mix, seed=settings.seed, start=progress.pool * settings.pool, count=settings.pool)
-        train_pool(trainer, groups, clock)
+        train_pool(trainer, coming, clock)
         if progress.seconds - scored >= 60 * settings.minutes_per_score or progress.share(settings) >= 1:
             score_and_keep(trainer)
             scored = progress.seconds
@@ -149,34 +151,24 @@ def run(trainer: Trainer, mix: Mix, clock: Callable[[], float]) -> None:
             written = progress.seconds
 
 
-def train_pool(trainer: Trainer, groups: list[list[Example]], clock: Callable[[], float]) -> None:
-    """One step for each batch of the pool, or for as many as the budget holds."""
+def train_pool(trainer: Trainer, coming: Iterator[list[Batch]], clock: Callable[[], float]) -> None:
+    """One step for each batch of the next pool, or for as many as the budget holds."""
     settings, progress = trainer.settings, trainer.progress
     losses, started = [], clock()
-    for batch in shuffle_batches(trainer, groups):
+    for batch in next(coming):
         if progress.share(settings) >= 1:
             break
         losses.append(train_step(trainer, batch))
         now = clock()
         progress.step, progress.seconds, started = progress.step + 1, progress.seconds + now - started, now
+        progress.n_texts += len(batch)
     progress.pool += 1
-    progress.n_texts += sum(map(len, groups))
-    spans, labels, drift = (sum(column) / len(losses) for column in zip(*losses, strict=True))
+    spans, labels, drift = torch.stack(losses).mean(dim=0).tolist()
     log(trainer, {"span_loss": spans, "label_loss": labels, "drift": drift})
 
 
-def shuffle_batches(trainer: Trainer, groups: list[list[Example]]) -> Iterator[Batch]:
-    """Batches of like lengths, in an order that the pool's number decides."""
-    settings = trainer.settings
-    sizes = {"max_texts": settings.max_texts, "max_pieces": settings.max_pieces}
-    batches = list(batch_groups(groups, trainer.reader, **sizes))
-    generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + trainer.progress.pool)
-    for index in torch.randperm(len(batches), generator=generator).tolist():
-        yield trainer.reader.collate(batches[index])
-
-
-def train_step(trainer: Trainer, batch: Batch) -> tuple[float, float, float]:
-    """One step of the optimizer. RETURNS: The losses of spans and labels, and the drift."""
+def train_step(trainer: Trainer, batch: Batch) -> Tensor:
+    """One step of the optimizer. RETURNS: The losses of spans and labels, and the drift, shape (3,)."""
     settings = trainer.settings
     set_rates(trainer.optimizer, trainer.progress.share(settings), settings.warmup)
     losses = compute_losses(trainer.model, batch.to(torch.device(settings.device)), trainer.teacher)
@@ -185,7 +177,7 @@ def train_step(trainer: Trainer, batch: Batch) -> tuple[float, float, float]:
     torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
     trainer.optimizer.step()
     trainer.optimizer.zero_grad(set_to_none=True)
-    return losses.spans.item(), losses.labels.item(), losses.drift.item()
+    return torch.stack([losses.spans, losses.labels, losses.drift]).detach()
 
 
 def set_rates(optimizer: torch.optim.Optimizer, share: float, warmup: float) -> None:

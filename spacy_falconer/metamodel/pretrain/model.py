@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from spacy_falconer.metamodel.heads import LabelHead, SpanHead, mean_segments
-from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch, Pieces, Task
+from spacy_falconer.metamodel.heads import LabelHead, Pairs, SpanHead
+from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch
+from spacy_falconer.metamodel.pretrain.read import Pieces
 
 WINDOWS_AT_ONCE = 32
 RANKING = 0.5  # What it costs to be behind an instruction that does not hold, to 1 for being wrong on one's own.
@@ -36,50 +36,73 @@ class Metamodel(nn.Module):
         *Shape:* -> (N, D), all texts one after the other
         """
         hidden = self.encode_windows(pieces.input_ids, pieces.mask).flatten(0, 1)  # (n_windows * n_pieces, D)
-        return average(hidden[pieces.piece_of], pieces.token_of, int(pieces.lengths.sum()))
+        return average(hidden.index_select(0, pieces.piece_of), pieces.token_of, len(pieces.text_of))
 
     def encode_windows(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Windows of like length are read together, so that little padding is read.
 
         *Shape:* input_ids, mask (n_windows, n_pieces) -> (n_windows, n_pieces, D)
         """
+        if input_ids.is_cuda:  # Padding costs less there than waiting for what the lengths are.
+            return self.read_windows(input_ids, mask)
         order = mask.sum(dim=1).argsort()
         read = []
         for rows in order.split(WINDOWS_AT_ONCE):
             width = int(mask[rows].sum(dim=1).max())
-            with torch.autocast(input_ids.device.type, dtype=torch.bfloat16):
-                output = self.encoder(input_ids=input_ids[rows, :width], attention_mask=mask[rows, :width])
-            read.append(functional.pad(output.last_hidden_state.float(), (0, 0, 0, input_ids.shape[1] - width)))
+            hidden = self.read_windows(input_ids[rows, :width], mask[rows, :width])
+            read.append(functional.pad(hidden, (0, 0, 0, input_ids.shape[1] - width)))
         return torch.cat(read)[order.argsort()]
 
-    def read_instructions(self, pieces: Pieces) -> Tensor:
-        """*Shape:* -> (K, D)"""
-        return mean_segments(self.encode(pieces), pieces.lengths)
+    def read_windows(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        with torch.autocast(input_ids.device.type, dtype=torch.bfloat16):
+            return self.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state.float()
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Read a batch: the vectors of its tokens (N, D) and of its instructions (K, D)."""
-        return self.encode(batch.texts), self.read_instructions(batch.instructions)
+    def read_means(self, pieces: Pieces) -> Tensor:
+        """The mean vector of each text, or of each instruction.
 
-    def answer(self, batch: Batch, tokens: Tensor, instructions: Tensor) -> Iterator[tuple[Task, Tensor, Tensor]]:
-        """Each text's task with its span logits (n_tokens, K, 3) and its label logits (K,)."""
-        for task, text in zip(batch.tasks, tokens.split(batch.texts.lengths.tolist()), strict=True):
-            length = torch.tensor([len(text)], device=text.device)
-            spans = self.span(text, length, instructions[task.span_instructions])
-            labels = self.label(text, length, instructions[task.label_instructions])
-            yield task, spans, labels[0]
+        *Shape:* -> (B, D) or (K, D)
+        """
+        return average(self.encode(pieces), pieces.text_of, len(pieces.lengths))
 
-    @staticmethod
-    def measure_spans(logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss of each instruction: the sum over the tokens by the root of their number. A long text counts more
+    def forward(self, batch: Batch) -> Answers:
+        """Answer what is asked in a batch."""
+        tokens = self.encode(batch.texts)
+        means = average(tokens, batch.texts.text_of, len(batch))
+        instructions = self.read_means(batch.instructions)
+        spans = self.span.pair(tokens, instructions, batch.spans)
+        labels = self.label.pair(tokens, means, instructions, batch.labels)
+        return Answers(spans, labels, torch.cat([means, instructions]))
+
+    def measure_spans(self, logits: Tensor, targets: Tensor, pairs: Pairs) -> Tensor:
+        """The loss of each pair: the sum over the tokens by the root of their number. A long text counts more
         than a short one, not in proportion, and the few tokens of a mention are not lost among the many outside.
 
-        *Shape:* logits (n_tokens, K, 3), targets (n_tokens, K) -> (K,)
+        *Shape:* logits (n_rows, 3), targets (n_rows,) -> (n_pairs,)
         """
-        known = (targets != UNKNOWN).sum().clamp(min=1) / targets.shape[1]
-        losses = functional.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), ignore_index=UNKNOWN, reduction="none"
-        )
-        return losses.view(targets.shape).sum(dim=0) / known.sqrt()
+        losses = functional.cross_entropy(logits, targets, ignore_index=UNKNOWN, reduction="none")
+        known = (targets != UNKNOWN).to(losses.dtype)
+        return add_up(losses, pairs.pair, len(pairs)) / add_up(known, pairs.pair, len(pairs)).clamp(min=1).sqrt()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of a batch.
+
+    spans: Logits of B, I and O for each row of the batch's `spans`. labels: A logit for each pair of its `labels`.
+    means: The mean vectors of the texts, then of the instructions, shape (B + K, D).
+    """
+
+    spans: Tensor
+    labels: Tensor
+    means: Tensor
+
+
+def add_up(values: Tensor, group_of: Tensor, n_groups: int) -> Tensor:
+    """The sum of the rows of each group.
+
+    *Shape:* values (N, ...), group_of (N,) -> (n_groups, ...)
+    """
+    return values.new_zeros((n_groups, *values.shape[1:])).index_add(0, group_of, values)
 
 
 def average(values: Tensor, group_of: Tensor, n_groups: int) -> Tensor:
@@ -87,9 +110,8 @@ def average(values: Tensor, group_of: Tensor, n_groups: int) -> Tensor:
 
     *Shape:* values (N, D), group_of (N,) -> (n_groups, D)
     """
-    total = values.new_zeros((n_groups, values.shape[1])).index_add(0, group_of, values)
-    counts = torch.bincount(group_of, minlength=n_groups).clamp(min=1)
-    return total / counts.unsqueeze(1)
+    counts = add_up(torch.ones_like(group_of, dtype=values.dtype), group_of, n_groups).clamp(min=1)
+    return add_up(values, group_of, n_groups) / counts.unsqueeze(1)
 
 
 @dataclass(frozen=True)
@@ -103,36 +125,26 @@ class Losses:
 
 def compute_losses(model: Metamodel, batch: Batch, teacher: Metamodel | None = None) -> Losses:
     """How far the answers are from what is right, and how far the encoder has drifted from the teacher's."""
-    tokens, instructions = model(batch)
-    spans, labels = [], []
-    for task, span_logits, label_logits in model.answer(batch, tokens, instructions):
-        if task.span_targets.numel():
-            spans.append(model.measure_spans(span_logits, task.span_targets))
-        if task.label_targets.numel():
-            labels.append(measure_labels(label_logits, task.label_targets))
-    drift = measure_drift(teacher, batch, tokens, instructions) if teacher else _mean([], batch)
-    return Losses(_mean(spans, batch), _mean(labels, batch), drift)
+    answers = model(batch)
+    spans = model.measure_spans(answers.spans, batch.span_targets, batch.spans)
+    labels = measure_labels(answers.labels, batch.label_targets, batch.labels.text, len(batch))
+    drift = measure_drift(teacher, batch, answers.means) if teacher else answers.means.new_zeros(1)
+    return Losses(*(values.sum() / max(1, len(values)) for values in (spans, labels, drift)))
 
 
-def measure_labels(logits: Tensor, targets: Tensor) -> Tensor:
-    """The loss of each instruction asked of a text: binary cross-entropy, and for what holds of the text also how far
+def measure_labels(logits: Tensor, targets: Tensor, text_of: Tensor, n_texts: int) -> Tensor:
+    """The loss of each pair of text and instruction: binary cross-entropy, and for what holds of the text also how far
     it is from being ahead of all that does not.
 
-    *Shape:* logits, targets (K,) -> (K,)
+    *Shape:* logits, targets, text_of (n_pairs,) -> (n_pairs,)
     """
     losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    others = logits.masked_fill(targets == 1.0, float("-inf")).logsumexp(dim=0)
-    ahead = functional.softplus(others - logits) * targets
-    return losses + RANKING * ahead if bool((targets == 0.0).any()) else losses
+    others = add_up(logits.exp() * (1 - targets), text_of, n_texts).clamp(min=1e-20).log()
+    return losses + RANKING * functional.softplus(others.index_select(0, text_of) - logits) * targets
 
 
-def measure_drift(teacher: Metamodel, batch: Batch, tokens: Tensor, instructions: Tensor) -> Tensor:
-    """One less the cosine of each text's and each instruction's mean vector with the teacher's, in the mean."""
+def measure_drift(teacher: Metamodel, batch: Batch, means: Tensor) -> Tensor:
+    """One less the cosine of each text's and each instruction's mean vector with the teacher's, shape (B + K,)."""
     with torch.no_grad():
-        wanted = torch.cat([teacher.read_instructions(pieces) for pieces in (batch.texts, batch.instructions)])
-    means = torch.cat([mean_segments(tokens, batch.texts.lengths), instructions])
-    return 1 - functional.cosine_similarity(means, wanted).mean()
-
-
-def _mean(losses: list[Tensor], batch: Batch) -> Tensor:
-    return torch.cat(losses).mean() if losses else torch.zeros((), device=batch.texts.lengths.device)
+        wanted = torch.cat([teacher.read_means(pieces) for pieces in (batch.texts, batch.instructions)])
+    return 1 - functional.cosine_similarity(means, wanted)

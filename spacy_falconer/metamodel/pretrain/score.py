@@ -14,14 +14,13 @@ from random import Random
 import numpy
 import torch
 from numpy.typing import NDArray
-from spacy.tokens import Doc
 
 from spacy_falconer.metamodel.decode import decode_spans
 from spacy_falconer.metamodel.pretrain import data as sets
-from spacy_falconer.metamodel.pretrain.collate import Pieces, TextReader
 from spacy_falconer.metamodel.pretrain.data import Row
 from spacy_falconer.metamodel.pretrain.instructions import Meanings, find_meaning, read_meanings
 from spacy_falconer.metamodel.pretrain.model import Metamodel
+from spacy_falconer.metamodel.pretrain.read import Pieces, Reading, TextReader
 
 BATCH_SIZE = 32
 THRESHOLD = 0.5
@@ -89,14 +88,16 @@ def summarize(name: str, counts: NDArray) -> dict[str, float]:
 
 def count_spans(model: Metamodel, reader: TextReader, held: HeldOut) -> NDArray:
     """Spans that are right, found and wanted, at each of `THRESHOLDS`, shape (n_thresholds, 3)."""
-    instructions = model.read_instructions(_read(model, reader, list(held.instructions.values()))[0])
+    instructions = model.read_means(_read(model, reader, list(held.instructions.values()))[0])
     counts = numpy.zeros((len(THRESHOLDS), 3))
     for rows in _split(held.rows):
-        pieces, docs = _read(model, reader, [row.text for row in rows])
+        pieces, readings = _read(model, reader, [row.text for row in rows])
         logits = model.span(model.encode(pieces), pieces.lengths, instructions)  # (N, K, 3)
-        for row, doc, text in zip(rows, docs, logits.softmax(-1).cpu().split(pieces.lengths.tolist()), strict=True):
+        for row, reading, text in zip(
+            rows, readings, logits.softmax(-1).cpu().split(pieces.lengths.tolist()), strict=True
+        ):
             wanted = {(start, end, label) for label, spans in row.spans.items() for start, end in spans}
-            spans = find_spans(text.numpy(), doc, list(held.instructions), threshold=THRESHOLDS[0])
+            spans = find_spans(text.numpy(), reading, list(held.instructions), threshold=THRESHOLDS[0])
             for place, threshold in enumerate(THRESHOLDS):  # Those above it are kept first, whatever is below.
                 found = {(span.start, span.end, span.label) for span in spans if span.score >= threshold}
                 counts[place] += len(found & wanted), len(found), len(wanted)
@@ -106,7 +107,7 @@ def count_spans(model: Metamodel, reader: TextReader, held: HeldOut) -> NDArray:
 def count_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> tuple[NDArray, int]:
     """As `count_spans`; and of how many texts the label with the highest score is right."""
     labels, n_best = list(held.instructions), 0
-    instructions = model.read_instructions(_read(model, reader, list(held.instructions.values()))[0])
+    instructions = model.read_means(_read(model, reader, list(held.instructions.values()))[0])
     counts = numpy.zeros((len(THRESHOLDS), 3))
     for rows in _split(held.rows):
         pieces, _ = _read(model, reader, [row.text for row in rows])
@@ -119,17 +120,17 @@ def count_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> tuple[N
     return counts, n_best
 
 
-def find_spans(scores: NDArray, doc: Doc, labels: Sequence[str], *, threshold: float = THRESHOLD) -> list[Found]:
+def find_spans(
+    scores: NDArray, reading: Reading, labels: Sequence[str], *, threshold: float = THRESHOLD
+) -> list[Found]:
     """The spans that reach the threshold, as the component finds them; best first, none overlapping another.
 
     scores: B, I, O scores, shape (n_tokens, K, 3).
     """
-    found = decode_spans(scores, [len(doc)])
+    found = decode_spans(scores, [len(reading)])
     found = found.take(found.score >= threshold)
     rows = zip(found.instruction.tolist(), found.start.tolist(), found.end.tolist(), found.score.tolist(), strict=True)
-    return keep_best(
-        Found(doc[start].idx, doc[end - 1].idx + len(doc[end - 1]), labels[k], score) for k, start, end, score in rows
-    )
+    return keep_best(Found(*reading.find_characters(start, end), labels[k], score) for k, start, end, score in rows)
 
 
 def keep_best(spans: Iterable[Found]) -> list[Found]:
@@ -158,9 +159,9 @@ def _read_sample(data: Path, name: str, meanings: Meanings, split: str, n_texts:
     return HeldOut(name, sample, {label: word_held_out(meanings, name, label) for label in labels})
 
 
-def _read(model: Metamodel, reader: TextReader, texts: Sequence[str]) -> tuple[Pieces, list[Doc]]:
-    pieces, docs = reader.read(texts)
-    return pieces.to(next(model.parameters()).device), docs
+def _read(model: Metamodel, reader: TextReader, texts: Sequence[str]) -> tuple[Pieces, list[Reading]]:
+    pieces, readings = reader.read_all(texts)
+    return pieces.to(next(model.parameters()).device), readings
 
 
 def _split(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:

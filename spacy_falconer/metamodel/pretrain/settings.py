@@ -8,7 +8,17 @@ from typing import Any
 
 from spacy_falconer.errors import ModelError
 
-PLACES = ("data", "corpora", "own", "output", "encoder", "start", "device", "n_threads")  # Differ between machines.
+PLACES = (
+    "data",
+    "corpora",
+    "own",
+    "output",
+    "encoder",
+    "start",
+    "device",
+    "n_threads",
+    "n_workers",
+)  # Differ between machines.
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,7 @@ class PretrainSettings:
     run to go on from, with a schedule of its own.
     encoder (str): A Hugging Face folder or name. cap (int): Most texts of one set. leave_out: Sets that are not trained on.
     recurring (float): How often words that recur in a passage are asked for, to 1 for all else.
+    n_workers (int): Processes that make batches beside the one that trains, for a GPU that would wait otherwise.
     max_characters (int): Longer texts are not trained on.
     pool (int): Groups of texts that are sorted by length together before they become batches.
     drift_weight (float): How much it costs when mean vectors leave those of the encoder as it was: likeness of topics,
@@ -39,6 +50,7 @@ class PretrainSettings:
     max_steps: int | None = None
     seed: int = 0
     n_threads: int = 2
+    n_workers: int = 0
     device: str = "cpu"
     encoder_rate: float = 1e-4
     head_rate: float = 1e-3
@@ -68,6 +80,11 @@ class PretrainSettings:
                 f"A run of {self.minutes} minutes or {self.max_steps} steps trains nothing. Set minutes above 0, "
                 "or max_steps to 1 or more."
             )
+
+    @property
+    def attention(self) -> str:
+        """The encoder's implementation: texts are short, and for short ones the plain one is faster on a CPU."""
+        return "eager" if self.device == "cpu" else "sdpa"
 
     def to_record(self) -> dict[str, Any]:
         """The settings without what differs between machines."""

@@ -32,6 +32,11 @@ def test_one_seed_gives_one_model(make_settings):
     assert not same_weights(first, third)
 
 
+def test_workers_draw_what_the_run_itself_would(make_settings):
+    alone, beside = (pretrain(make_settings(name, n_workers=n)) for name, n in (("alone", 0), ("beside", 2)))
+    assert same_weights(alone, beside)
+
+
 def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(make_settings):
     whole = pretrain(make_settings("whole", max_steps=9))
     stopped = make_settings("stopped", max_steps=9, minutes_per_checkpoint=1e-6)

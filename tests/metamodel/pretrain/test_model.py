@@ -5,9 +5,10 @@ import spacy
 import torch
 
 from spacy_falconer.metamodel.pretrain.checkpoint import read_model
-from spacy_falconer.metamodel.pretrain.collate import TextReader
+from spacy_falconer.metamodel.pretrain.collate import collate
 from spacy_falconer.metamodel.pretrain.draw import Example
 from spacy_falconer.metamodel.pretrain.model import average, compute_losses, measure_labels
+from spacy_falconer.metamodel.pretrain.read import TextReader
 
 EXAMPLES = [
     Example("Kate paid nine dollars.", "a", {"people": ((0, 4),), "money": ((10, 22),)}, {"It is good.": True}),
@@ -23,18 +24,24 @@ def parts(encoder_folder):
     return model, TextReader(spacy.blank("en"), tokenizer)
 
 
-def test_a_text_is_read_alike_alone_and_beside_others(parts):
+def test_a_text_is_answered_alike_alone_and_beside_others(parts):
     model, reader = parts
-    together = answer(model, reader, EXAMPLES)
-    for example, (_, spans, labels) in zip(EXAMPLES, together, strict=True):
-        ((_, spans_alone, labels_alone),) = answer(model, reader, [example])
-        assert torch.allclose(spans, spans_alone, atol=0.02)  # The encoder computes in bfloat16.
-        assert torch.allclose(labels, labels_alone, atol=0.02)
+    together = model(collate(EXAMPLES, reader))
+    alone = [model(collate([example], reader)) for example in EXAMPLES]
+    for kind in ("spans", "labels"):
+        joined = torch.cat([getattr(answers, kind) for answers in alone])
+        assert torch.allclose(getattr(together, kind), joined, atol=0.02)  # The encoder computes in bfloat16.
 
 
-def answer(model, reader, examples):
-    batch = reader.collate(examples)
-    return list(model.answer(batch, *model(batch)))
+def test_pairs_are_answered_as_the_heads_answer_all_instructions(parts):
+    """What is pre-trained is what the pipeline's components compute."""
+    model, reader = parts
+    batch = collate(EXAMPLES, reader)
+    tokens, means = model.encode(batch.texts), model.read_means(batch.instructions)
+    spans = model.span(tokens, batch.texts.lengths, means)[batch.spans.token, batch.spans.instruction[batch.spans.pair]]
+    labels = model.label(tokens, batch.texts.lengths, means)[batch.labels.text, batch.labels.instruction]
+    answers = model(batch)
+    assert torch.allclose(answers.spans, spans, atol=1e-5) and torch.allclose(answers.labels, labels, atol=1e-5)
 
 
 @pytest.mark.parametrize("kept", [["spans"], ["labels"], ["spans", "labels"]])
@@ -42,7 +49,7 @@ def test_every_part_learns_from_what_was_asked(parts, kept):
     model, reader = parts
     chosen = [Example(e.text, "a", **{kind: getattr(e, kind) for kind in kept}) for e in EXAMPLES]
     chosen = [example for example in chosen if example.spans or example.labels]
-    losses = compute_losses(model, reader.collate(chosen))
+    losses = compute_losses(model, collate(chosen, reader))
     model.zero_grad()
     (losses.spans + losses.labels).backward()
     moved = {name for name, value in model.named_parameters() if value.grad is not None and value.grad.abs().sum() > 0}
@@ -58,7 +65,7 @@ def test_the_mean_of_no_rows_is_zero():
 
 def test_drift_is_none_from_itself_and_pulls_back_to_the_teacher(parts, encoder_folder):
     model, reader = parts
-    batch = reader.collate(EXAMPLES)
+    batch = collate(EXAMPLES, reader)
     assert compute_losses(model, batch, model).drift.item() == pytest.approx(0, abs=1e-3)
     moved, _ = read_model(encoder_folder, hidden_width=8, dropout=0.0)
     with torch.no_grad():
@@ -76,7 +83,12 @@ def test_drift_is_none_from_itself_and_pulls_back_to_the_teacher(parts, encoder_
 
 
 def test_an_instruction_that_holds_costs_more_behind_one_that_does_not():
-    ahead, behind = (measure_labels(torch.tensor([1.0, other]), torch.tensor([1.0, 0.0])) for other in (-3.0, 0.5))
+    one = torch.tensor([0, 0])
+    ahead, behind = (
+        measure_labels(torch.tensor([1.0, other]), torch.tensor([1.0, 0.0]), one, 1) for other in (-3.0, 0.5)
+    )
     assert behind[0] > ahead[0]
-    alone = measure_labels(torch.tensor([1.0, 0.5]), torch.tensor([1.0, 1.0]))
+    alone = measure_labels(torch.tensor([1.0, 0.5]), torch.tensor([1.0, 1.0]), one, 1)
     assert alone[0].item() == pytest.approx(torch.nn.functional.softplus(torch.tensor(-1.0)).item())
+    beside = measure_labels(torch.tensor([1.0, 0.5]), torch.tensor([1.0, 0.0]), torch.tensor([0, 1]), 2)
+    assert beside[0].item() == pytest.approx(alone[0].item())  # Those of another text do not count.

@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy
 import pytest
 import spacy
+from transformers import AutoTokenizer
 
+from spacy_falconer.metamodel.pretrain.read import TextReader
 from spacy_falconer.metamodel.pretrain.score import (
     Found,
     average_scores,
@@ -15,14 +17,15 @@ from spacy_falconer.metamodel.pretrain.score import (
 )
 
 
-def test_a_span_is_found_with_the_probability_of_exactly_it():
-    doc = spacy.blank("en")("Kate paid nine dollars")
+def test_a_span_is_found_with_the_probability_of_exactly_it(encoder_folder):
+    tokenizer = AutoTokenizer.from_pretrained(encoder_folder)
+    reading = TextReader(spacy.blank("en"), tokenizer).read("Kate paid nine dollars")
     scores = numpy.zeros((4, 2, 3))
     scores[..., 2] = 1.0
     scores[0, 0] = [0.9, 0.0, 0.1]
     scores[2, 1] = [0.7, 0.1, 0.2]
     scores[3, 1] = [0.1, 0.8, 0.1]
-    found = find_spans(scores, doc, ["person", "money"])
+    found = find_spans(scores, reading, ["person", "money"])
     assert [(span.start, span.end, span.label) for span in found] == [(0, 4, "person"), (10, 22, "money")]
     assert [round(span.score, 2) for span in found] == [0.9, 0.7]
 
