@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from functools import cache
 
 import numpy
@@ -12,19 +15,22 @@ from spacy.tokens import Doc
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.calibrate import calibrate
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.callbacks import find_components, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
 from spacy_falconer.pipeline.plan import scored_spans
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.types import ScoredSpan
 
 BATCH_SIZE = 64
+ALIKE = 0.8  # How much of a word and of a key must be the same, for one to be a slip for the other.
+WORD = re.compile(r"\s*([\w-]+)\s*")
 
 
 def get_label(texts: Iterable[str], instruction: str, nlp: Language | None = None) -> Iterator[bool]:
     """Is a statement true of each text? One answer a text, in order, lazily.
 
-    instruction (str): A statement, or the key of one that the pipeline was trained on.
+    instruction (str): A statement, or the key of one that the pipeline was trained on. Any other is answered without
+        training; a word that is nearly a key is, too, but with a warning.
     nlp (Language): A pipeline with `falconer_label`; by default the pre-trained `en_falconer_sm`.
     """
     pipe, nlp = _find(nlp, "falconer_label")
@@ -38,7 +44,8 @@ def get_label(texts: Iterable[str], instruction: str, nlp: Language | None = Non
 def get_span(texts: Iterable[str], instruction: str, nlp: Language | None = None) -> Iterator[list[ScoredSpan]]:
     """Which passages of each text answer the instruction? One list a text, in order, lazily.
 
-    instruction (str): A request, or the key of one that the pipeline was trained on.
+    instruction (str): A request, or the key of one that the pipeline was trained on. Any other is answered without
+        training; a word that is nearly a key is, too, but with a warning.
     nlp (Language): A pipeline with `falconer_span`; by default the pre-trained `en_falconer_sm`.
     """
     pipe, nlp = _find(nlp, "falconer_span")
@@ -67,7 +74,30 @@ def _read(pipe: InstructedPipe, instruction: str, nlp: Language) -> tuple[str, n
     key = next((key for key, text in known.items() if instruction in (key, text)), None)
     if key is not None:
         return key, pipe.vector_of(key)
+    _warn_of_slip(instruction, pipe, nlp)
     return instruction, pipe.read_instruction(instruction, nlp=nlp).reshape(1, -1)
+
+
+def _warn_of_slip(instruction: str, pipe: InstructedPipe, nlp: Language) -> None:
+    """Say so where an instruction is one word, and nearly a key, or one of the other function."""
+    meant = _find_meant(instruction, pipe, nlp)
+    if meant is not None:
+        warnings.warn(
+            f"The pipeline was not trained on {instruction!r}; it is answered as a new instruction. Did you mean {meant}? "
+            "If not, write it as a sentence.",
+            stacklevel=4,  # Where the answers are read.
+        )
+
+
+def _find_meant(instruction: str, pipe: InstructedPipe, nlp: Language) -> str | None:
+    """The call with the key that a word is nearly; one of the same function comes first."""
+    word = WORD.fullmatch(instruction)
+    for one in sorted(find_instructed(nlp), key=lambda one: one is not pipe) if word else ():
+        keys = {key.casefold(): key for key in one.labels}
+        for near in get_close_matches(word[1].casefold(), keys, n=1, cutoff=ALIKE):
+            function = nlp.get_pipe_meta(one.name).factory.replace("falconer_", "get_")
+            return f"{function}(texts, {keys[near]!r})"
+    return None
 
 
 def _encoded(texts: Iterable[str], pipe: InstructedPipe, nlp: Language) -> Iterator[list[Doc]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import pytest
 
@@ -30,6 +31,28 @@ def test_get_span_is_the_component(make_nlp):
 def test_a_new_instruction_leaves_the_pipeline_as_it_was(nlp):
     assert len(list(get_label(TEXTS, "It was a gift.", nlp))) == len(TEXTS)
     assert nlp.get_pipe("falconer_label").labels == ("positive", "defect")
+
+
+@pytest.mark.parametrize(
+    ("function", "word", "meant"),
+    [
+        (get_label, "postive", r"get_label\(texts, 'positive'\)"),
+        (get_label, "Defects", r"get_label\(texts, 'defect'\)"),
+        (get_span, "prices", r"get_span\(texts, 'price'\)"),
+        (get_label, "price", r"get_span\(texts, 'price'\)"),
+    ],
+)
+def test_a_misspelt_key_is_answered_but_not_in_silence(function, word, meant, nlp):
+    with pytest.warns(UserWarning, match=f"not trained on '{word}'.*Did you mean {meant}") as caught:
+        assert len(list(function(TEXTS, word, nlp))) == len(TEXTS)
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("instruction", ["positive", "It was a gift.", "Prices.", "colour", "the price"])
+def test_keys_and_new_instructions_are_answered_without_a_word(instruction, nlp):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert len(list(get_label(TEXTS, instruction, nlp))) == len(TEXTS)
 
 
 def test_texts_are_read_lazily(nlp):
