@@ -18,7 +18,7 @@ from benchmarks.endtoend.report import format_costs, format_goals, format_scores
 from benchmarks.endtoend.scores import pick_main, score_instructions, score_rows
 from benchmarks.endtoend.systems import keep, read_seconds
 from spacy_falconer.llm.exchange import write_exchange
-from spacy_falconer.llm.ledger import Price
+from spacy_falconer.llm.prices import Price
 from spacy_falconer.plan import parse_plan, read_plan, write_plan
 from spacy_falconer.workflow.said import Said, read_answers
 

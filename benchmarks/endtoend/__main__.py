@@ -38,7 +38,7 @@ from benchmarks.endtoend.report import format_costs, format_goals, format_scores
 from benchmarks.endtoend.scores import Scored, pick_main, score_instructions, score_rows
 from benchmarks.endtoend.systems import ask_all, load_ours, measure_speed, read_seconds
 from benchmarks.page import on_page
-from spacy_falconer.llm.ledger import default_model, find_price
+from spacy_falconer.llm.prices import default_model, find_price
 from spacy_falconer.metamodel.accelerate import accelerate
 
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from spacy_falconer.llm.estimate import estimate
 from spacy_falconer.llm.exchange import read_exchange
-from spacy_falconer.llm.ledger import Price
 from spacy_falconer.llm.planner import plan_messages
+from spacy_falconer.llm.prices import Price
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.llm.tokens import count_message_tokens, count_tokens
 from spacy_falconer.plan import Plan

@@ -17,6 +17,7 @@ def estimate_cli(
         None, "--store", help="Answers that are not to be paid for again", exists=True, dir_okay=False
     ),
     model: options.Model = None,
+    prices: options.Prices = None,
     batch: options.Batch = False,
     redact: options.Redact = None,
     choose: options.Choose = "random",

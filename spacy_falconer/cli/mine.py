@@ -57,6 +57,7 @@ def mine_cli(
     guarantee: mine_guarantee.Guarantee = None,
     store: mine_guarantee.Store = None,
     model: options.Model = None,
+    prices: options.Prices = None,
     max_cost: options.MaxCost = None,
     max_requests: options.MaxRequests = None,
     max_in_flight: options.MaxInFlight = options.MAX_IN_FLIGHT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from spacy_falconer.cli.screen import plain_errors
 from spacy_falconer.errors import ModelError
 from spacy_falconer.llm.ledger import Ledger
+from spacy_falconer.llm.prices import VARIABLE, read_prices
 from spacy_falconer.workflow.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -34,6 +36,15 @@ def use_gpu(gpu_id: int) -> int:
                     "(pip install 'spacy[cuda12x]', or as fits your CUDA), or -1 for the CPU."
                 ) from error
     return gpu_id
+
+
+def use_prices(path: Path | None) -> Path | None:
+    """Count dollars by a user's own price file from here on, where one is named."""
+    if path is not None:
+        os.environ[VARIABLE] = str(path)
+        with plain_errors():
+            read_prices()
+    return path
 
 
 CORPUS = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True)
@@ -121,6 +132,13 @@ MaxCost = Annotated[
     float | None,
     typer.Option("--max-cost", parser=parse_dollars, metavar="USD", help="Send nothing more once this is spent"),
 ]
+Prices = Annotated[
+    Path | None,
+    typer.Option(
+        "--prices", metavar="FILE", envvar=VARIABLE, callback=use_prices,
+        help="A price file of your own, as .json, in place of the list prices that come with the package",
+    ),
+]  # fmt: skip
 MaxRequests = Annotated[
     int | None,
     typer.Option("--max-requests", parser=parse_count, metavar="N", help="Send nothing more after so many requests"),

@@ -21,6 +21,7 @@ def plan_cli(
     store: Path | None = typer.Option(None, "--store", help="Answer store that keeps the planner's replies, too"),
     planner_model: options.PlannerModel = None,
     model: options.Model = None,
+    prices: options.Prices = None,
     timeout: options.Timeout = options.TIMEOUT_S,
     redact: options.Redact = None,
     text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)

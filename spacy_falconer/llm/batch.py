@@ -17,7 +17,8 @@ from spacy_falconer.llm.batch_jobs import PRICE_SHARE, OpenBatch, show_batch
 from spacy_falconer.llm.batch_queue import BatchQueue
 from spacy_falconer.llm.batch_state import BatchState, Run, find_path
 from spacy_falconer.llm.chat import Chat, Message, Reply, check_reply, read_reply
-from spacy_falconer.llm.ledger import Ledger, Price, Steps, read_prices
+from spacy_falconer.llm.ledger import Ledger, Steps
+from spacy_falconer.llm.prices import Price, read_prices
 from spacy_falconer.llm.redact import Redactor, load_redactor
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
@@ -145,7 +146,7 @@ def find_texts_under_way(store: AnswerStore, *, model: str | None = None) -> set
 
 
 def batch_prices(prices: Mapping[str, Price] | None = None) -> dict[str, Price]:
-    """What models cost in batches, by name, as `estimate` takes it; by default from the prices of prices.json."""
+    """What models cost in batches, by name, as `estimate` takes it; by default from those that `read_prices` finds."""
     usual = read_prices() if prices is None else prices
     return {name: Price(PRICE_SHARE * one.input, PRICE_SHARE * one.output) for name, one in usual.items()}
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spacy_falconer.llm.forms import Form
-from spacy_falconer.llm.ledger import Price, find_price
+from spacy_falconer.llm.prices import Price, find_price
 from spacy_falconer.llm.redact import Redactor, hide_answers
 from spacy_falconer.llm.store import AnswerStore, Usage
 from spacy_falconer.llm.survey import Survey

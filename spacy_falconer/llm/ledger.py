@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from itertools import accumulate, pairwise
 from typing import Any
 
 from spacy_falconer.errors import BudgetError
+from spacy_falconer.llm.prices import REMEDY, Price, find_price, read_prices
 
-PER_TOKENS = 1_000_000
-SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 TOTAL = "in total"  # No step has this name.
-
-
-@dataclass(frozen=True)
-class Price:
-    """US dollars for a million tokens."""
-
-    input: float
-    output: float
-
-    def cost_usd(self, n_input_tokens: float, n_output_tokens: float) -> float:
-        return (self.input * n_input_tokens + self.output * n_output_tokens) / PER_TOKENS
 
 
 @dataclass(frozen=True)
@@ -61,13 +46,16 @@ class Ledger:
 
     max_cost (float): US dollars. Requests under way when it is reached are still paid.
     max_requests (int): Of those sent, those that fail too. It is never exceeded.
-    prices: By model name; by default those of prices.json.
+    prices: By model name; by default those that `read_prices` finds now.
+    watch: Called with the step, or steps, and the model of a request that is about to be sent.
     RAISES (BudgetError): The most is no number, and would never be reached.
+    RAISES (FalconerError): A price file is named that is none.
     """
 
     max_cost: float | None = None
     max_requests: int | None = None
-    prices: Mapping[str, Price] | None = None
+    prices: Mapping[str, Price] = field(default_factory=read_prices, repr=False)
+    watch: Callable[[Steps, str], Any] = field(default=lambda step, model: None, repr=False, compare=False)
     _rows: dict[str, LedgerRow] = field(default_factory=lambda: {TOTAL: LedgerRow(TOTAL)}, repr=False)
 
     def __post_init__(self) -> None:
@@ -90,6 +78,7 @@ class Ledger:
         self.check(model)
         for name in [TOTAL, *_list_steps(step)]:
             self._add(LedgerRow(name, n_requests=1))
+        self.watch(step, model)
 
     def pay(
         self,
@@ -129,8 +118,8 @@ class Ledger:
             return
         if self.price_of(model) is None:
             raise BudgetError(
-                f"--max-cost {self.max_cost} cannot be kept: the price of the model {model!r} is unknown. Add it to "
-                f"{prices_path()}, or use --max-requests."
+                f"--max-cost {self.max_cost} cannot be kept: the price of the model {model!r} is unknown. {REMEDY}; or "
+                "use --max-requests."
             )
         if (total.cost_usd or 0) >= self.max_cost:
             raise BudgetError(
@@ -145,31 +134,6 @@ class Ledger:
 
 
 _RESUME = "Every answer so far is kept in the store. Raise the limit and run again; only what is missing is asked."
-
-
-def find_price(model: str, prices: Mapping[str, Price] | None = None) -> Price | None:
-    """The price of a model, or of the one that it is a dated snapshot of; None where it is unknown."""
-    known = read_prices() if prices is None else prices
-    return known.get(model) or known.get(SNAPSHOT.sub("", model))
-
-
-@cache
-def read_prices() -> dict[str, Price]:
-    """The prices in prices.json, by model name."""
-    return {model: Price(**price) for model, price in _read_file()["models"].items()}
-
-
-def prices_date() -> str:
-    return _read_file()["date"]
-
-
-def default_model() -> str:
-    """The language model that is asked where none is named."""
-    return _read_file()["default_model"]
-
-
-def prices_path() -> str:
-    return str(files(__package__) / "prices.json")
 
 
 def weigh_steps(content: str, steps: Sequence[str]) -> list[int]:
@@ -197,10 +161,6 @@ def _share(amount: int, weights: Sequence[int]) -> list[int]:
 
 def _list_steps(step: Steps) -> list[str]:
     return [step] if isinstance(step, str) else list(step)
-
-
-def _read_file() -> dict[str, Any]:
-    return json.loads((files(__package__) / "prices.json").read_text(encoding="utf8"))
 
 
 def _add(one: LedgerRow, other: LedgerRow) -> LedgerRow:

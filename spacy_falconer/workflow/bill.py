@@ -9,7 +9,8 @@ from wasabi import table
 
 from spacy_falconer.llm.batch import OpenBatch
 from spacy_falconer.llm.estimate import Estimate
-from spacy_falconer.llm.ledger import Ledger, LedgerRow, prices_date, prices_path
+from spacy_falconer.llm.ledger import Ledger, LedgerRow
+from spacy_falconer.llm.prices import REMEDY, prices_origin
 
 EXAMPLE_WIDTH, MOST_REASONS = 60, 5
 
@@ -63,8 +64,8 @@ def format_batches(batches: Sequence[OpenBatch]) -> str:
 def price_note(*, is_known: bool) -> str:
     """Where the prices come from, or where one is missing."""
     if is_known:
-        return f"Prices of {prices_date()}, from {prices_path()}"
-    return f"The model's price is unknown; it can be added to {prices_path()}"
+        return f"Prices {prices_origin()}."
+    return f"The model's price is unknown, and so is the cost. {REMEDY}."
 
 
 def format_failed(failed: Mapping[str, str]) -> str:

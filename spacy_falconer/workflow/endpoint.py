@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from spacy_falconer.llm.chat import Chat
-from spacy_falconer.llm.ledger import Ledger, default_model
+from spacy_falconer.llm.ledger import Ledger
+from spacy_falconer.llm.prices import default_model
 
 T = TypeVar("T")
 

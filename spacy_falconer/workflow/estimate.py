@@ -40,10 +40,11 @@ def estimate(
             return estimate(plan, records, empty, sampling=sampling, endpoint=endpoint, redact=redact)
     candidates = list_candidates(read_units(records, plan.unit), sampling)
     texts = [one.text for one in pick_random(candidates, sampling.n_texts, seed=sampling.seed)]
+    prices = endpoint.ledger.prices
     with AnswerStore(store) as opened:
         answered = recorded_answers(texts, plan, opened, model=endpoint.model) if sampling.n_shots else ()
         return llm.estimate(
             texts, plan, model=endpoint.model_name, store=opened, seed=sampling.seed, accept=endpoint.model,
             examples=choose_examples(list(answered), sampling.n_shots), redact=redact,
-            prices=batch_prices() if endpoint.is_batch else None,
+            prices=batch_prices(prices) if endpoint.is_batch else prices,
         )  # fmt: skip

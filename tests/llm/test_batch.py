@@ -13,7 +13,8 @@ from spacy_falconer.llm import batch, batch_api, batch_file, batch_queue, batch_
 from spacy_falconer.llm.ask import ask_answers
 from spacy_falconer.llm.batch import ask_in_batch, batch_prices, cancel_batches, find_open_batches
 from spacy_falconer.llm.chat import Chat
-from spacy_falconer.llm.ledger import Ledger, Price
+from spacy_falconer.llm.ledger import Ledger
+from spacy_falconer.llm.prices import Price
 from spacy_falconer.llm.redact import Redactor
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import parse_plan

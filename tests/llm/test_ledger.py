@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from spacy_falconer.errors import BudgetError
-from spacy_falconer.llm.ledger import Ledger, Price, default_model, find_price, prices_date, read_prices
+from spacy_falconer.llm.ledger import Ledger
+from spacy_falconer.llm.prices import Price
 
 PRICES = {"m": Price(input=1.0, output=10.0)}
 
@@ -71,13 +72,3 @@ def test_dollars_run_out():
 def test_a_limit_that_is_no_number_is_refused():
     with pytest.raises(BudgetError, match="--max-cost is no number"):
         Ledger(max_cost=float("nan"))
-
-
-def test_a_snapshot_costs_what_its_model_does():
-    assert find_price("m-2026-01-31", PRICES) == PRICES["m"] and find_price("m-mini", PRICES) is None
-
-
-def test_the_default_model_has_a_price_and_prices_have_a_date():
-    assert default_model() in read_prices() and len(prices_date()) == len("2026-01-31")
-    for price in read_prices().values():
-        assert 0 < price.input < price.output

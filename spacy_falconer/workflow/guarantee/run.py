@@ -129,10 +129,11 @@ class Guarantor:
     def _estimate(self, known: Known, n_texts: int) -> llm.Estimate:
         unread = [text for text, is_read in zip(self.texts, known.is_read, strict=True) if not is_read]
         endpoint = self.asker.endpoint
+        prices = endpoint.ledger.prices
         return llm.estimate(
             unread[:: max(1, len(unread) // max(1, n_texts))][:n_texts], self.plan, model=endpoint.model_name,
             store=self.asker.store, accept=endpoint.model, redact=self.asker.redact,
-            prices=batch_prices() if endpoint.is_batch else None,
+            prices=batch_prices(prices) if endpoint.is_batch else prices,
         )  # fmt: skip
 
     def _run_cascade(self, cascade: Cascade) -> Outcome:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacy_falconer.llm.estimate import estimate
-from spacy_falconer.llm.ledger import default_model, find_price, prices_date
+from spacy_falconer.llm.prices import default_model, find_price, prices_date
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.llm.tally import Tally
 from spacy_falconer.workflow.page.run import Run
