@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,14 +46,22 @@ def open_corpus(path: Path | None, text_field: list[str], id_field: str) -> Iter
 
 @contextmanager
 def show_bill(ledger: Ledger, *, quiet: bool) -> Iterator[None]:
-    """What was spent, at the end, also of a run that failed."""
+    """What was spent, at the end, also of a run that failed; before it, that a plan is waited for."""
     from spacy_falconer.workflow.bill import format_bill
 
+    if not quiet:
+        ledger.watch = tell_planning
     try:
         yield
     finally:
         if not quiet and (bill := format_bill(ledger)):
             print(bill)
+
+
+def tell_planning(step: str | Sequence[str], model: str) -> None:
+    """A line whenever the planner is asked: no bar can say how far it has come."""
+    if step == "plan":
+        print(f"Planning: {model} is asked. This may take a minute.", file=sys.stderr, flush=True)
 
 
 def show_cost(ledger: Ledger) -> Callable[[], str]:
