@@ -30,8 +30,8 @@ def run(*arguments, exit_code=0):
 
 @pytest.fixture
 def folder(tmp_path, review_plan, review_answers, monkeypatch):
-    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "FALCONER_PRICES"):
+        monkeypatch.setenv(name, "")  # --prices sets it; so it is put back after the test.
     write_plan(review_plan, tmp_path / "plan.json")
     write_exchange(review_answers, tmp_path / "answers.jsonl")
     srsly.write_jsonl(tmp_path / "corpus.jsonl", [{"text": answer.text} for answer in review_answers])
@@ -140,6 +140,20 @@ def test_plan_asks_and_says_that_it_may_be_edited(folder, llm_server):
     assert "answers this sentence already" in plain(run(*arguments)) and len(llm_server.requests) == 1
 
 
+def test_plan_says_that_a_language_model_is_asked_where_one_is(folder, llm_server, monkeypatch):
+    arguments = ["plan", "x", "--output", folder / "p.json"]
+    assert "Planning: gpt-4.1-mini is asked." in run(*arguments) and "Planning" not in run(*arguments)
+    assert run("plan", "y", "--output", folder / "q.json", "--quiet") == ""
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    assert "Planning" not in run("plan", "z", "--output", folder / "r.json", exit_code=1)
+
+
+def test_that_a_plan_is_waited_for_is_no_part_of_the_output(capsys):
+    for step in ("plan", ["positive", "price"]):
+        screen.tell_planning(step, "gpt-5")
+    assert capsys.readouterr() == ("", "Planning: gpt-5 is asked. This may take a minute.\n")
+
+
 def test_plan_says_what_cannot_be_planned(folder, llm_server):
     output = run("plan", "How many?", "--output", folder / "p.json", exit_code=1)
     assert "A count over the reviews is needed" in plain(output) and not (folder / "p.json").exists()
@@ -158,6 +172,19 @@ def test_a_limit_writes_what_there_is_and_the_same_command_goes_on(annotate, llm
     assert "BudgetError" in output and "Raise the limit and run again" in output
     assert (folder / "train.spacy").exists() and len(llm_server.requests) == 10
     assert "32 answered texts to learn from" in annotate() and len(llm_server.requests) == 40
+
+
+def test_annotate_says_of_how_many_texts_each_instruction_is_true(folder):
+    """Of 40 answers 20 are positive and name a price, and none is about a gift."""
+    run("answers", "import", folder / "answers.jsonl", "--store", folder / "answers.db")
+    output = run(
+        "annotate", folder / "plan.json", folder / "corpus.jsonl", "--store", folder / "answers.db",
+        "--recorded-only", "--output", folder / "train.spacy",
+    )  # fmt: skip
+    rows = [line.split() for line in output.splitlines()]
+    assert ["positive", "40", "20"] in rows and ["gift", "40", "0"] in rows
+    assert ["price", "40", "20", "20", "20", "0", "0"] in rows
+    assert "True of no text: gift. What is never true cannot be learned." in plain(output)
 
 
 def test_a_price_that_is_unknown_is_no_limit(annotate, llm_server):
@@ -214,6 +241,38 @@ def test_estimate_sends_nothing(folder, llm_server):
     output = plain(run(*arguments, "--model", "my-own"))
     assert "price is unknown" in output and "$" not in output.split("One request")[0]
     assert llm_server.requests == []
+
+
+def test_prices_of_ones_own_are_counted_by(annotate, folder, llm_server):
+    prices = folder / "my-prices.json"
+    srsly.write_json(prices, {"models": {"my-own": {"input": 1e6, "output": 1e6}}})
+    priced = ["--model", "my-own", "--prices", prices]
+    output = plain(run("estimate", folder / "plan.json", folder / "corpus.jsonl", *priced))
+    assert "cost $" in output and f"Prices from {prices}" in output
+    output = annotate(*priced, "--max-cost", 1, "--max-requests", 1, exit_code=1)
+    assert "--max-requests is reached" in output and f"Prices from {prices}" in output
+    total = next(line for line in output.split("Prices from")[0].split("in total ")[1:])
+    n_requests, n_input, n_output, cost, *_ = total.replace(",", "").split()
+    assert n_requests == "1" and float(cost[1:]) == int(n_input) + int(n_output)
+    assert "--max-cost is reached" in annotate(*priced, "--max-cost", 1, "--max-in-flight", 1, exit_code=1)
+    assert len(llm_server.requests) == 2
+
+
+def test_prices_of_ones_own_know_no_other_model(annotate, folder, monkeypatch):
+    srsly.write_json(folder / "my-prices.json", {"models": {"my-own": {"input": 1, "output": 1}}})
+    monkeypatch.setenv("FALCONER_PRICES", str(folder / "my-prices.json"))
+    output = annotate("--sample", 5)
+    assert "unknown" in output and "price is unknown, and so is the cost" in output and "$" not in output
+
+
+@pytest.mark.parametrize("command", ["estimate", "annotate"])
+def test_a_bad_price_file_is_one_message_and_nothing_is_sent(command, folder, llm_server):
+    (folder / "my-prices.json").write_text('{"my-own": 3}')
+    asked = [command, folder / "plan.json", folder / "corpus.jsonl", "--prices", folder / "my-prices.json"]
+    written = [] if command == "estimate" else ["--store", folder / "a.db", "--output", folder / "a.spacy"]
+    output = plain(run(*asked, *written, exit_code=1))
+    assert "my-prices.json' cannot be used" in output and 'such as {"models": {"my-model": {"input"' in output
+    assert "Traceback" not in output and llm_server.requests == []
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def annotate_cli(
     sample: options.Sample = 500,
     recorded_only: options.RecordedOnly = False,
     model: options.Model = None,
+    prices: options.Prices = None,
     max_cost: options.MaxCost = None,
     max_requests: options.MaxRequests = None,
     max_in_flight: options.MaxInFlight = options.MAX_IN_FLIGHT,
@@ -87,13 +88,18 @@ def annotate_cli(
 
 
 def show_annotated(annotated) -> None:
-    """Whose answers these are, what became of their quotes, and what failed."""
+    """Whose answers these are, what they come to, and what failed."""
     from spacy_falconer.workflow.bill import format_failed
-    from spacy_falconer.workflow.report import format_grounding
+    from spacy_falconer.workflow.summary import format_answers, list_never_true
 
     if annotated.is_recorded:
         msg.info(f"These answers are recorded, by {', '.join(annotated.models)}; no language model was asked.")
-    print(format_grounding(annotated.report))
+    print(format_answers(annotated.docs, annotated.report))
+    if never := list_never_true(annotated.docs):
+        msg.warn(
+            f"True of no text: {', '.join(never)}. What is never true cannot be learned.",
+            "Annotate more texts (--sample, --choose balanced), or put it in other words in the plan.",
+        )
     if annotated.failed:
         again = "They are not asked again, unless you say `answers delete --failures`."
         msg.warn(f"Texts without an answer: {len(annotated.failed)}. {again}", format_failed(annotated.failed))

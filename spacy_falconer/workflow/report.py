@@ -132,12 +132,6 @@ def describe_gain(gain: Mapping[str, Any], kind: str) -> str:
     return f"; from {gain['from']} to {gain['to']} it is {found['f']:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
-def format_grounding(report: Any) -> str:
-    """How many quotes of the answers were placed in their texts, per instruction."""
-    header = ["instruction", "texts asked", "quotes", "placed", "not in the text", "between tokens"]
-    return table(report.rows(), header=header, divider=True, aligns=["l", "r", "r", "r", "r", "r"])
-
-
 def format_folder(folder: Path, texts: Mapping[str, str]) -> str:
     """The plan, the agreement and the first rows of an output folder, and its files.
 

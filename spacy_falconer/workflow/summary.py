@@ -1,0 +1,39 @@
+"""What answers came to, of each instruction, for a terminal: before anything is learned from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from spacy.tokens import Doc
+from wasabi import table
+
+from spacy_falconer.corpus.docbin import SPANS_KEY, GroundingReport
+
+HEADER = ["instruction", "texts asked", "true of", "quotes", "placed", "not in the text", "between tokens"]
+
+
+def format_answers(docs: Sequence[Doc], report: GroundingReport) -> str:
+    """Of how many texts each instruction is true (a span's: where a passage was placed), and what became of the quotes."""
+    n_true = count_true(docs)
+    labels = [
+        (key, n, n_true[key], "", "", "", "") for key, n in Counter(key for doc in docs for key in doc.cats).items()
+    ]
+    spans = [(key, n, n_true[key], *quotes) for key, n, *quotes in report.rows()]
+    return table([*labels, *spans], header=HEADER, divider=True, aligns=["l", *"r" * (len(HEADER) - 1)])
+
+
+def list_never_true(docs: Sequence[Doc]) -> list[str]:
+    """The instructions that were asked, and are true of no text: nothing can be learned of them."""
+    return [key for key, n in count_true(docs).items() if not n]
+
+
+def count_true(docs: Sequence[Doc]) -> Counter[str]:
+    """Texts in which a label is true, or a passage was placed, by instruction; 0 for one that was asked in vain."""
+    n_true: Counter[str] = Counter()
+    for doc in docs:
+        group = doc.spans[SPANS_KEY]
+        found = {span.label_ for span in group}
+        n_true.update({key: int(value) for key, value in doc.cats.items()})
+        n_true.update({key: int(key in found) for key in group.attrs["asked"]})
+    return n_true
