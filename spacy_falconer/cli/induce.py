@@ -96,6 +96,8 @@ def show_step(step: str, result: Any, *, output: Path) -> None:
         show_annotated(result)
     elif step == "train":
         show_training(result, output / "pipeline")
+    elif step == "compose":
+        msg.info("The plan asks texts what it asked before: the trained pipeline took it, and was not trained again.")
     elif step == "evaluate":
         print(format_scores(result))
     elif step == "mine":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from spacy_falconer.cli.screen import plain_errors
+from spacy_falconer.cli.screen import msg, plain_errors
 
 
 def report_cli(
@@ -21,12 +21,15 @@ def report_cli(
 
     Example: falconer report output --corpus reviews.jsonl
     """
+    from spacy_falconer.pages import showable
     from spacy_falconer.workflow.page import find_row_texts, read_run, write_page
     from spacy_falconer.workflow.report import format_run
 
     with plain_errors():
         run = read_run(folder)
-        texts = find_row_texts(run, corpus) if corpus is not None else {}
+        texts = find_row_texts(run, corpus) if corpus is not None else None
         page = write_page(run, texts)
-        print(format_run(folder, run.plan, run.scores, run.first, run.n_rows, texts))
+        print(format_run(folder, run.plan, run.scores, run.first, run.n_rows, texts or {}))
+        for line in run.missing:
+            msg.warn(showable(line))
     print(f"The report, for a browser: {page}")

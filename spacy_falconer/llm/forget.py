@@ -25,7 +25,7 @@ def count_stale(
     hashes = None if texts is None else {hash_parts(text) for text in texts}
     asked_by: dict[tuple, set[str | None]] = {}
     for op, instruction, *_ in questions:
-        condition, value = _match(instruction)
+        condition, value = match_instruction(instruction)
         query = f'SELECT version, text, model, instruction, start, "end" FROM answers WHERE op = ? AND {condition}'
         for found, *answer in connection.execute(query, (op, value)):
             if (hashes is None or answer[0] in hashes) and answer[1] == (model or answer[1]) != GOLD:
@@ -73,13 +73,13 @@ def purge(connection: sqlite3.Connection, path: Path) -> None:
 def _find(
     connection: sqlite3.Connection, table: str, hashes: set[bytes] | None, model: str | None, instruction: str | None
 ) -> list[tuple[int, bytes]]:
-    condition, value = _match(instruction) if instruction is not None else ("?1 IS NULL", None)
+    condition, value = match_instruction(instruction) if instruction is not None else ("?1 IS NULL", None)
     query = f"SELECT rowid, text FROM {table} WHERE {condition} AND model = coalesce(?2, model)"
     rows = connection.execute(query, (value, model)).fetchall()
     return [row for row in rows if hashes is None or row[1] in hashes]
 
 
-def _match(instruction: str) -> tuple[str, str]:
+def match_instruction(instruction: str) -> tuple[str, str]:
     """A condition, and its value: an instruction as it is, or one whose `{span}` is filled in with any words."""
     if SPAN_SLOT not in instruction:
         return "instruction = ?", instruction

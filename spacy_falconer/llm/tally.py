@@ -8,16 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spacy_falconer.llm.database import connect, plain_errors
+from spacy_falconer.llm.forget import match_instruction
 from spacy_falconer.llm.rows import GOLD
+from spacy_falconer.plan import Plan
 
-# Recorded answers have no prompt's version: nobody was paid for them here.
+# Recorded answers have no prompt's version: nobody was paid for them here. {own}: by the instructions that are counted.
 ASKED = """
-SELECT model, count(DISTINCT text) FROM (
-    SELECT model, text FROM answers WHERE version IS NOT NULL UNION SELECT model, text FROM failures
+SELECT model, count(DISTINCT CASE WHEN is_own THEN text END), min(is_own) FROM (
+    SELECT model, text, {own} AS is_own FROM answers WHERE version IS NOT NULL
+    UNION ALL SELECT model, text, {own} AS is_own FROM failures
 ) GROUP BY model
 """
 ANSWERED = "SELECT model, count(DISTINCT text) FROM answers WHERE model != ? GROUP BY model"
-FAILED = "SELECT reason, count(DISTINCT text) AS n FROM failures GROUP BY reason ORDER BY n DESC, reason"
+FAILED = """
+SELECT reason, count(DISTINCT text) AS n FROM failures WHERE {own} GROUP BY reason ORDER BY n DESC, reason
+"""
 USAGE = "SELECT model, kind, billed FROM usage WHERE billed > 0"
 
 
@@ -25,24 +30,41 @@ USAGE = "SELECT model, kind, billed FROM usage WHERE billed > 0"
 class Tally:
     """Texts by the model that answered them, and by the one that was asked here (failures included).
 
-    failed: Texts without an answer, by the reason, most frequent first.
-    usage: By model, what it took: "requests", and "input" and "output" in tokens.
+    asked, failed: By the plan's instructions. `failed`: Texts without an answer, by the reason, most frequent first.
+    usage: By model, what all that it was asked took: "requests", and "input" and "output" in tokens.
+    mixed: Models that were asked by other instructions, too: their usage is not the plan's alone.
     """
 
     answered: Mapping[str, int] = field(default_factory=dict)
     asked: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, int] = field(default_factory=dict)
     usage: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    mixed: frozenset[str] = frozenset()
 
 
-def read_tally(path: Path) -> Tally:
+def read_tally(path: Path, plan: Plan | None = None) -> Tally:
     """Count what a store holds.
 
+    plan: Whose instructions are counted as asked; by default all are.
     RAISES (AnswerError): The file is no store, or damaged.
     """
+    own, values = match_plan(plan)
     with plain_errors(path), closing(connect(path)) as connection:
         usage: dict[str, dict[str, int]] = {}
         for model, kind, billed in connection.execute(USAGE):
             usage.setdefault(model, {})[kind] = billed
-        answered = dict(connection.execute(ANSWERED, (GOLD,)))
-        return Tally(answered, dict(connection.execute(ASKED)), dict(connection.execute(FAILED)), usage)
+        asked = connection.execute(ASKED.format(own=own), values * 2).fetchall()
+        return Tally(
+            dict(connection.execute(ANSWERED, (GOLD,))), {model: n for model, n, _ in asked if n},
+            dict(connection.execute(FAILED.format(own=own), values)), usage,
+            frozenset(model for model, _, is_own in asked if not is_own),
+        )  # fmt: skip
+
+
+def match_plan(plan: Plan | None) -> tuple[str, list[str]]:
+    """A condition on questions, and its values: they are the plan's. Without a plan all are."""
+    if plan is None:
+        return "(1)", []
+    matches = [(step.op, *match_instruction(step.instruction)) for step in plan.steps]
+    condition = " OR ".join(f"(op = ? AND {one})" for _, one, _ in matches)
+    return f"({condition})", [value for op, _, instruction in matches for value in (op, instruction)]

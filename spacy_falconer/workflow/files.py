@@ -25,6 +25,11 @@ def whole(path: Path) -> Iterator[Path]:
     os.replace(part, path)
 
 
+def is_older(path: Path, others: Iterable[Path]) -> bool:
+    """Whether one of the others was written after this file. One that is not there was not."""
+    return any(other.exists() and other.stat().st_mtime_ns > path.stat().st_mtime_ns for other in others)
+
+
 def digest(*parts: str) -> str:
     """The same for the same content, on every machine."""
     lengths = [str(len(part)) for part in parts]

@@ -31,9 +31,11 @@ from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.evaluate import evaluate
 from spacy_falconer.workflow.files import digest, digest_file, digest_folder, digest_records, whole
+from spacy_falconer.workflow.folder import check_sentence, dump_questions, find_composed, make_way
 from spacy_falconer.workflow.journal import Journal
 from spacy_falconer.workflow.mine import MineReport, mine
 from spacy_falconer.workflow.own.annotator import Annotator, Answering, take_place
+from spacy_falconer.workflow.page import renew_page
 from spacy_falconer.workflow.plan import find_plan
 from spacy_falconer.workflow.targets import Targets, parse_targets
 from spacy_falconer.workflow.times import Took, note_time
@@ -93,7 +95,9 @@ def induce(
     """Plan, annotate, train, evaluate on answers held out, and mine the whole corpus.
 
     It may be stopped, or killed, at any time: the same call goes on, pays for no answer twice, and does no step again
-    that is done and whose inputs are what they were. A plan.json that answers the sentence is taken as it is, edited or not.
+    that is done and whose inputs are what they were. A plan.json that answers the sentence is taken as it is, edited or not:
+    where it asks texts what it asked before, the trained pipeline takes it, and what depends on it is made anew. Another
+    sentence needs a folder of its own. A report.html that stands there is made anew with the rest.
 
     records: Read several times; one that can be read only once is held in memory.
     output (Path): Folder for plan.json, answers.db, train.spacy, test.spacy, pipeline, scores.json and rows.jsonl.
@@ -109,13 +113,14 @@ def induce(
     progress: Makes a progress bar of a title and a number of texts, as a context manager of its tick.
     warn: Called with what is to be known before anything is asked.
     watch: Called with each step that was done, and what came of it: plan (FoundPlan), annotate (Annotated), train
-        (TrainReport), evaluate (the scores), mine (MineReport).
+        (TrainReport), compose (the Plan that a trained pipeline took), evaluate (the scores), mine (MineReport).
     watch_batches: Called with the batches under way, where the endpoint asks in batches.
     RAISES (FalconerError): With the remedy. Answers that were got before it stay in the store.
     """
     records = list(records) if iter(records) is records else records
     endpoint, sampling = endpoint or Endpoint(), (sampling or Sampling()).name_source()
     own = take_place(annotator, endpoint, redact=redact, n_shots=sampling.n_shots)
+    check_sentence(sentence, output, known=plan)
     output.mkdir(parents=True, exist_ok=True)
     planner = replace(endpoint, model=planner_model or endpoint.model)
     found = find_plan(
@@ -129,8 +134,11 @@ def induce(
     }  # fmt: skip
     run = _Run(found.plan, records, output, endpoint, sampling, wanted, settings, quiet, progress, watch)
     run.import_answers(answers)
-    for step in (run.annotate, run.train, run.evaluate, run.mine):
-        step()
+    try:
+        for step in (run.annotate, run.train, run.compose, run.evaluate, run.mine):
+            step()
+    finally:
+        renew_page(output, records)
     return Induced(found.plan, output, tuple(run.done_before))
 
 
@@ -161,6 +169,14 @@ class _Run:
     def train(self) -> None:
         self._do("train", ("pipeline",), self._train, self._digest_training)
 
+    def compose(self) -> None:
+        """A plan that was edited, but asks texts what it asked before, is run by the pipeline that is trained already."""
+        if find_composed(self.output / "pipeline") != self.plan:
+            self._nlp.get_pipe("falconer_plan").set_plan(self.plan)
+            self._nlp.meta.update(description=self.plan.instruction)
+            self._put_pipeline(self._nlp)
+            self.watch("compose", self.plan)
+
     def evaluate(self) -> None:
         self._do("evaluate", ("scores.json",), self._evaluate, self._digest_evaluation)
 
@@ -168,8 +184,7 @@ class _Run:
         self._do("mine", ("rows.jsonl",), self._mine, self._digest_mining)
 
     def _do(self, step: str, outputs: Sequence[str], work: Callable[[], Any], digest_read: Callable[[], str]) -> None:
-        journal = Journal(self.output / "done.json")
-        if journal.is_done(step, digest_read(), [self.output / name for name in outputs]):
+        if self._journal.is_done(step, digest_read(), [self.output / name for name in outputs]):
             self.done_before.append(step)
             return
         start, n_before = time.perf_counter(), self.endpoint.ledger.total.n_requests
@@ -178,7 +193,7 @@ class _Run:
         n_texts = result.n_texts - result.n_before if isinstance(result, MineReport) else 0
         note_time(self.output, step, Took(round(time.perf_counter() - start, 3), n_requests, n_texts))
         self.watch(step, result)
-        journal.note(step, digest_read())
+        self._journal.note(step, digest_read())
 
     def _annotate(self) -> Annotated:
         with AnswerStore(self.output / "answers.db") as store:
@@ -187,6 +202,7 @@ class _Run:
                     self.plan, self.records, store, sampling=self.sampling, endpoint=self.endpoint, tick=tick,
                     memory=self.output / "chosen.json", **self.settings,
                 )  # fmt: skip
+        self._journal.forget("annotate")
         write_annotated(
             annotated, self.plan, self.output / "train.spacy", self.output / "test.spacy", seed=self.sampling.seed
         )
@@ -201,9 +217,14 @@ class _Run:
             self.plan, docs, source=self.sampling.source, config=self.sampling.config, targets=self.targets,
             seed=self.sampling.seed, quiet=self.quiet,
         )  # fmt: skip
+        self._journal.forget("train")
+        self._put_pipeline(nlp)
+        return report
+
+    def _put_pipeline(self, nlp: Language) -> None:
+        make_way(self.output, self.plan)
         with whole(self.output / "pipeline") as part:
             nlp.to_disk(part)
-        return report
 
     def _evaluate(self) -> dict[str, Any]:
         source, config = self.sampling.source, self.sampling.config
@@ -218,6 +239,10 @@ class _Run:
     def _mine(self) -> MineReport:
         with self.progress("Mining", self._corpus[1]) as tick:
             return mine(self._nlp, self.records, self.output / "rows.jsonl", fresh=None, tick=tick)
+
+    @property
+    def _journal(self) -> Journal:
+        return Journal(self.output / "done.json")
 
     @cached_property
     def _nlp(self) -> Language:
@@ -236,18 +261,22 @@ class _Run:
         asked = [self.endpoint.model, self.settings["recorded_only"], redact.name if redact else None, n_settled]
         asked += [own.name] if own else []
         sampling = {**asdict(self.sampling), "config": digest_file(self._config), "source": str(self.sampling.source)}
-        return digest(self._plan_json, self._corpus[0], json.dumps([asked, sampling]), prompt_version(), __version__)
+        return digest(
+            dump_questions(self.plan), self._corpus[0], json.dumps([asked, sampling]), prompt_version(), __version__
+        )
 
     def _digest_training(self) -> str:
         files = [digest_file(path) for path in (self.output / "train.spacy", self._config)]
         source = digest_folder(self.sampling.source)
-        return digest(self._plan_json, *files, source, str(self.sampling.seed), repr(self.targets), __version__)
+        return digest(
+            dump_questions(self.plan), *files, source, str(self.sampling.seed), repr(self.targets), __version__
+        )
 
     def _digest_evaluation(self) -> str:
-        return digest(self._digest_training(), digest_file(self.output / "test.spacy"))
+        return digest(self._digest_training(), self._plan_json, digest_file(self.output / "test.spacy"))
 
     def _digest_mining(self) -> str:
-        return digest(self._digest_training(), self._corpus[0])
+        return digest(self._digest_training(), self._plan_json, self._corpus[0])
 
     @property
     def _config(self) -> Path:

@@ -26,6 +26,10 @@ class Journal:
         with whole(self.path) as part:
             srsly.write_json(part, steps)
 
+    def forget(self, step: str) -> None:
+        """Take a step for undone, before what it wrote is replaced: it may be stopped before it is noted again."""
+        self.note(step, "")
+
     def _load(self) -> dict[str, str]:
         try:
             found = srsly.read_json(self.path)

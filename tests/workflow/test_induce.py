@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,12 +16,14 @@ from server import KEY
 from spacy_falconer.errors import BudgetError, ModelError, PlanError, UnsupportedPlanError
 from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.llm.ledger import Ledger
-from spacy_falconer.plan import read_plan
+from spacy_falconer.plan import read_plan, write_plan
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.answers import ask_failed_again
 from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.endpoint import Endpoint
+from spacy_falconer.workflow.folder import find_composed, find_mined_by
 from spacy_falconer.workflow.induce import induce
+from spacy_falconer.workflow.page import make_page, read_run, write_page
 
 SENTENCE = 'prices over $25, "new"'
 FILES = {"plan.json", "answers.db", "train.spacy", "test.spacy", "pipeline", "scores.json", "rows.jsonl"}
@@ -130,11 +133,110 @@ def test_more_texts_cost_what_they_add(run, llm_server):
     assert len(llm_server.requests) == 41 and "train" in done
 
 
-def test_another_sentence_is_planned_anew(run, llm_server):
+def test_another_sentence_needs_a_folder_of_its_own(run, llm_server, tmp_path):
     run()
-    found, _ = run("Something else")
-    assert found.plan.instruction == "Something else" and len(llm_server.planned) == 2
-    assert len(llm_server.annotated) == 40  # The planner asks the same of the texts.
+    before = times(tmp_path / "out")
+    with pytest.raises(
+        PlanError, match=r"out' holds the run of another sentence, .*over.*; this .*else.*another --output"
+    ):
+        run("Something else")
+    assert times(tmp_path / "out") == before and len(llm_server.requests) == 41
+    assert "mine" in run(SENTENCE.upper() + " ")[0].done_before  # The same sentence.
+
+
+def test_a_plan_of_ones_own_goes_on_in_its_folder_and_another_one_does_not(run, llm_server, review_plan, tmp_path):
+    own, other = tmp_path / "plan.json", tmp_path / "other.json"
+    write_plan(review_plan, own)
+    write_plan(review_plan.model_copy(update={"instruction": "All prices"}), other)
+    run(plan=own)
+    assert "mine" in run(plan=own)[0].done_before
+    with pytest.raises(PlanError, match="another sentence, 'Prices of loved things'; this one is 'All prices'"):
+        run(plan=other)
+    with pytest.raises(PlanError, match="another sentence"):
+        run()
+
+
+def edit_plan(folder, **changes):
+    write_plan(read_plan(folder / "plan.json").model_copy(update=changes), folder / "plan.json")
+    return read_plan(folder / "plan.json")
+
+
+def read_words(folder):
+    """What a report says."""
+    return re.sub("<[^>]*>", "", make_page(read_run(folder), {}))
+
+
+def test_what_an_earlier_plan_led_to_is_never_shown_for_an_edited_one(run, llm_server, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run()
+    positive, price = read_plan(out / "plan.json").steps
+    edited = edit_plan(out, steps=(positive, price.model_copy(update={"instruction": "Sums of money."})))
+    with pytest.raises(BudgetError):
+        run(max_requests=5)
+    said = read_words(out)
+    assert (out / "rows.jsonl").exists()  # Whoever takes the edit back has them again.
+    assert "rows.jsonl is of another plan than plan.json" in said and "scores.json is of another plan" in said
+
+    with monkeypatch.context() as patch:
+        patch.setattr("spacy_falconer.workflow.induce.evaluate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    left = {path.name for path in out.iterdir()}
+    assert find_composed(out / "pipeline") == edited and "answers.db" in left
+    assert not left & {"rows.jsonl", "rows.manifest.json", "rows.seen.db", "scores.json"}
+
+    assert list(run()[1]) == ["plan", "evaluate", "mine"] and len(llm_server.requests) == 41 + 40
+    assert find_mined_by(out / "rows.jsonl") == edited and "of another plan" not in read_words(out)
+
+
+def test_a_pipeline_of_an_edit_that_was_taken_back_is_not_kept(run, llm_server, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run()
+    first = read_plan(out / "plan.json")
+    edit_plan(out, steps=(first.steps[0].model_copy(update={"instruction": "It is bad."}), first.steps[1]))
+    with monkeypatch.context() as patch:  # Stopped when the new pipeline stands there, and nothing says so yet.
+        patch.setattr("spacy_falconer.workflow.induce.note_time", lambda _, step, took: step == "train" and stop())
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    edit_plan(out, steps=first.steps)
+    found, done = run()
+    assert "train" in done and found.nlp.get_pipe("falconer_label").cfg["instructions"] == {
+        "positive": "The reviewer is satisfied."
+    }
+
+
+def stop(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_what_a_plan_makes_of_the_answers_is_edited_without_training(run, llm_server, tmp_path):
+    out, weights = tmp_path / "out", ["transformer/model", "falconer_label/model", "falconer_span/model"]
+    before = run(learn=True)[0].nlp
+    kept = len(list(run(learn=True)[0].rows()))
+    trained = [(out / "pipeline" / name).read_bytes() for name in weights]
+    edit_plan(out, keep="not positive")
+    found, done = run(learn=True)
+    assert list(done) == ["plan", "compose", "evaluate", "mine"] and found.done_before == ("annotate", "train")
+    assert [(out / "pipeline" / name).read_bytes() for name in weights] == trained and len(llm_server.requests) == 41
+    assert len(list(found.rows())) == 40 - kept and "kept" in found.scores["rows"]
+    text = "the bad price broke"
+    assert before(text)._.mined is None and found.nlp(text)._.mined is not None
+    edit_plan(out, steps=tuple(step.model_copy(update={"when": None}) for step in found.plan.steps))
+    assert list(run(learn=True)[1]) == ["plan", "compose", "evaluate", "mine"]
+
+
+@pytest.mark.parametrize("has_texts", [False, True])
+def test_a_report_that_stands_there_is_made_anew(has_texts, run, llm_server, tmp_path):
+    out = tmp_path / "out"
+    assert not (run()[0].output / "report.html").exists()
+    page = write_page(read_run(out), {} if has_texts else None)
+    old = page.read_text(encoding="utf8")
+    assert run() and page.read_text(encoding="utf8") == old  # Nothing has changed.
+    edit_plan(out, keep="true")
+    run()
+    new = page.read_text(encoding="utf8")
+    assert "keep: true" in new and "40</b> rows mined from 40 texts" in new
+    assert ('"pieces":' in new) == has_texts
 
 
 def test_what_cannot_be_planned_costs_one_request(run, llm_server):

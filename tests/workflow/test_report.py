@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -20,7 +21,7 @@ from spacy_falconer.errors import CorpusError
 from spacy_falconer.llm.store import AnswerStore, Usage
 from spacy_falconer.llm.tally import read_tally
 from spacy_falconer.plan import parse_plan, write_plan
-from spacy_falconer.types import Answer, Quote
+from spacy_falconer.types import Answer, CharSpan, Quote
 from spacy_falconer.workflow.page import find_row_texts, make_page, read_run
 from spacy_falconer.workflow.page.agreement import find_shares, make_blocks, wilson
 from spacy_falconer.workflow.page.cost import find_cost
@@ -435,8 +436,45 @@ def test_agreement_with_people_stands_apart(folder):
 def test_recorded_answers_cost_what_asking_would(folder):
     cost = find_cost(read_run(folder))
     assert cost.sample.is_estimated and cost.sample.n_texts == 40 and cost.corpus.n_texts == 80
-    assert cost.corpus.cost_usd == pytest.approx(2 * cost.sample.cost_usd) and cost.share == 0.5
-    assert "estimated" in cost.notes[0] and "'a model'" not in cost.notes[1] and "a model" in cost.notes[1]
+    assert cost.corpus.n_tokens == pytest.approx(2 * cost.sample.n_tokens) and cost.share == 0.5
+    assert cost.sample.n_tokens > 0 and "estimated" in cost.notes[0]
+
+
+def test_a_price_that_is_not_known_is_not_made_up(folder):
+    text = read_page(folder).text
+    assert "$" not in text and "costunknownunknown" in text and "the price of a model is unknown" in text
+    assert "tokens of the language model, whose price is not known" in text
+
+
+def test_dollars_are_at_the_price_of_the_model_that_was_asked(folder, review_answers, review_plan):
+    answers = [replace(answer, model="gpt-4.1-mini-2025-04-14") for answer in review_answers]
+    for name, some in (("train", answers[:20]), ("test", answers[20:])):
+        write_docbin(make_docs(some, review_plan, spacy.blank("en"))[0], folder / f"{name}.spacy")
+    sample = find_cost(read_run(folder)).sample
+    assert sample.cost_usd == pytest.approx((0.4 * sample.n_input_tokens + 1.6 * sample.n_output_tokens) / 1e6)
+    assert "at the prices of gpt-4.1-mini-2025-04-14" in read_page(folder).text
+
+
+def ask(store, answers, n_tokens):
+    for answer in answers:
+        kinds = {"requests": 1, "input": n_tokens, "output": 10}
+        store.put(answer, version="1", usage=[Usage("a model", kind, n, n) for kind, n in kinds.items()])
+
+
+def test_what_another_plan_took_is_not_this_ones_cost(folder, review_answers):
+    (folder / "answers.db").unlink()
+    others = [Answer(f"text {n}", "a model", {"It is blue.": True}) for n in range(500)]
+    with AnswerStore(folder / "answers.db") as store:
+        ask(store, review_answers[:30], 100)
+    alone = find_cost(read_run(folder))
+    assert (alone.sample.n_texts, alone.sample.n_input_tokens) == (30, 3000) and not alone.sample.is_estimated
+    with AnswerStore(folder / "answers.db") as store:
+        ask(store, others, 1_000_000)
+        store.put_failure("no", [("get_label", "It is blue.")], model="a model", reason="cut off")
+    run = read_run(folder)
+    cost = find_cost(run)
+    assert cost.sample.n_texts == 30 and cost.sample.is_estimated and 0 < cost.sample.n_input_tokens < 1_000_000
+    assert "30 texts by this plan" in cost.notes[0] and run.tally.failed == {}
 
 
 def test_answers_that_were_paid_for_are_counted_not_estimated(folder, review_answers):
@@ -463,6 +501,19 @@ def test_a_tally_counts_texts_once_and_failures_apart(tmp_path, review_answers):
     tally = read_tally(tmp_path / "answers.db")
     assert tally.answered == {"a model": 3} and tally.asked == {"a model": 2} and tally.failed == {"cut off": 1}
     assert tally.usage == {"a model": {"requests": 3}}
+
+
+def test_questions_about_passages_are_the_plans_own(tmp_path):
+    each = {"id": "each", "op": "get_label", "instruction": "{span} is cheap.", "for_each": "price"}
+    steps = [{"id": "price", "op": "get_span", "instruction": "Prices."}, each]
+    said = Answer("", "a model", {"3 dollars is cheap.": True})
+    with AnswerStore(tmp_path / "answers.db") as store:
+        store.put(Answer(TEXT, "a model", spans={"Prices.": ()}, about={CharSpan(9, 18): said}), version="1")
+    tallies = [
+        read_tally(tmp_path / "answers.db", parse_plan({"instruction": "x", "steps": some}))
+        for some in (steps, steps[:1])
+    ]
+    assert [(tally.asked, tally.mixed) for tally in tallies] == [({"a model": 1}, set()), ({"a model": 1}, {"a model"})]
 
 
 def test_coverage_adds_up(folder):

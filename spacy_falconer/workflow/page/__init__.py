@@ -1,7 +1,7 @@
 """The report: one HTML page of what a run came to."""
 
-from spacy_falconer.workflow.page.render import PAGE, make_page, write_page
+from spacy_falconer.workflow.page.render import PAGE, make_page, renew_page, write_page
 from spacy_falconer.workflow.page.rows import find_row_texts
 from spacy_falconer.workflow.page.run import Run, read_run
 
-__all__ = ["PAGE", "Run", "find_row_texts", "make_page", "read_run", "write_page"]
+__all__ = ["PAGE", "Run", "find_row_texts", "make_page", "read_run", "renew_page", "write_page"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacy_falconer.llm.estimate import estimate
-from spacy_falconer.llm.prices import default_model, find_price, prices_date
+from spacy_falconer.llm.prices import REMEDY, find_price, prices_date
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.llm.tally import Tally
 from spacy_falconer.workflow.page.run import Run
@@ -26,6 +26,10 @@ class Spending:
     n_output_tokens: float
     cost_usd: float | None
     is_estimated: bool
+
+    @property
+    def n_tokens(self) -> float:
+        return self.n_input_tokens + self.n_output_tokens
 
 
 @dataclass(frozen=True)
@@ -61,16 +65,16 @@ def find_cost(run: Run) -> Cost | None:
     if not texts or run.plan is None:
         return None
     model = Counter(str(doc.user_data.get("model", "")) for doc in run.answers).most_common(1)[0][0]
-    priced = model if find_price(model) else default_model()
     tally = run.tally or Tally()
     is_paid = "requests" in tally.usage.get(model, {}) and tally.asked.get(model, 0) > 0
-    per_text, source = measure(tally, model) if is_paid else guess(run, texts, priced, model)
+    is_counted = is_paid and model not in tally.mixed
+    per_text = measure(tally, model) if is_counted else guess(run, texts, model)
     n_sample, n_corpus = tally.asked[model] if is_paid else len(texts), count_corpus(run)
-    notes = [source, *note_price(model, priced)]
+    notes = [note_source(model, n_sample, is_paid=is_paid, is_counted=is_counted), note_price(model)]
     if n_corpus is None:
         notes.append("How many texts the language model would have to read is not known.")
-    whole = None if n_corpus is None else spend(per_text, n_corpus, priced, is_estimated=True)
-    sample = spend(per_text, n_sample, priced, is_estimated=not is_paid)
+    whole = None if n_corpus is None else spend(per_text, n_corpus, model, is_estimated=True)
+    sample = spend(per_text, n_sample, model, is_estimated=not is_counted)
     return Cost(sample, whole, notes, find_pace(run, n_corpus, per_text[0]))
 
 
@@ -82,25 +86,35 @@ def find_pace(run: Run, n_texts: int | None, requests_per_text: float) -> Pace |
     return Pace(llm, own, n_texts) if n_texts and (llm or own) else None
 
 
-def measure(tally: Tally, model: str) -> tuple[list[float], str]:
+def measure(tally: Tally, model: str) -> list[float]:
     """Requests and tokens a text, as they were counted when it was asked."""
-    n_texts, taken = tally.asked[model], tally.usage[model]
-    source = f"The sample: as counted when {model} was asked about {n_texts:,} texts. All texts: that, scaled up."
-    return [taken.get(kind, 0) / n_texts for kind in KINDS], source
+    return [tally.usage[model].get(kind, 0) / tally.asked[model] for kind in KINDS]
 
 
-def guess(run: Run, texts: list[str], priced: str, model: str) -> tuple[list[float], str]:
-    """Requests and tokens a text, where the answers were recorded before: as estimated from the requests themselves."""
+def guess(run: Run, texts: list[str], model: str) -> list[float]:
+    """Requests and tokens a text, where nothing was counted for this plan: as estimated from the requests themselves."""
     with tempfile.TemporaryDirectory() as folder, AnswerStore(Path(folder) / "empty.db") as empty:
-        found = estimate(texts, run.plan, model=priced, store=empty)
-    taken = (found.n_requests, found.n_input_tokens, found.n_output_tokens)
-    source = f"The answers were recorded from {model or 'somebody'}: estimated from the requests that would be sent."
-    return [one.expected / len(texts) for one in taken], source
+        found = estimate(texts, run.plan, model=model, store=empty)
+    return [one.expected / len(texts) for one in (found.n_requests, found.n_input_tokens, found.n_output_tokens)]
 
 
-def note_price(model: str, priced: str) -> list[str]:
-    whose = f"of {priced}" if model == priced else f"of {priced} (that of {model or 'the model'} is not known)"
-    return [f"Dollars: at the list prices {whose}, {prices_date()}."] if find_price(priced) else []
+def note_source(model: str, n_texts: int, *, is_paid: bool, is_counted: bool) -> str:
+    """Where the numbers come from."""
+    if is_counted:
+        return f"The sample: as counted when {model} was asked about {n_texts:,} texts. All texts: that, scaled up."
+    if is_paid:
+        return (
+            f"{model} was asked about {n_texts:,} texts by this plan. The store also holds what it was asked by others, and "
+            "counts all together: estimated from this plan's requests."
+        )
+    return f"The answers were recorded from {model or 'somebody'}: estimated from the requests that would be sent."
+
+
+def note_price(model: str) -> str:
+    """At which price dollars are counted; where it is unknown, they are not."""
+    if find_price(model) is None:
+        return f"Dollars: the price of {model or 'the model'} is unknown. {REMEDY}."
+    return f"Dollars: at the prices of {model}, {prices_date() or 'from a file of your own'}."
 
 
 def count_corpus(run: Run) -> int | None:
@@ -110,9 +124,9 @@ def count_corpus(run: Run) -> int | None:
     return max(0, run.totals.get("n_texts", 0) - run.totals.get("n_duplicates", 0)) or None
 
 
-def spend(per_text: list[float], n_texts: int, priced: str, *, is_estimated: bool) -> Spending:
+def spend(per_text: list[float], n_texts: int, model: str, *, is_estimated: bool) -> Spending:
     n_requests, n_input, n_output = (n * n_texts for n in per_text)
-    price = find_price(priced)
+    price = find_price(model)
     return Spending(
         n_texts, n_requests, n_input, n_output, price.cost_usd(n_input, n_output) if price else None, is_estimated
     )

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,25 +16,27 @@ from markupsafe import Markup
 from spacy_falconer import __version__
 from spacy_falconer.pages import make_environment, read_page
 from spacy_falconer.plan import format_tree
-from spacy_falconer.workflow.files import whole
+from spacy_falconer.types import Record
+from spacy_falconer.workflow.files import is_older, whole
 from spacy_falconer.workflow.page.agreement import as_interval, make_blocks
 from spacy_falconer.workflow.page.cost import find_cost
 from spacy_falconer.workflow.page.coverage import find_coverage
 from spacy_falconer.workflow.page.curves import KINDS, Chart, draw_learning, draw_reliability, list_heights
 from spacy_falconer.workflow.page.diagram import WIDTH, draw_plan
 from spacy_falconer.workflow.page.reading import Disagreement, list_readings
-from spacy_falconer.workflow.page.rows import make_shown
-from spacy_falconer.workflow.page.run import Run
+from spacy_falconer.workflow.page.rows import find_texts, make_shown
+from spacy_falconer.workflow.page.run import Run, read_run
+from spacy_falconer.workflow.parts import Paths
 
 PAGE = "report.html"
 # What could end the element that holds the data, or a line of it; and halves of characters, which no file can hold.
 ESCAPED = re.compile("[<>&'\u2028\u2029\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
-def write_page(run: Run, texts: Mapping[str, str]) -> Path:
+def write_page(run: Run, texts: Mapping[str, str] | None = None) -> Path:
     """Write the page into the run's folder.
 
-    texts: The corpus's, by id, of the rows that are to have them.
+    texts: The corpus's, by id, of the rows that are to have them; None for a page without any.
     RETURNS (Path): The page.
     """
     page, path = make_page(run, texts), run.folder / PAGE
@@ -43,7 +45,21 @@ def write_page(run: Run, texts: Mapping[str, str]) -> Path:
     return path
 
 
-def make_page(run: Run, texts: Mapping[str, str]) -> str:
+def renew_page(folder: Path, records: Iterable[Record]) -> None:
+    """Write a folder's page anew where what it shows was written after it; with the corpus's texts where it had them."""
+    page, rows = folder / PAGE, Paths(folder / "rows.jsonl")
+    shown = [folder / name for name in ("train.spacy", "test.spacy", "pipeline", "scores.json")]
+    if page.exists() and is_older(page, [*shown, rows.output, rows.beside("manifest.json")]):
+        run = read_run(folder)
+        write_page(run, find_texts(run, records) if is_with_corpus(page) else None)
+
+
+def is_with_corpus(page: Path) -> bool:
+    """Whether a page was made with the corpus's texts, as its data say. Nothing else in a page looks like this."""
+    return '"corpus":true' in page.read_text(encoding="utf8", errors="replace")
+
+
+def make_page(run: Run, texts: Mapping[str, str] | None = None) -> str:
     """The page's HTML. It loads nothing, and runs one script: ours, by its hash."""
     shown = make_shown(run, texts)
     style, script = read_page("report.css"), read_page("report.js")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_falconer.plan import Plan
+from spacy_falconer.types import Record
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.page.run import Run
 from spacy_falconer.workflow.parts import Row
@@ -25,6 +26,7 @@ class Shown:
     """Rows in a form for JSON, and what was left out.
 
     keys: Of the instructions: id, primitive and number of its color.
+    has_texts: Some were given. with_corpus: They were looked for, whether there are some or not.
     """
 
     keys: list[Json]
@@ -32,18 +34,20 @@ class Shown:
     n_cut: int = 0
     n_other: int = 0
     has_texts: bool = False
+    with_corpus: bool = False
 
     @property
     def data(self) -> Json:
-        return {"keys": self.keys, "rows": self.rows}
+        return {"keys": self.keys, "rows": self.rows, "corpus": self.with_corpus}
 
 
-def make_shown(run: Run, texts: Mapping[str, str]) -> Shown:
+def make_shown(run: Run, given: Mapping[str, str] | None) -> Shown:
     """The first rows, with the texts that are there. A text that the row was not mined from is left out.
 
-    texts: The corpus's, by id.
+    given: The corpus's texts, by id.
     """
-    shown = Shown(list_keys(run.plan, run.first or ()), has_texts=bool(texts))
+    texts, keys = given or {}, list_keys(run.plan, run.first or ())
+    shown = Shown(keys, has_texts=bool(texts), with_corpus=given is not None)
     n_characters = 0
     for row in run.first or ():
         made = make_row(row, texts.get(row["id"]), shown)
@@ -124,11 +128,16 @@ def find_row_texts(run: Run, corpus: Path) -> dict[str, str]:
 
     RAISES (CorpusError): There is no such corpus, or it cannot be opened.
     """
-    wanted = {row["id"] for row in run.first or ()}
     options = run.manifest.get("options", {}) if run.manifest else {}
     columns = {name: options[name] for name in ("text_field", "id_field") if name in options}
+    return find_texts(run, CorpusFile(corpus, **columns, set_aside=lambda flaw: None))
+
+
+def find_texts(run: Run, records: Iterable[Record]) -> dict[str, str]:
+    """The texts of the rows that are shown, by id."""
+    wanted = {row["id"] for row in run.first or ()}
     found: dict[str, str] = {}
-    for record in CorpusFile(corpus, **columns, set_aside=lambda flaw: None):
+    for record in records if wanted else ():
         if record.id in wanted:
             found.setdefault(record.id, record.text)
             if len(found) == len(wanted):

@@ -18,12 +18,14 @@ from spacy_falconer.errors import CorpusError
 from spacy_falconer.llm.tally import Tally, read_tally
 from spacy_falconer.plan import Plan, read_plan
 from spacy_falconer.workflow.annotate import LANGUAGE
+from spacy_falconer.workflow.folder import find_composed, find_mined_by
 from spacy_falconer.workflow.manifest import read_manifest
 from spacy_falconer.workflow.parts import Paths, Row, find_rows, read_rows
 from spacy_falconer.workflow.report import format_scores
 from spacy_falconer.workflow.times import FILE, Took, read_times
 
 MAX_ROWS, MAX_REJECTS = 2_000, 5
+_REMEDY = "Run induce again, or the steps after the plan."
 
 Json = dict[str, Any]
 Part = TypeVar("Part")
@@ -75,9 +77,10 @@ def read_run(folder: Path) -> Run:
     run.scores = attempt(run, "scores.json", read_scores, "the agreement")
     run.train = attempt(run, "train.spacy", lambda path: read_docbin(path, vocab), "what was learned from")
     run.test = attempt(run, "test.spacy", lambda path: read_docbin(path, vocab), "intervals of the agreement")
-    run.tally = attempt(run, "answers.db", read_tally, "what was asked and what failed")
+    run.tally = attempt(run, "answers.db", lambda path: read_tally(path, run.plan), "what was asked and what failed")
     run.times = read_times(folder / FILE)
     run.rows = find_rows(folder)
+    leave_out_scores(run)
     if not any((run.plan, run.scores, run.train, run.test, run.tally, run.rows)):
         raise CorpusError(
             f"There is nothing of a run in {str(folder)!r}: expected plan.json, scores.json or rows.jsonl. "
@@ -87,10 +90,25 @@ def read_run(folder: Path) -> Run:
     return run
 
 
+def leave_out_scores(run: Run) -> None:
+    """Scores of a pipeline that runs another plan than the folder's are not shown."""
+    if run.scores is not None and is_other(run, find_composed(run.folder / "pipeline")):
+        run.scores = None
+        run.missing.append(f"scores.json is of another plan than plan.json: the agreement is not shown. {_REMEDY}")
+
+
+def is_other(run: Run, plan: Plan | None) -> bool:
+    """Whether something was made by another plan than the one in the folder, as far as that can be told."""
+    return run.plan is not None and plan is not None and plan != run.plan
+
+
 def read_mined(run: Run) -> None:
     """The first rows, and the manifest and the rejects beside them."""
     if run.rows is None:
         run.missing.append("rows.jsonl is not there: no rows were mined yet.")
+        return
+    if is_other(run, find_mined_by(run.rows)):
+        run.missing.append(f"{run.rows.name} is of another plan than plan.json: its rows are not shown. {_REMEDY}")
         return
     paths = Paths(run.rows)
     run.manifest = read_manifest(paths.beside("manifest.json"))

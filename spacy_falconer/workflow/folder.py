@@ -1,0 +1,70 @@
+"""An output folder holds one run: whose it is, and which plan what stands in it was made by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import srsly
+
+from spacy_falconer.errors import PlanError
+from spacy_falconer.plan import Plan, parse_plan, read_plan
+from spacy_falconer.plan.show import show
+from spacy_falconer.workflow.manifest import read_manifest
+from spacy_falconer.workflow.parts import Paths
+from spacy_falconer.workflow.plan import is_same, recorded_by
+
+ROWS = "rows.jsonl"
+BESIDE_ROWS = ("manifest.json", "rejects.jsonl", "seen.db")
+
+
+def check_sentence(sentence: str, folder: Path, *, known: Path | None = None) -> None:
+    """Refuse another sentence in a run's folder, before anything is asked or written.
+
+    known (Path): A plan file that goes with the sentence, as of `find_plan`. One of a person's own has its own sentence.
+    RAISES (PlanError): The folder's plan.json answers another sentence; or a file holds no plan.
+    """
+    if not (folder / "plan.json").exists():
+        return
+    before, given = read_plan(folder / "plan.json").instruction, [sentence]
+    if known is not None:
+        own = read_plan(known).instruction
+        given += [own] if recorded_by(known) is None else []
+    if not any(is_same(before, one) for one in given):
+        raise PlanError(
+            f"The folder {str(folder)!r} holds the run of another sentence, {show(before)}; this one is {show(given[-1])}. "
+            "A folder holds one run, so nothing was asked, and nothing in it was changed. Name another --output."
+        )
+
+
+def make_way(folder: Path, plan: Plan) -> None:
+    """Remove scores and rows that another plan than this one led to. All else stays: answers are in the store."""
+    rows = Paths(folder / ROWS)
+    if all(found in (None, plan) for found in (find_composed(folder / "pipeline"), find_mined_by(rows.output))):
+        return
+    for path in (folder / "scores.json", rows.output, *map(rows.beside, BESIDE_ROWS)):
+        path.unlink(missing_ok=True)
+
+
+def dump_questions(plan: Plan) -> str:
+    """What of a plan the answers and the training depend on; the rest says what is made of the answers."""
+    steps = {"__all__": {"when", "one_of"}}
+    return plan.model_dump_json(exclude={"instruction": True, "keep": True, "output": True, "steps": steps})
+
+
+def find_composed(pipeline: Path) -> Plan | None:
+    """The plan that a pipeline on disk runs; None where that cannot be told."""
+    return _attempt(lambda: srsly.read_json(pipeline / "falconer_plan"))
+
+
+def find_mined_by(rows: Path) -> Plan | None:
+    """The plan by which rows were mined, as their manifest says; None where that cannot be told."""
+    return _attempt(lambda: (read_manifest(Paths(rows).beside("manifest.json")) or {})["plan"])
+
+
+def _attempt(read: Callable[[], Any]) -> Plan | None:
+    try:
+        return parse_plan(read())
+    except (OSError, ValueError, KeyError):  # PlanErrors are ValueErrors.
+        return None
