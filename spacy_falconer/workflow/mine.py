@@ -27,7 +27,7 @@ from spacy_falconer.workflow.manifest import (
     write_manifest,
 )
 from spacy_falconer.workflow.mine_part import Miner, Part, Tick, check_any, cut_parts, digest_items
-from spacy_falconer.workflow.mine_state import MineState, Seen, remove_state
+from spacy_falconer.workflow.mine_state import CLUSTER_HEAD, MineState, Seen, give_way, remove_state
 from spacy_falconer.workflow.mined import find_plan
 from spacy_falconer.workflow.mined import make_rows as make_rows
 from spacy_falconer.workflow.parts import Paths, dump_row, durable, join_parts, write_part
@@ -158,8 +158,16 @@ def make_run(
 
 @contextmanager
 def open_state(run: Run, *, fresh: bool | None) -> Iterator[MineState]:
-    """What was done before, where it is of the same; else nothing."""
+    """What was done before, where it is of the same; else nothing.
+
+    RAISES (CorpusError): It was begun with something else, or by the other engine.
+    """
     paths = run.paths
+    if fresh is False and (paths.work / CLUSTER_HEAD).exists():
+        raise CorpusError(
+            f"An unfinished run in {str(paths.work)!r} was begun on a cluster. Go on with --engine ray, or mine from the "
+            "beginning, by --fresh."
+        )
     if not paths.state.exists():
         clear(paths)
     with MineState(paths.state) as state:
@@ -175,19 +183,17 @@ def open_state(run: Run, *, fresh: bool | None) -> Iterator[MineState]:
 
 @contextmanager
 def begin(run: Run) -> Iterator[MineState]:
-    """A new run's state. Where it is refused before it has done anything, it leaves none that stands in another's way."""
-    n_done = 0
-    try:
-        with MineState(run.paths.state) as state:
-            state.begin(run.head)
-            try:
-                yield state
-            finally:
-                n_done = len(state.parts())
-    except CorpusError:
-        if not n_done:
-            remove_state(run.paths.state)
-        raise
+    """A new run's state."""
+    path = run.paths.state
+    with give_way(lambda: count_read(path), lambda: remove_state(path)), MineState(path) as state:
+        state.begin(run.head)
+        yield state
+
+
+def count_read(path: Path) -> int:
+    """How many texts a run has read, by its state."""
+    with MineState(path) as state:
+        return make_totals(state.parts())["n_texts"]
 
 
 def clear(paths: Paths) -> None:
@@ -224,6 +230,7 @@ def mine_parts(run: Run, miner: Miner, tick: Tick) -> None:
             check_any(some)
         miner.mine(Part(number, start, some), tick)
         start += len(some)
+        del some  # Before the next part comes into memory.
 
 
 def read_input(records: Iterable[Record]) -> Iterator[Item]:

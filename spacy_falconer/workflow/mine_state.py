@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from spacy_falconer.errors import CorpusError
 from spacy_falconer.workflow.parts import durable
 from spacy_falconer.workflow.reading import Reading
 
+CLUSTER_HEAD = "_run.json"  # What a run on a cluster was begun with. It has no other state than its parts.
 PER_QUERY = 500
 TABLES = """
 CREATE TABLE IF NOT EXISTS head (content TEXT NOT NULL);
@@ -57,7 +58,7 @@ class MineState:
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA cache_size=-32768")  # KiB.
+            self._db.execute("PRAGMA cache_size=-8192")  # KiB.
             self._db.executescript(f"BEGIN IMMEDIATE;{TABLES}COMMIT;")
         except sqlite3.DatabaseError as error:
             self._db.close()
@@ -96,9 +97,9 @@ class MineState:
         """Take a part for done, with everything that came of it."""
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:
-            readings = ((key, _dump(reading)) for key, reading in done.readings.items())
+            readings = ((key, _dump(done.readings[key])) for key in sorted(done.readings))  # In the table's own order.
             self._db.executemany("INSERT OR IGNORE INTO readings VALUES (?, ?)", readings)
-            self._db.executemany("INSERT OR IGNORE INTO records VALUES (?)", ((key,) for key in done.records))
+            self._db.executemany("INSERT OR IGNORE INTO records VALUES (?)", ((key,) for key in sorted(done.records)))
             self._db.executemany("INSERT INTO rejects VALUES (?)", ((json.dumps(one),) for one in done.rejects))
             content = json.dumps(done.content)
             self._db.execute("INSERT INTO parts VALUES (?, ?)", (done.content["part"], content))
@@ -124,6 +125,21 @@ class Seen:
     def find(self, keys: Iterable[bytes]) -> set[bytes]:
         """Those that were read in that run."""
         return {key for (key,) in _select(self._db, "SELECT key FROM records", keys)}
+
+
+@contextmanager
+def give_way(count_read: Callable[[], int], remove: Callable[[], Any]) -> Iterator[None]:
+    """Where a run is refused and has read no text, it leaves nothing that stands in the way of another, begun otherwise, as
+    its refusal advises. One that was stopped or killed keeps its options, whatever it has read.
+
+    count_read: How many texts the run has read. remove: Lets it be forgotten.
+    """
+    try:
+        yield
+    except CorpusError:
+        if not count_read():
+            remove()
+        raise
 
 
 def remove_state(path: Path) -> None:
