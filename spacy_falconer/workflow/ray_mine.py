@@ -21,6 +21,7 @@ from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.manifest import check_same, describe_run, find_finished, write_manifest
 from spacy_falconer.workflow.mine import BATCH_SIZE, PART_SIZE, MineReport, clear, make_totals
+from spacy_falconer.workflow.mine_state import CLUSTER_HEAD, give_way
 from spacy_falconer.workflow.mined import find_plan
 from spacy_falconer.workflow.parts import Paths, check_part, dump_row, join_bytes
 from spacy_falconer.workflow.ray_cluster import Cluster, choose_n_workers, open_cluster
@@ -30,7 +31,6 @@ from spacy_falconer.workflow.ray_worker import Job, Worker, pack_pipeline, read_
 from spacy_falconer.workflow.reading import EXACT
 from spacy_falconer.workflow.tabular import check_parquet, join_parquet
 
-HEAD = "_run.json"
 READER_CPUS = 0  # Readers wait for disks, and for workers; they must find room beside them.
 MOST_BLOCKS = 10_000  # Of splits: what Ray Data plans with.
 # A part is a block of its own, which is handed on as soon as it is read.
@@ -70,7 +70,7 @@ def mine_on_ray(
     check_parquet()  # Ray Data needs it, whatever the output is.
     check_named(precision)
     head = describe(nlp, plan, corpus, paths, {"part_size": part_size, "precision": precision})
-    if not fresh and not (paths.work / HEAD).exists() and (found := find_finished(paths, head)):
+    if not fresh and not (paths.work / CLUSTER_HEAD).exists() and (found := find_finished(paths, head)):
         return MineReport(**found["totals"], n_before=found["totals"]["n_texts"])
     notes = begin(paths, head, fresh=fresh)
     n_before = make_totals(notes.values())["n_texts"]
@@ -84,7 +84,8 @@ def mine_on_ray(
         notes[done["split"], done["part"]] = done
         tick(done["n_items"])
 
-    n_splits = mine_splits(job, pack_pipeline(nlp), cluster, find_whole(notes), note)
+    with give_way(lambda: make_totals(read_notes(paths))["n_texts"], lambda: forget(paths)):
+        n_splits = mine_splits(job, pack_pipeline(nlp), cluster, find_whole(notes), note)
     totals = finish(paths, head, plan, order_parts(notes, n_splits, paths))
     return MineReport(**totals, n_before=n_before, seconds=time.perf_counter() - start)
 
@@ -112,7 +113,7 @@ def begin(paths: Paths, head: Json, *, fresh: bool) -> Notes:
 
     RAISES (CorpusError): It was begun with something else, or by the other engine.
     """
-    begun = paths.work / HEAD
+    begun = paths.work / CLUSTER_HEAD
     if not fresh and paths.state.exists():
         raise CorpusError(
             f"An unfinished run in {str(paths.work)!r} was begun on one machine. Go on without --engine ray, or mine from the "
@@ -123,7 +124,7 @@ def begin(paths: Paths, head: Json, *, fresh: bool) -> Notes:
         return {(note["split"], note["part"]): note for note in read_notes(paths)}
     clear(paths)
     with TemporaryDirectory() as folder:
-        file = Path(folder) / HEAD
+        file = Path(folder) / CLUSTER_HEAD
         file.write_text(json.dumps(head), encoding="utf8")
         publish(file, begun)
     return {}
@@ -256,8 +257,8 @@ def write_rejects(parts: Iterable[Json], here: Paths, paths: Paths) -> None:
 
 
 def tidy(paths: Paths) -> None:
-    """Remove what a finished run needs no more: the head first, without which the rest means nothing."""
-    (paths.work / HEAD).unlink(missing_ok=True)
+    """Remove what a finished run needs no more."""
+    forget(paths)
     if not paths.is_folder:
         clear(paths)
         if paths.work.exists():
@@ -267,7 +268,12 @@ def tidy(paths: Paths) -> None:
             file.unlink()
 
 
+def forget(paths: Paths) -> None:
+    """Remove a run's head, without which what else is there of it means nothing."""
+    (paths.work / CLUSTER_HEAD).unlink(missing_ok=True)
+
+
 def count_done(output: Path) -> int:
     """How many rows of the corpus an unfinished run has done."""
     paths = Paths(find_path(output))
-    return sum(note["n_items"] for note in read_notes(paths)) if (paths.work / HEAD).exists() else 0
+    return sum(note["n_items"] for note in read_notes(paths)) if (paths.work / CLUSTER_HEAD).exists() else 0

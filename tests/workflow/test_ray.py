@@ -86,6 +86,8 @@ def test_a_run_is_cut_off_then_a_worker_is_killed_and_nothing_is_lost_or_doubled
     assert not output.exists() and count_done(output) >= 30
     with pytest.raises(CorpusError, match="begun with another option part_size.*--fresh"):
         mine_on_ray(trained[0], corpus, output, cluster=TWO, part_size=11)
+    with pytest.raises(CorpusError, match="begun on a cluster. Go on with --engine ray.*--fresh"):
+        mine(trained[0], corpus, output)
     two = mine_on_ray(trained[0], corpus, output, cluster=TWO, part_size=10, tick=kill_one)
     assert killed and sum(ticks[3:]) == 401 - two.n_before - (1 if two.n_before == 400 else 0)
     assert_same_rows(rows_of(tmp_path / "one.jsonl"), rows_of(output))
@@ -139,17 +141,22 @@ def test_parquet_from_and_to_addresses(trained, many, tmp_path):
     assert [part["file"] for part in srsly.read_json(far / "_manifest.json")["parts"]] == names
 
 
-def test_what_a_worker_refuses_is_said_plainly(trained, many, tmp_path):
+def test_what_a_worker_refuses_is_said_plainly_and_blocks_no_other_run(trained, many, tmp_path):
+    """What the refusal advises is done by the same command with another option."""
     trained[0].to_disk(tmp_path / "pipeline")
     corpus = write_corpus(tmp_path / "c.jsonl", many[:9]).path
-    command = ["mine", tmp_path / "pipeline", corpus, "--output", tmp_path / "rows.jsonl", "--text-field", "body"]
-    result = CliRunner().invoke(app, list(map(str, [*command, "--engine", "ray", "--workers", 1, "--quiet"])))
+    command = ["mine", tmp_path / "pipeline", corpus, "--output", tmp_path / "rows.jsonl", "--part-size", 2]
+    command += ["--engine", "ray", "--workers", 1, "--quiet"]
+    result = CliRunner().invoke(app, list(map(str, [*command, "--text-field", "body"])))
     said = " ".join(result.output.split())
     assert (
         result.exit_code == 1
-        and said.startswith("CorpusError None of the first 9 rows can be read.")
+        and said.startswith("CorpusError None of the first 2 rows can be read.")
         and len(said) < 500
     )
+    result = CliRunner().invoke(app, list(map(str, [*command, "--text-field", "text"])))
+    assert result.exit_code == 0, result.output
+    assert srsly.read_json(tmp_path / "rows.manifest.json")["totals"]["n_texts"] == 9
 
 
 @pytest.mark.parametrize(
