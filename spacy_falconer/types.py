@@ -39,7 +39,8 @@ class Answer:
 
     `labels` and `spans` are keyed by instruction. An instruction that is no key was not asked. `about` has what was
     said of single passages, in steps with `for_each`: by the passage's characters, an answer whose instructions are
-    filled in with the passage's words.
+    filled in with the passage's words. Where people corrected the language model, `human` is the part that is theirs, and
+    `replaced` what it had said to the same instructions.
     """
 
     text: str
@@ -48,6 +49,8 @@ class Answer:
     spans: Mapping[str, tuple[Quote, ...]] = field(default_factory=dict)
     gold: Answer | None = None
     about: Mapping[CharSpan, Answer] = field(default_factory=dict)
+    human: Answer | None = None
+    replaced: Answer | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
@@ -71,7 +72,9 @@ def answer_to_doc(answer: Answer, plan: Plan, nlp: Language, *, spans_key: str =
 
     `doc.cats` has the label steps that were asked. The span group has the grounded spans; its attrs say which steps
     were asked ("asked"), which characters fit no token ("missed") and how many quotes have no place ("unplaced").
-    What people said is beside it: `doc.spans["gold"]` and `doc.user_data["gold_cats"]`.
+    What people said is beside it: `doc.spans["gold"]` and `doc.user_data["gold_cats"]`. Where they corrected the language
+    model, `doc.user_data["human"]` has the steps whose answers are theirs, and `doc.user_data["replaced"]` what it had
+    said to these: `{"labels": {id: 0 or 1}, "spans": {id: [[start, end], None where a quote has no place]}}`.
     Steps with `for_each` ask about passages, not about the text, and are left out.
     """
     doc = nlp.make_doc(answer.text)
@@ -81,7 +84,23 @@ def answer_to_doc(answer: Answer, plan: Plan, nlp: Language, *, spans_key: str =
     if answer.gold is not None:
         doc.spans[GOLD] = ground(doc, answer.gold, plan, name=GOLD)
         doc.user_data["gold_cats"] = read_labels(answer.gold, plan)
+    if answer.human is not None:
+        doc.user_data["human"] = list_answered(answer.human, plan)
+        doc.user_data["replaced"] = read_plain(answer.replaced or Answer(answer.text, ""), plan)
     return doc
+
+
+def list_answered(answer: Answer, plan: Plan) -> list[str]:
+    said = {"get_label": answer.labels, "get_span": answer.spans}
+    return [step.id for step in plan.text_steps() if step.instruction in said[step.op]]
+
+
+def read_plain(answer: Answer, plan: Plan) -> dict[str, dict[str, Any]]:
+    """An answer by the plan's step ids, its passages as characters of the text."""
+    steps = [step for step in plan.text_steps("get_span") if step.instruction in answer.spans]
+    placed = {step.id: find_quotes(answer.text, answer.spans[step.instruction]) for step in steps}
+    spans = {key: [one and [one.start, one.end] for one in places] for key, places in placed.items()}
+    return {"labels": read_labels(answer, plan), "spans": spans}
 
 
 def read_labels(answer: Answer, plan: Plan) -> dict[str, float]:

@@ -54,8 +54,11 @@ def answer_rows(answer: Answer, version: str | None = None) -> Iterator[Row]:
                 yield from _rows_about(place, one, model, asked)
 
 
-def gather(rows: Iterable[Row], text: str, people: Sequence[Row] = ()) -> Answer:
-    """Rows about one text, each question once, as one answer; beside it what people said, to compare with."""
+def gather(rows: Iterable[Row], text: str, people: Sequence[Row] = (), others: Iterable[Row] = ()) -> Answer:
+    """Rows about one text, each question once, as one answer; beside it what people said, to compare with.
+
+    others: The rows that would answer if people's corrections did not, as `choose_others` gives them.
+    """
     rows = list(rows)
     about: dict[CharSpan, list[Row]] = {}
     for row in rows:
@@ -64,7 +67,11 @@ def gather(rows: Iterable[Row], text: str, people: Sequence[Row] = ()) -> Answer
     model = rows[0].model if rows else ""
     maps = _gather_maps(row for row in rows if row.question.place is None)
     passages = {place: Answer(text, model, *_gather_maps(said)) for place, said in sorted(about.items())}
-    return Answer(text, model, *maps, gather(people, text) if people else None, passages)
+    human = [row for row in rows if row.model == HUMAN and row.question.place is None]
+    corrected = {row.question for row in human}
+    replaced = [row for row in others if row.question in corrected]
+    sides = (Answer(text, side[0].model, *_gather_maps(side)) if side else None for side in (human, replaced))
+    return Answer(text, model, *maps, gather(people, text) if people else None, passages, *sides)
 
 
 def choose(rows: Iterable[Row], *, model: str | None = None, version: str | None = None) -> dict[Question, Row]:
@@ -80,6 +87,11 @@ def choose(rows: Iterable[Row], *, model: str | None = None, version: str | None
     for row in sorted(last.values(), key=lambda row: row.model != HUMAN):
         chosen.setdefault(row.question, row)
     return chosen
+
+
+def choose_others(rows: Iterable[Row], *, model: str | None = None, version: str | None = None) -> Iterable[Row]:
+    """The rows that would answer if people had corrected nothing."""
+    return choose((row for row in rows if row.model != HUMAN), model=model, version=version).values()
 
 
 def may_answer(model: str, wanted: str | None) -> bool:

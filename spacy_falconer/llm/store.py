@@ -18,6 +18,7 @@ from spacy_falconer.llm.rows import (
     Value,
     answer_rows,
     choose,
+    choose_others,
     decode,
     encode,
     gather,
@@ -128,7 +129,8 @@ class AnswerStore:
             return None
         passages = sorted(question for question in chosen if question.place is not None)
         people = [row for row in rows if row.model == GOLD and row.question in chosen]
-        return gather([chosen[question] for question in [*wanted, *passages]], text, people)
+        others = choose_others(rows, model=model, version=version)
+        return gather([chosen[question] for question in [*wanted, *passages]], text, people, others)
 
     def open_questions(
         self,

@@ -11,7 +11,7 @@ import numpy
 from numpy.typing import NDArray
 
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.said import Said, answers_all, find_row
+from spacy_falconer.workflow.said import Said, answers_all, answers_reached, find_row
 
 N_RESAMPLES, LEVEL = 1000, 0.95
 TAIL = (1 - LEVEL) / 2
@@ -63,7 +63,7 @@ def agree(found: Sequence[Said], wanted: Sequence[Said], texts: Texts, *, plan: 
     """One side's agreement with another's answers, instruction by instruction and for the rows of the plan.
 
     plan (Plan): None where rows cannot be compared.
-    RETURNS: `{"labels", "spans"}` as `evaluate` gives them, "rows" where both sides answer the whole plan, "n_texts".
+    RETURNS: `{"labels", "spans"}` as `evaluate` gives them, "rows" where both sides answer what the plan needs, "n_texts".
     """
     parts = {kind: count_all(found, wanted, kind) for kind in ("labels", "spans")}
     parts["rows"] = {} if plan is None else count_rows(found, wanted, plan)
@@ -99,8 +99,11 @@ def answers_of(side: Sequence[Said], kind: str, key: str) -> Answers:
 
 
 def count_rows(found: Sequence[Said], wanted: Sequence[Said], plan: Plan) -> dict[str, Counts]:
-    """Which texts are kept; which passages stand in the rows; and which rows are the same in all columns."""
-    both = [answers_all(plan, one) and answers_all(plan, other) for one, other in zip(found, wanted, strict=True)]
+    """Which texts are kept; which passages stand in the rows; and which rows are the same in all columns.
+
+    Of texts of which the other side answers all that the plan comes to: people are asked no more.
+    """
+    both = [answers_all(plan, one) and answers_reached(plan, other) for one, other in zip(found, wanted, strict=True)]
     if not any(both):
         return {}
     sides = [

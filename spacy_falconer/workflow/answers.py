@@ -14,7 +14,7 @@ from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.batch import OpenBatch, cancel_batches, find_open_batches, find_texts_under_way
 from spacy_falconer.llm.exchange import read_exchange, write_exchange
-from spacy_falconer.llm.rows import GOLD, Row, answer_rows, choose, gather
+from spacy_falconer.llm.rows import GOLD, Row, answer_rows, choose, choose_others, gather
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer, Record
@@ -52,7 +52,8 @@ def settle(answers: Iterable[Answer]) -> list[Answer]:
     for answer in answers:
         rows.setdefault(answer.text, []).extend(answer_rows(answer))
     return [
-        gather(choose(said).values(), text, [row for row in said if row.model == GOLD]) for text, said in rows.items()
+        gather(choose(said).values(), text, [row for row in said if row.model == GOLD], choose_others(said))
+        for text, said in rows.items()
     ]
 
 

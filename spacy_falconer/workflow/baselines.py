@@ -16,7 +16,7 @@ from spacy_falconer.workflow.base import Base, Encoded, encode, load_base
 from spacy_falconer.workflow.embed import embed
 from spacy_falconer.workflow.keywords import ask_dictionary, ask_keywords
 from spacy_falconer.workflow.regression import predict_label
-from spacy_falconer.workflow.said import SECOND, Said, read_answers
+from spacy_falconer.workflow.said import SECOND, Said, read_llm
 
 MOST_KEPT_TRAIN, MOST_KEPT_TEST = 600, 300  # Texts whose encodings are held in memory, for the curve.
 # How each is called, in tables.
@@ -83,7 +83,7 @@ def read_second(docs: Sequence[Doc], again: Sequence[Doc]) -> list[Said]:
 
     RAISES (AnswerError): It read none of them.
     """
-    second = {doc.text: read_answers(doc, side=SECOND) for doc in again}
+    second = {doc.text: read_llm(doc, side=SECOND) for doc in again}
     if not any(doc.text in second for doc in docs):
         raise AnswerError(
             f"The second reading's {len(again)} texts are none of the {len(docs)} that are evaluated on. Give one of the "

@@ -10,7 +10,6 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_falconer.corpus.docbin import GOLD
 from spacy_falconer.errors import AnswerError, ModelError
 from spacy_falconer.metamodel.reliability import measure_ece, measure_reliability
 from spacy_falconer.pipeline.score import weights_of
@@ -22,11 +21,12 @@ from spacy_falconer.workflow.curve import draw_curve, teach_all, teach_heads
 from spacy_falconer.workflow.disagree import list_disagreements
 from spacy_falconer.workflow.mine import find_plan
 from spacy_falconer.workflow.remember import list_steps
-from spacy_falconer.workflow.said import Said, ask_pipeline, drop_passage_steps, read_answers, read_people
+from spacy_falconer.workflow.said import Said, ask_pipeline, drop_passage_steps, read_llm, read_people
 from spacy_falconer.workflow.slices import slice_agreement
 from spacy_falconer.workflow.weak import note_weak
 
 CURVES = ("heads", "full")
+LLM, PEOPLE = "the language model", "people"
 Json = dict[str, Any]
 
 
@@ -43,33 +43,56 @@ def evaluate(
 ) -> Json:
     """Score a pipeline on answers that it was not trained on. The answers are left as they are.
 
+    What the language model said and what people said, in corrections or beside, are compared with apart. Where people
+    gave all answers, they take the language model's place.
+
     docs: Answers, as `corpus.docbin` makes them.
     train_docs: The answers that it was trained on: baselines learn from them, too.
     second: Another reading of the same texts by the language model.
     curve (str): Learn from growing parts of `train_docs`: "full", as `train` does; or "heads", these alone, in seconds.
     source, config (Path): What the pipeline was trained from.
     RETURNS: `{"labels": {"macro_f", "macro_f_ci", "per_instruction": {key: {"p", "r", "f", "n", "n_found", "n_wanted",
-        "p_ci", "r_ci", "f_ci"}}}, "spans": the same, "rows": {"kept", "values", "whole"}, "n_texts"}`. `n` counts the
-        texts of which it was asked, `_ci` are 95% intervals of resampled texts. Spans must match exactly; an answer that
-        could not be placed is a miss. Besides: "baselines" (each the same), "people" (the same against people),
-        "reliability", "slices", "disagreements", "curve", "notes".
+        "p_ci", "r_ci", "f_ci"}}}, "spans": the same, "rows": {"kept", "values", "whole"}, "n_texts", "with"}`. `n` counts
+        the texts of which it was asked, `_ci` are 95% intervals of resampled texts. Spans must match exactly; an answer
+        that could not be placed is a miss. "with" says whose answers they are. Besides: "baselines" (each the same),
+        "people" (the same against people), "reliability", "slices", "disagreements", "curve", "notes".
     RAISES (AnswerError): There is no answer to compare with.
     """
-    if not docs:
-        raise AnswerError("There are no answers to evaluate on. Give a file whose instructions are the plan's own.")
     plan, origin = name_plan(nlp), {"source": source, "config": config, "seed": seed}
-    found, wanted = list(ask_pipeline(nlp, [doc.text for doc in docs])), [read_answers(doc) for doc in docs]
+    llm, people = ([read(doc) for doc in docs] for read in (read_llm, read_people))
+    whose, wanted = choose_side(llm, people)
+    found = list(ask_pipeline(nlp, [doc.text for doc in docs]))
     others = ask_baselines(plan, docs, train_docs, **origin) if train_docs else Baselines({})
     again = {"second_reading": read_second(docs, second)} if second else {}
     scores = compare(docs, {"": found, **again, **others.said}, wanted, plan, seed=seed)
-    scores.update(look_closer(docs, found, wanted, seed=seed))
-    notes = [*others.notes, *note_rows(plan), *note_weak(scores, wanted, texts_of(docs))]
+    scores.update(look_closer(*pick(list_said(wanted), docs, found, wanted), seed=seed))
+    notes = [*others.notes, *note_rows(plan), *note_weak(scores, wanted, texts_of(docs), behind=whose)]
     if curve is not None:
-        scores["curve"], more = draw(nlp, plan, docs, train_docs, others, curve, **origin)
+        scores["curve"], more = draw(nlp, plan, docs, wanted, train_docs, others, curve, **origin)
         notes += more
-    if any(GOLD in doc.spans for doc in docs):
-        scores["people"] = compare_people(docs, {"": found, "llm": wanted, **others.said}, plan, seed=seed)
-    return {**scores, "notes": notes, "seed": seed}
+    if whose != PEOPLE and list_said(people):
+        scores["people"] = compare(docs, {"": found, "llm": llm, **others.said}, people, plan, seed=seed)
+    return {**scores, "with": whose, "notes": notes, "seed": seed}
+
+
+def choose_side(llm: Sequence[Said], people: Sequence[Said]) -> tuple[str, Sequence[Said]]:
+    """Whose answers the pipeline is compared with, first of all: people's only where all are theirs.
+
+    RAISES (AnswerError): There are no answers.
+    """
+    for whose, said in ((LLM, llm), (PEOPLE, people)):
+        if list_said(said):
+            return whose, said
+    raise AnswerError("There are no answers to evaluate on. Give a file whose instructions are the plan's own.")
+
+
+def list_said(said: Sequence[Said]) -> list[int]:
+    """The places of the texts of which something was said."""
+    return [row for row, one in enumerate(said) if one.labels or one.spans]
+
+
+def pick(rows: Sequence[int], *columns: Sequence[Any]) -> list[list[Any]]:
+    return [[column[row] for row in rows] for column in columns]
 
 
 def find_origin(source: Path | None, config: Path | None) -> dict[str, Path | None]:
@@ -91,21 +114,16 @@ def name_plan(nlp: Language) -> Plan:
 def compare(
     docs: Sequence[Doc], sides: Mapping[str, Sequence[Said]], wanted: Sequence[Said], plan: Plan, *, seed: int
 ) -> Json:
-    """Agreement of the metamodel (the side without a name) with the answers, and of the others, under "baselines"."""
-    texts, rows_plan = texts_of(docs), drop_passage_steps(plan)
+    """Agreement of the metamodel (the side without a name) with the answers, on the texts that have any, and of the
+    others, under "baselines".
+    """
+    docs, wanted, *columns = pick(list_said(wanted), docs, wanted, *sides.values())
+    texts, rows_plan, sides = texts_of(docs), drop_passage_steps(plan), dict(zip(sides, columns, strict=True))
     scores = {name: agree(said, wanted, texts, plan=rows_plan, seed=seed) for name, said in sides.items()}
     own = scores.pop("")
     for name, one in scores.items():
-        one["n_texts"] = sum(bool(said.labels or said.spans) for said in sides[name])
+        one["n_texts"] = len(list_said(sides[name]))
     return {**own, "baselines": scores} if scores else own
-
-
-def compare_people(docs: Sequence[Doc], sides: Mapping[str, Sequence[Said]], plan: Plan, *, seed: int) -> Json:
-    """Agreement with people on the texts that they read; the language model is one of the others."""
-    rows = [row for row, doc in enumerate(docs) if GOLD in doc.spans]
-    read = [docs[row] for row in rows]
-    picked = {name: [said[row] for row in rows] for name, said in sides.items()}
-    return compare(read, picked, [read_people(doc) for doc in read], plan, seed=seed)
 
 
 def texts_of(docs: Sequence[Doc]) -> Texts:
@@ -160,8 +178,8 @@ def pair_spans(found: Said, wanted: Said) -> Iterable[tuple[float, bool]]:
 
 
 def draw(
-    nlp: Language, plan: Plan, docs: Sequence[Doc], train_docs: Sequence[Doc], others: Baselines, curve: str,
-    *, source: Path | None, config: Path | None, seed: int,
+    nlp: Language, plan: Plan, docs: Sequence[Doc], wanted: Sequence[Said], train_docs: Sequence[Doc], others: Baselines,
+    curve: str, *, source: Path | None, config: Path | None, seed: int,
 ) -> tuple[Json | None, list[str]]:  # fmt: skip
     """The learning curve, and why there is none."""
     if curve not in CURVES:
@@ -173,9 +191,8 @@ def draw(
     elif others.base is None:
         return None, ["Without a learning curve of the heads: no pre-trained pipeline is named."]
     else:
-        train_docs, docs = train_docs[:MOST_KEPT_TRAIN], docs[:MOST_KEPT_TEST]
+        train_docs, docs, wanted = train_docs[:MOST_KEPT_TRAIN], docs[:MOST_KEPT_TEST], wanted[:MOST_KEPT_TEST]
         train, tests = others.train.take(range(len(train_docs))), others.tests.take(range(len(docs)))
         teach = teach_heads(others.base, train, tests, train_docs, seed=seed)
-    wanted = [read_answers(doc) for doc in docs]
     found = draw_curve(train_docs, wanted, texts_of(docs), teach, kind=curve, seed=seed)
     return found, [] if found else [f"Without a learning curve: {len(train_docs)} training answers are too few."]

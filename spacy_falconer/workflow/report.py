@@ -58,7 +58,7 @@ def shorten(text: str, width: int) -> str:
 
 def format_scores(scores: Mapping[str, Any]) -> str:
     """Agreement per instruction and for the plan's rows, beside simpler ways, on the texts that it was measured on."""
-    blocks = [("with the language model", scores)]
+    blocks = [("with people" if scores.get("with") == "people" else "with the language model", scores)]
     if "people" in scores:
         blocks.append(("with people", scores["people"]))
     tables = [f"Agreement {name}, {block['n_texts']} held-out texts\n{score_table(block)}" for name, block in blocks]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc, SpanGroup
 
 from spacy_falconer.corpus.docbin import GOLD, SPANS_KEY
 from spacy_falconer.errors import PlanError
+from spacy_falconer.llm.store import HUMAN
 from spacy_falconer.pipeline.callbacks import find_components, find_instructed
 from spacy_falconer.pipeline.score import asked_keys, places
 from spacy_falconer.plan import Plan, Step, parse_plan
@@ -36,15 +39,47 @@ class Said:
 
 
 def read_answers(doc: Doc, *, side: int = FIRST) -> Said:
-    """The language model's answers. `side`: another for a second reading that is compared with the first."""
-    labels = {key: value == 1.0 for key, value in doc.cats.items()}
-    return Said(labels, _read_group(doc.spans.get(SPANS_KEY), side))
+    """The answers that are learned from, whoever gave them. `side`: another for those that are compared with the first."""
+    return Said(_read_cats(doc.cats), _read_group(doc.spans.get(SPANS_KEY), side))
+
+
+def read_llm(doc: Doc, *, side: int = FIRST) -> Said:
+    """The language model's answers. Where people corrected them, what it had said; nothing where it was not asked."""
+    said, corrected, before = read_answers(doc, side=side), list_corrected(doc), doc.user_data.get("replaced", {})
+    spans = {
+        key: frozenset((side, number) if place is None else tuple(place) for number, place in enumerate(places))
+        for key, places in before.get("spans", {}).items()
+    }
+    labels = _read_cats(before.get("labels", {}))
+    return Said(_take_back(said.labels, corrected, labels), _take_back(said.spans, corrected, spans))
 
 
 def read_people(doc: Doc) -> Said:
-    """What people said; of a text that they did not read, nothing."""
-    labels = {key: value == 1.0 for key, value in doc.user_data.get("gold_cats", {}).items()}
-    return Said(labels, _read_group(doc.spans.get(GOLD), FIRST))
+    """What people said, in corrections and beside; of a text that they did not read, nothing."""
+    said, corrected = read_answers(doc), list_corrected(doc)
+    labels, spans = ({key: one for key, one in some.items() if key in corrected} for some in (said.labels, said.spans))
+    beside = _read_cats(doc.user_data.get("gold_cats", {}))
+    return Said({**labels, **beside}, {**spans, **_read_group(doc.spans.get(GOLD), FIRST)})
+
+
+def list_corrected(doc: Doc) -> set[str]:
+    """The steps that people answered, among the answers that are learned from.
+
+    Files of earlier versions name whoever answered the first step alone.
+    """
+    if "human" in doc.user_data or doc.user_data.get("model") != HUMAN:
+        return set(doc.user_data.get("human", ()))
+    return {*doc.cats, *asked_keys(doc.spans.get(SPANS_KEY))}
+
+
+def _take_back(said: Mapping[str, Any], corrected: set[str], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said without corrections, in the same order."""
+    own = {**said, **before}
+    return {key: own[key] for key in said if key in before or key not in corrected}
+
+
+def _read_cats(cats: Mapping[str, float]) -> dict[str, bool]:
+    return {key: value == 1.0 for key, value in cats.items()}
 
 
 def _read_group(group: SpanGroup | None, side: int) -> dict[str, frozenset[Place]]:
@@ -122,18 +157,46 @@ def find_row(plan: Plan, said: Said) -> dict[str, frozenset[Place]] | None:
 
 def answers_all(plan: Plan, said: Said) -> bool:
     """Whether every step has an answer."""
-    return all(step.id in (said.labels if step.op == "get_label" else said.spans) for step in plan.steps)
+    return all(has_answer(said, step) for step in plan.steps)
+
+
+def answers_reached(plan: Plan, said: Said) -> bool:
+    """Whether every step about the text that the plan comes to, by what was said, has an answer."""
+    return all(has_answer(said, step) for step in list_reached(plan, said))
+
+
+def has_answer(said: Said, step: Step) -> bool:
+    return step.id in (said.labels if step.op == "get_label" else said.spans)
+
+
+def list_reached(plan: Plan, said: Said) -> list[Step]:
+    """The steps about the text that the plan comes to by what was said; what is not known counts as no.
+
+    Where one of them waits for steps that run for each passage, it is all of them: what passages are like is not said.
+    """
+    opened = _open_up(plan)
+    if opened is None:
+        return list(plan.text_steps())
+    row = execute(opened, _SaidReader(said)) or {}
+    reached = {key for part in row.values() for key in part}
+    return [step for step in plan.text_steps() if step.id in reached]
+
+
+@lru_cache(maxsize=16)
+def _open_up(plan: Plan) -> Plan | None:
+    """The steps about the text as a plan whose row has all that were run."""
+    return drop_passage_steps(plan.model_copy(update={"keep": "true", "output": tuple(plan.steps_by_id)}))
 
 
 @dataclass(frozen=True)
 class _SaidReader:
-    """Answers a plan's steps by what was said."""
+    """Answers a plan's steps by what was said; what is not known counts as no."""
 
     said: Said
 
     def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
-        is_true = self.said.labels[step.id]
+        is_true = self.said.labels.get(step.id, False)
         return self.said.scores.get(step.id, float(is_true)), is_true
 
     def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]:
-        return [ScoredSpan("", start, end, 1.0) for start, end in sorted(self.said.spans[step.id])]
+        return [ScoredSpan("", start, end, 1.0) for start, end in sorted(self.said.spans.get(step.id, ()))]

@@ -18,10 +18,10 @@ REMEDY = (
 )
 
 
-def note_weak(scores: Mapping[str, Any], wanted: Sequence[Said], texts: Texts) -> list[str]:
+def note_weak(scores: Mapping[str, Any], wanted: Sequence[Said], texts: Texts, *, behind: str) -> list[str]:
     """One line that names the instructions whose F1 lies below `LEAST_F1`, interval and all, and the labels whose F1 is
     not clearly above that of a yes to every text, with little agreement beyond chance; none where there are none.
-    Statements that take counting, comparing or inference end up here, and very rare ones.
+    Statements that take counting, comparing or inference end up here, and very rare ones. `behind`: whose answers they are.
     """
     weak = []
     for kind in ("labels", "spans"):
@@ -31,7 +31,7 @@ def note_weak(scores: Mapping[str, Any], wanted: Sequence[Said], texts: Texts) -
             if high < LEAST_F1 or (base is not None and low <= base and find_kappa(line) < LEAST_KAPPA):
                 beside = "" if base is None else f"; yes to every text {base:.2f}"
                 weak.append(f"{key} (F1 {line['f']:.2f}, {low:.2f} to {high:.2f}{beside})")
-    return [f"Too far behind the language model to be relied on: {', '.join(weak)}. {REMEDY}"] if weak else []
+    return [f"Too far behind {behind} to be relied on: {', '.join(weak)}. {REMEDY}"] if weak else []
 
 
 def find_kappa(line: Mapping[str, Any]) -> float:

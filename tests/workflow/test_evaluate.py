@@ -16,10 +16,14 @@ from spacy_falconer.cli.app import app
 from spacy_falconer.corpus.docbin import make_docs
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.exchange import write_exchange
+from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import parse_plan
-from spacy_falconer.types import Answer, Quote
+from spacy_falconer.types import Answer, Quote, Record
+from spacy_falconer.workflow import answers
 from spacy_falconer.workflow.agreement import make_texts
+from spacy_falconer.workflow.annotate import annotate, write_annotated
 from spacy_falconer.workflow.baselines import ask_regression, read_second
+from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.curve import draw_curve, rank
 from spacy_falconer.workflow.disagree import MOST, MOST_CHARACTERS, list_disagreements
 from spacy_falconer.workflow.evaluate import evaluate
@@ -27,7 +31,7 @@ from spacy_falconer.workflow.keywords import ask_dictionary, ask_keywords, find_
 from spacy_falconer.workflow.page import read_run
 from spacy_falconer.workflow.regression import fit, predict_label
 from spacy_falconer.workflow.report import format_scores
-from spacy_falconer.workflow.said import Said, read_answers
+from spacy_falconer.workflow.said import Said, read_answers, read_llm, read_people
 from spacy_falconer.workflow.slices import slice_agreement
 
 
@@ -86,6 +90,109 @@ def test_people_stand_apart_and_the_model_beside_them(trained, docs):
     assert people["n_texts"] == 1 and list(people["labels"]["per_instruction"]) == ["positive"]
     llm = people["baselines"]["llm"]["labels"]["per_instruction"]["positive"]
     assert (llm["p"], llm["n_found"], llm["n_wanted"]) == (0.0, 1, 0)
+
+
+LABEL, PRICE = "The reviewer is satisfied.", "Amounts of money."
+
+
+@pytest.fixture
+def held_out(review_plan, review_answers, store, tmp_path):
+    """What `annotate` writes of twenty texts that the language model has answered."""
+    texts = [answer.text for answer in review_answers[20:]]
+    store.put_many(review_answers[20:])
+
+    def read(kind=".spacy"):
+        if kind == ".jsonl":
+            answers.export(store.path, tmp_path / "test.jsonl")
+        else:
+            records = [Record(text, text) for text in texts]
+            found = annotate(review_plan, records, store, sampling=Sampling(n_texts=99), recorded_only=True)
+            write_annotated(found, review_plan, tmp_path / "test.spacy", None)
+        return answers.read_answers(tmp_path / f"test{kind}", review_plan, spacy.blank("en"))[0]
+
+    return texts, read
+
+
+def by_people(text, is_satisfied, *quotes):
+    """Of prices only those are asked for whom the plan comes to them: the satisfied."""
+    labels = {LABEL: is_satisfied, "It was a gift.": False}
+    return Answer(text, "human", labels, {PRICE: tuple(map(Quote, quotes))} if is_satisfied else {})
+
+
+@pytest.mark.parametrize("kind", [".spacy", ".jsonl"])
+def test_what_people_corrected_is_no_agreement_with_the_language_model(trained, held_out, store, kind):
+    """A person says of three texts the contrary of what the language model said of them."""
+    texts, read = held_out
+    before = evaluate(trained[0], read(kind))
+    assert before["with"] == "the language model" and "people" not in before
+    store.put_many([by_people(text, True, "price") for text in texts[:6:2]], replace=True)
+    docs = read(kind)
+    after = evaluate(trained[0], docs)
+    people = after.pop("people")
+    assert after == before
+    assert people["n_texts"] == 3 and set(people["labels"]["per_instruction"]) == {"positive", "gift"}
+    line = people["labels"]["per_instruction"]["positive"]
+    assert (line["n_wanted"], line["n_found"], people["rows"]["kept"]["n_wanted"]) == (3, 0, 3)
+    assert people["baselines"]["llm"]["labels"]["per_instruction"]["positive"]["f"] == 0.0
+    assert people["baselines"]["llm"]["spans"]["per_instruction"]["price"]["n_found"] == 0
+    learned = {doc.text: doc for doc in docs}
+    assert all(learned[text].cats["positive"] == 1.0 for text in texts[:6:2])  # The correction.
+    assert [span.text for span in learned[texts[0]].spans["sc"]] == ["price"]
+
+
+def test_whom_people_agree_with_is_agreed_with_twice(trained, held_out, store):
+    texts, read = held_out
+    store.put_many([by_people(texts[0], False), by_people(texts[1], True, texts[1][7:16])])
+    scores = evaluate(trained[0], read())
+    assert scores["labels"]["per_instruction"]["positive"]["n"] == 20  # Both are agreed with, each by itself.
+    people = scores["people"]
+    llm = people["baselines"]["llm"]
+    assert (people["n_texts"], llm["n_texts"]) == (2, 2)
+    assert llm["spans"]["per_instruction"]["price"]["f"] == 1.0
+    assert (llm["rows"]["whole"]["f"], llm["rows"]["kept"]["n"]) == (1.0, 2)
+
+
+def test_texts_that_people_alone_answered_are_theirs(trained, held_out, store, tmp_path):
+    texts, read = held_out
+    store.put(by_people("a nice gift for 9 dollars", True, "9 dollars"))
+    scores = evaluate(trained[0], read(".jsonl"))
+    assert (scores["n_texts"], scores["people"]["n_texts"]) == (20, 1)
+    with AnswerStore(tmp_path / "people.db") as own:
+        own.put_many(by_people(text, "love" in text) for text in texts)
+        answers.export(own.path, tmp_path / "people.jsonl")
+    docs = answers.read_answers(tmp_path / "people.jsonl", trained[0].get_pipe("falconer_plan").plan, trained[0])[0]
+    scores = evaluate(trained[0], docs)
+    assert scores["with"] == "people" and "people" not in scores and scores["n_texts"] == 20
+    assert format_scores(scores).startswith("Agreement with people, 20 held-out texts")
+
+
+def test_answers_to_other_instructions_are_none(trained):
+    plan = parse_plan({"instruction": "x", "steps": [{"id": "new", "op": "get_label", "instruction": "It is new."}]})
+    docs, _ = make_docs([Answer("a text", "a model", {LABEL: True})], plan, spacy.blank("en"))
+    with pytest.raises(
+        AnswerError, match="no answers to evaluate on. Give a file whose instructions are the plan's own"
+    ):
+        evaluate(trained[0], docs)
+
+
+def test_files_of_earlier_versions_say_who_answered_by_their_model_alone(review_plan):
+    said = {LABEL: True}, {PRICE: (Quote("9 dollars"),)}
+    (theirs, llms), _ = make_docs(
+        [Answer("a 9 dollars", who, *said) for who in ("human", "a model")], review_plan, spacy.blank("en")
+    )
+    whole = Said({"positive": True}, {"price": frozenset([(2, 11)])})
+    assert (read_people(theirs), read_llm(theirs)) == (whole, Said())
+    assert (read_people(llms), read_llm(llms)) == (Said(), whole)
+
+
+def test_of_a_corrected_quote_without_a_place_the_language_model_found_something(review_plan, store, tmp_path):
+    text = "it was $300)Recomme"
+    store.put(Answer(text, "a model", {}, {PRICE: (Quote("$300"), Quote("nowhere"))}))
+    store.put(Answer(text, "human", {}, {PRICE: ()}))
+    (doc,), _ = make_docs([store.read(text, spans=[PRICE])], review_plan, spacy.blank("en"))
+    doc = type(doc)(doc.vocab).from_bytes(doc.to_bytes())
+    assert read_people(doc).spans == {"price": frozenset()}
+    assert read_llm(doc).spans == {"price": {(7, 11), (-1, 1)}}
 
 
 def test_all_stand_in_the_same_table(everything):

@@ -17,7 +17,7 @@ N = 200
 
 def note(found, wanted, weights=None):
     texts = make_texts([str(number) for number in range(len(wanted))], weights or [1.0] * len(wanted))
-    return note_weak(agree(found, wanted, texts, plan=None, seed=0), wanted, texts)
+    return note_weak(agree(found, wanted, texts, plan=None, seed=0), wanted, texts, behind="the language model")
 
 
 def labels(*values):

@@ -59,11 +59,12 @@ class Block:
 
 
 def make_blocks(run: Run) -> list[Block]:
-    """With the language model; and with people, apart, where they answered."""
+    """With the language model; and with people, apart, where they answered, or alone, where all answers are theirs."""
     if run.scores is None:
         return []
     instructions = {step.id: step.instruction for step in run.plan.steps} if run.plan else {}
-    blocks = [make_block("the language model", run.scores, instructions, count_answers(run.test))]
+    name = "people" if run.scores.get("with") == "people" else "the language model"
+    blocks = [make_block(name, run.scores, instructions, count_answers(run.test))]
     if isinstance(run.scores.get("people"), dict):
         people = [doc for doc in run.test or () if GOLD in doc.spans]
         blocks.append(make_block("people", run.scores["people"], instructions, count_gold(people)))

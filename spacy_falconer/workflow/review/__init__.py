@@ -1,6 +1,7 @@
 """Review by people: uncertain and contradicting texts out to their tools, their corrections back into the store.
 
 choose          which texts are worth a look
+asked           what is asked of each
 prodigy, label_studio, argilla   each tool's own files, out and in
 files           files of whichever tool, record by record
 decide          people's work as answers, settled where several looked

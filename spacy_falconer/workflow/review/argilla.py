@@ -36,11 +36,11 @@ def dump(items: Sequence[Item], plan: Plan) -> str:
 
 
 def make_record(item: Item, plan: Plan) -> dict[str, Any]:
-    note = json.dumps(make_note(item.text, plan), ensure_ascii=False)
+    note = json.dumps(make_note(item), ensure_ascii=False)
     return {
         "id": item.id,
         "fields": {TEXT: item.text},
-        "metadata": {"why": item.why, NOTE: note},
+        "metadata": {"why": item.hint, NOTE: note},
         "suggestions": make_suggestions(item.found, plan),
         "responses": {},
         "vectors": {},

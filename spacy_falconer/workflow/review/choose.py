@@ -12,14 +12,16 @@ from spacy.tokens import Doc
 
 from spacy_falconer.corpus.choose import choose_random
 from spacy_falconer.grounding import find_quotes
-from spacy_falconer.llm.store import HUMAN, AnswerStore, Value
+from spacy_falconer.llm.store import AnswerStore, Value
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.plan import group_spans
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.types import CharSpan, Record
 from spacy_falconer.workflow.choose import N_CANDIDATES
+from spacy_falconer.workflow.review.asked import Questions, find_answers, find_questions, is_reviewed
 from spacy_falconer.workflow.review.work import Item, Mark, Reading
+from spacy_falconer.workflow.said import read_findings, read_thresholds
 from spacy_falconer.workflow.thresholds import all_spans, without_plan
 
 
@@ -60,26 +62,28 @@ def choose_items(
 ) -> list[Item]:
     """At most `n` texts, half of them where pipeline and answers contradict each other, as far as there are such.
 
-    They take turns over the instructions. Texts that a person answered already are left out.
+    They take turns over the instructions. Of each text is asked what `find_questions` says; where that is nothing, it is
+    left out.
     records: Of them, those that the store answers, and a random part of the others.
     model (str): Whose answers are compared with; by default anyone's.
     tick: Called with the number of texts that were read since the last call.
     """
-    readers = find_readers(nlp, plan)
+    readers, thresholds = find_readers(nlp, plan), read_thresholds(nlp)
     candidates = list_candidates(records, plan, store, seed=seed)
     unsure: list[Lead] = []
     contradicting: list[Lead] = []
+    asked: list[Questions] = []
     with all_spans(nlp):
         for place, doc in enumerate(read_texts(nlp, [record.text for record in candidates])):
-            answers = find_answers(doc.text, plan, store, model=model)
-            for reader in readers:
+            asked.append(find_questions(plan, read_findings(nlp, doc, thresholds), doc.text, store, model=model))
+            for reader in keep_asked(readers, asked[place]):
                 unsure += find_unsure(reader, doc, place)
-                contradicting += find_contradiction(reader, doc, place, answers.get(reader.step.id))
+                contradicting += find_contradiction(reader, doc, place, asked[place].answers.get(reader.step.id))
             tick(1)
     leads = pick_leads(contradicting, unsure, n)
     docs = read_texts(nlp, [candidates[lead.place].text for lead in leads])
     return [
-        make_item(candidates[lead.place], doc, lead, readers, find_answers(doc.text, plan, store, model=model))
+        make_item(candidates[lead.place], doc, lead, plan, readers, asked[lead.place])
         for lead, doc in zip(leads, docs, strict=True)
     ]
 
@@ -94,8 +98,12 @@ def find_readers(nlp: Language, plan: Plan) -> list[Reader]:
     ]  # fmt: skip
 
 
+def keep_asked(readers: Iterable[Reader], asked: Questions) -> list[Reader]:
+    return [reader for reader in readers if reader.step.id in asked.keys]
+
+
 def list_candidates(records: Iterable[Record], plan: Plan, store: AnswerStore | None, *, seed: int) -> list[Record]:
-    """The texts that the store answers, and a random part of the others; each once, none that a person answered."""
+    """The texts that the store answers, and a random part of the others; each once, none that people are done with."""
     answered, seen = [], set()
 
     def others() -> Iterator[Record]:
@@ -110,17 +118,6 @@ def list_candidates(records: Iterable[Record], plan: Plan, store: AnswerStore | 
 
     sampled = choose_random(others(), N_CANDIDATES, seed=seed)
     return [*answered, *sampled]
-
-
-def find_answers(text: str, plan: Plan, store: AnswerStore | None, *, model: str | None = None) -> dict[str, Value]:
-    """What the store says of a text, by the steps' ids."""
-    steps = plan.text_steps() if store is not None else ()
-    found = {step.id: store.find(text, step.op, step.instruction, model=model) for step in steps}
-    return {key: value for key, value in found.items() if value is not None}
-
-
-def is_reviewed(text: str, plan: Plan, store: AnswerStore) -> bool:
-    return len(find_answers(text, plan, store, model=HUMAN)) == len(plan.text_steps())
 
 
 def read_texts(nlp: Language, texts: Sequence[str]) -> Iterator[Doc]:
@@ -197,9 +194,11 @@ def take_turns(leads: Sequence[Lead], n: int, taken: set[int]) -> list[Lead]:
     return picked
 
 
-def make_item(record: Record, doc: Doc, lead: Lead, readers: Sequence[Reader], answers: Mapping[str, Value]) -> Item:
+def make_item(record: Record, doc: Doc, lead: Lead, plan: Plan, readers: Sequence[Reader], asked: Questions) -> Item:
     name = f"{record.id}:{record.place.start}-{record.place.end}" if record.place else record.id
-    return Item(name, doc, lead.why, read_found(doc, readers), read_answered(doc.text, answers) if answers else None)
+    spared = tuple(step for step in plan.text_steps() if step.id not in asked.keys)
+    answered = read_answered(doc.text, asked.answers) if asked.answers else None
+    return Item(name, doc, lead.why, read_found(doc, keep_asked(readers, asked)), asked.steps, spared, answered)
 
 
 def read_found(doc: Doc, readers: Sequence[Reader]) -> Reading:

@@ -12,9 +12,8 @@ from spacy_falconer.types import Answer, CharSpan, Quote
 from spacy_falconer.workflow.files import digest
 from spacy_falconer.workflow.review.files import Found, Reject
 from spacy_falconer.workflow.review.places import place_mark
-from spacy_falconer.workflow.review.work import Work, read_note
+from spacy_falconer.workflow.review.work import Asked, Work, read_note
 
-Asked = Mapping[str, tuple[str, str]]  # By key: the primitive and the instruction.
 Said = bool | frozenset[CharSpan]
 
 
@@ -48,18 +47,19 @@ def decide(found: Found, plan: Plan, usual: Asked) -> Decision:
 
 
 def find_asked(work: Work, usual: Asked) -> Asked:
-    """What the person was asked.
+    """What the person was asked, and what was spared and all the same is marked: a tool may offer it.
 
     RAISES (AnswerError): The text is not the one that was asked about.
     """
     if work.note is None:
         return {key: one for key, one in usual.items() if key in work.asked} if work.asked else usual
-    text, asked = read_note(work.note)
+    text, asked, spared = read_note(work.note)
     if text != digest(work.text):
         raise AnswerError(
             f"Its text has changed since it was exported: {work.text[:60]!r}. Export it again, and leave the text as it is."
         )
-    return asked
+    marked = {*work.labels, *(mark.key for mark in work.marks)}
+    return {**asked, **{key: one for key, one in spared.items() if key in marked}}
 
 
 def find_usual(works: Iterable[Work], plan: Plan) -> Asked:

@@ -39,7 +39,7 @@ def make_task(item: Item, plan: Plan) -> dict[str, Any]:
     predictions = [
         {"model_version": name, "result": make_result(reading, item.text, plan)} for name, reading in readings
     ]
-    data = {TEXT: item.text, "id": item.id, "why": item.why, NOTE: make_note(item.text, plan)}
+    data = {TEXT: item.text, "id": item.id, "why": item.hint, NOTE: make_note(item)}
     return {"data": data, "predictions": predictions}
 
 
@@ -59,6 +59,7 @@ def make_result(reading: Reading, text: str, plan: Plan) -> list[dict[str, Any]]
 def make_config(plan: Plan) -> str:
     """The labelling configuration, an XML text."""
     view = ElementTree.Element("View")
+    ElementTree.SubElement(view, "Header", value="$why", size="6")
     if spans := plan.text_steps("get_span"):
         labels = ElementTree.SubElement(view, "Labels", name=SPANS, toName=TEXT)
         for step in spans:

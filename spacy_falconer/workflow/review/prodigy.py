@@ -36,15 +36,16 @@ def dump(items: Sequence[Item], plan: Plan) -> str:
 
 
 def make_task(item: Item, plan: Plan) -> dict[str, Any]:
-    note, labels = make_note(item.text, plan), plan.text_steps("get_label")
+    note = make_note(item)
     task: dict[str, Any] = {"text": item.text, "tokens": make_tokens(item.doc)}
     if plan.text_steps("get_span"):
         task["spans"] = [make_span(mark, item.doc) for mark in item.found.marks]
-    if labels:
+    if plan.text_steps("get_label"):
+        labels = [step for step in item.asked if step.op == "get_label"]
         task["options"] = [{"id": step.id, "text": step.instruction} for step in labels]
         task["accept"] = list(item.found.labels)
     hashes = {"_input_hash": make_hash(item.text), "_task_hash": make_hash(item.text, json.dumps(note["asked"]))}
-    return {**task, "meta": {"id": item.id, "why": item.why}, NOTE: note, **hashes, "_view_id": find_view(plan)}
+    return {**task, "meta": {"id": item.id, "why": item.hint}, NOTE: note, **hashes, "_view_id": find_view(plan)}
 
 
 def make_tokens(doc: Doc) -> list[dict[str, Any]]:

@@ -16,9 +16,9 @@ from spacy_falconer.llm.store import HUMAN, AnswerStore, Value
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer, CharSpan
 from spacy_falconer.workflow.files import whole
-from spacy_falconer.workflow.review.decide import Asked, Decision, decide, find_usual, keep_last, settle
+from spacy_falconer.workflow.review.decide import Decision, decide, find_usual, keep_last, settle
 from spacy_falconer.workflow.review.files import Found, Reject, read_works
-from spacy_falconer.workflow.review.work import ANSWERED
+from spacy_falconer.workflow.review.work import ANSWERED, Asked
 
 LANGUAGE = "en"
 

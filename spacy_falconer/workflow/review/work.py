@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from spacy.tokens import Doc
 
 from spacy_falconer.errors import AnswerError
-from spacy_falconer.plan import Plan
+from spacy_falconer.plan import Step
 from spacy_falconer.workflow.files import digest
 
 NOTE = "falconer"  # Under this name a record says what it asked of which text; it comes back as it went out.
 ANSWERED, REJECTED, SKIPPED, OPEN = "answered", "rejected", "skipped", "open"
+Asked = Mapping[str, tuple[str, str]]  # By key: the primitive and the instruction.
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,27 @@ class Item:
     """A text to review.
 
     why: What makes it worth a look.
-    answered: What the language model said, of the instructions that it was asked.
+    asked: The steps to look at. spared: The plan's others, which people have answered, or to which it does not come here.
+    found, answered: What the pipeline says of those that are asked, and what was answered before.
     """
 
     id: str
     doc: Doc
     why: str
     found: Reading
+    asked: tuple[Step, ...]
+    spared: tuple[Step, ...] = ()
     answered: Reading | None = None
 
     @property
     def text(self) -> str:
         return self.doc.text
+
+    @property
+    def hint(self) -> str:
+        """Why it is worth a look, and what is not asked of it."""
+        spared = ", ".join(step.id for step in self.spared)
+        return f"{self.why}; not asked here: {spared}" if spared else self.why
 
 
 @dataclass(frozen=True)
@@ -80,31 +90,38 @@ class Work:
     when: float = 0.0
 
 
-def make_note(text: str, plan: Plan) -> dict[str, Any]:
-    """What a record asks: of which text, and the words of each key's instruction. A plan may change meanwhile."""
-    steps = plan.text_steps()
-    return {
-        "text": digest(text),
-        "asked": {step.id: {"op": step.op, "instruction": step.instruction} for step in steps},
-    }
+def make_note(item: Item) -> dict[str, Any]:
+    """What a record asks, and what it spares: of which text, and the words of each key's instruction. A plan may change
+    meanwhile."""
+    sides = {"asked": item.asked, "spared": item.spared}
+    return {"text": digest(item.text), **{name: describe(steps) for name, steps in sides.items()}}
 
 
-def read_note(note: Any) -> tuple[str, dict[str, tuple[str, str]]]:
-    """The text's digest, and by key the primitive and the instruction.
+def describe(steps: Iterable[Step]) -> dict[str, dict[str, str]]:
+    return {step.id: {"op": step.op, "instruction": step.instruction} for step in steps}
+
+
+def read_note(note: Any) -> tuple[str, Asked, Asked]:
+    """The text's digest; what was asked; and what was spared, of which earlier versions say nothing.
 
     RAISES (AnswerError): It is not as `make_note` made it.
     """
     try:
         data = json.loads(note) if isinstance(note, str) else note
-        asked = {str(key): (one["op"], one["instruction"]) for key, one in data["asked"].items()}
-        known = all(op in ("get_label", "get_span") and isinstance(words, str) for op, words in asked.values())
+        asked, spared = read_asked(data["asked"]), read_asked(data.get("spared", {}))
+        known = {*asked.values(), *spared.values()}
+        fits = all(op in ("get_label", "get_span") and isinstance(words, str) for op, words in known)
     except (ValueError, TypeError, KeyError, AttributeError):
-        known = False
-    if not known or not isinstance(data.get("text"), str):
+        fits = False
+    if not fits or not isinstance(data.get("text"), str):
         raise AnswerError(
             f"Its {NOTE!r} is {str(note)[:60]!r}; expected what `review export` wrote there. Leave it as it was."
         )
-    return data["text"], asked
+    return data["text"], asked, spared
+
+
+def read_asked(steps: Mapping[str, Any]) -> Asked:
+    return {str(key): (one["op"], one["instruction"]) for key, one in steps.items()}
 
 
 def expect(record: Any, name: str, kind: type | tuple[type, ...], default: Any = None) -> Any:
