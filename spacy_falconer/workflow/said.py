@@ -57,7 +57,8 @@ def read_llm(doc: Doc, *, side: int = FIRST) -> Said:
 def read_people(doc: Doc) -> Said:
     """What people said, in corrections and beside; of a text that they did not read, nothing."""
     said, corrected = read_answers(doc), list_corrected(doc)
-    labels, spans = ({key: one for key, one in some.items() if key in corrected} for some in (said.labels, said.spans))
+    labels = {key: value for key, value in said.labels.items() if key in corrected}
+    spans = {key: places for key, places in said.spans.items() if key in corrected}
     beside = _read_cats(doc.user_data.get("gold_cats", {}))
     return Said({**labels, **beside}, {**spans, **_read_group(doc.spans.get(GOLD), FIRST)})
 
