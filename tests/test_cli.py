@@ -265,12 +265,16 @@ def test_prices_of_ones_own_know_no_other_model(annotate, folder, monkeypatch):
     assert "unknown" in output and "price is unknown, and so is the cost" in output and "$" not in output
 
 
-@pytest.mark.parametrize("command", ["estimate", "annotate"])
+@pytest.mark.parametrize("command", ["estimate", "annotate", "induce", "report"])
 def test_a_bad_price_file_is_one_message_and_nothing_is_sent(command, folder, llm_server):
     (folder / "my-prices.json").write_text('{"my-own": 3}')
-    asked = [command, folder / "plan.json", folder / "corpus.jsonl", "--prices", folder / "my-prices.json"]
-    written = [] if command == "estimate" else ["--store", folder / "a.db", "--output", folder / "a.spacy"]
-    output = plain(run(*asked, *written, exit_code=1))
+    named = {
+        "estimate": [folder / "plan.json", folder / "corpus.jsonl"],
+        "annotate": [folder / "plan.json", folder / "corpus.jsonl", "--store", folder / "a.db", "-o", folder / "a.spacy"],
+        "induce": ["Prices", folder / "corpus.jsonl", "-o", folder / "mined"],
+        "report": [folder],
+    }
+    output = plain(run(command, *named[command], "--prices", folder / "my-prices.json", exit_code=1))
     assert "my-prices.json' cannot be used" in output and 'such as {"models": {"my-model": {"input"' in output
     assert "Traceback" not in output and llm_server.requests == []
 

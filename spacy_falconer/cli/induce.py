@@ -32,6 +32,7 @@ def induce_cli(
     recorded_only: options.RecordedOnly = False,
     model: options.Model = None,
     planner_model: options.PlannerModel = None,
+    prices: options.Prices = None,
     max_cost: options.MaxCost = None,
     max_requests: options.MaxRequests = None,
     max_in_flight: options.MaxInFlight = options.MAX_IN_FLIGHT,

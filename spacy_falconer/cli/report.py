@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import msg, plain_errors
 
 
@@ -13,6 +14,7 @@ def report_cli(
     corpus: Path | None = typer.Option(
         None, "--corpus", help="The corpus, to show the rows' texts with what was found in them", exists=True
     ),
+    prices: options.Prices = None,
     # fmt: on
 ):
     """Write one HTML page of what a run came to, and print the plan, the agreement and the first rows.

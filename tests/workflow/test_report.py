@@ -455,6 +455,16 @@ def test_dollars_are_at_the_price_of_the_model_that_was_asked(folder, review_ans
     assert "at the prices of gpt-4.1-mini-2025-04-14" in read_page(folder).text
 
 
+def test_dollars_are_at_a_price_of_ones_own(folder, monkeypatch):
+    monkeypatch.setenv("FALCONER_PRICES", "")  # The command sets it; so it is put back after the test.
+    srsly.write_json(folder / "my-prices.json", {"models": {"a model": {"input": 1e6, "output": 1e6}}})
+    result = CliRunner().invoke(app, ["report", str(folder), "--prices", str(folder / "my-prices.json")])
+    assert result.exit_code == 0, result.output
+    sample = find_cost(read_run(folder)).sample
+    assert sample.cost_usd == pytest.approx(sample.n_tokens) and sample.n_tokens > 0
+    assert "at the prices of a model, from a file of your own" in (folder / "report.html").read_text(encoding="utf8")
+
+
 def ask(store, answers, n_tokens):
     for answer in answers:
         kinds = {"requests": 1, "input": n_tokens, "output": 10}
