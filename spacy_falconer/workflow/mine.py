@@ -114,6 +114,8 @@ def mine(
     )
     chosen = {} if precision == EXACT else {"precision": precision}
     run = make_run(nlp, records, output, part_size=part_size, since=since, **chosen, **promised)
+    if fresh is False:
+        check_engine(run.paths)
     if not fresh and not run.paths.state.exists() and (found := find_finished(run.paths, run.head)):
         tidy(run.paths)
         return MineReport(**found["totals"], n_before=found["totals"]["n_texts"])
@@ -160,14 +162,9 @@ def make_run(
 def open_state(run: Run, *, fresh: bool | None) -> Iterator[MineState]:
     """What was done before, where it is of the same; else nothing.
 
-    RAISES (CorpusError): It was begun with something else, or by the other engine.
+    RAISES (CorpusError): It was begun with something else.
     """
     paths = run.paths
-    if fresh is False and (paths.work / CLUSTER_HEAD).exists():
-        raise CorpusError(
-            f"An unfinished run in {str(paths.work)!r} was begun on a cluster. Go on with --engine ray, or mine from the "
-            "beginning, by --fresh."
-        )
     if not paths.state.exists():
         clear(paths)
     with MineState(paths.state) as state:
@@ -188,6 +185,15 @@ def begin(run: Run) -> Iterator[MineState]:
     with give_way(lambda: count_read(path), lambda: remove_state(path)), MineState(path) as state:
         state.begin(run.head)
         yield state
+
+
+def check_engine(paths: Paths) -> None:
+    """RAISES (CorpusError): The unfinished run was begun by the other engine."""
+    if (paths.work / CLUSTER_HEAD).exists():
+        raise CorpusError(
+            f"An unfinished run in {str(paths.work)!r} was begun on a cluster. Go on with --engine ray, or mine from the "
+            "beginning, by --fresh."
+        )
 
 
 def count_read(path: Path) -> int:
@@ -225,12 +231,13 @@ def mine_parts(run: Run, miner: Miner, tick: Tick) -> None:
     for part in done:
         check_part(part, list(islice(items, part["end"] - start)))
         start = part["end"]
-    for number, some in enumerate(cut_parts(items, run.part_size), start=len(done)):
+    number = len(done)
+    for some in cut_parts(items, run.part_size):  # By no `enumerate`: it holds a part while the next is read.
         if not number:
             check_any(some)
         miner.mine(Part(number, start, some), tick)
-        start += len(some)
-        del some  # Before the next part comes into memory.
+        number, start = number + 1, start + len(some)
+        del some
 
 
 def read_input(records: Iterable[Record]) -> Iterator[Item]:

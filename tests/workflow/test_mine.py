@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import weakref
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -559,6 +560,18 @@ def test_what_is_whole_is_not_mined_again_until_something_changes(trained, many,
     }
 
 
+def test_what_a_cluster_has_begun_is_not_cleared_away_by_a_run_that_is_finished(trained, many, tmp_path):
+    corpus, output = write_corpus(tmp_path / "c.jsonl", many), tmp_path / "rows.jsonl"
+    mine(trained[0], corpus, output)
+    begun = tmp_path / "rows.parts" / "_run.json"
+    begun.parent.mkdir()
+    begun.write_text("{}")
+    with pytest.raises(CorpusError, match="begun on a cluster. Go on with --engine ray.*--fresh"):
+        mine(trained[0], corpus, output)
+    assert begun.exists()
+    assert mine(trained[0], corpus, output, fresh=True).n_texts == 200 and not begun.exists()
+
+
 def test_the_manifest_says_of_what_the_rows_are_made(trained, many, tmp_path, review_plan):
     corpus = write_corpus(tmp_path / "c.jsonl", many)
     report = mine(trained[0], corpus, tmp_path / "rows.jsonl", part_size=90)
@@ -680,6 +693,20 @@ def test_a_corpus_is_never_held_in_memory(trained, tmp_path):
 
     mine(trained[0], records(), tmp_path / "rows.jsonl", part_size=10, tick=done.append)
     assert sum(done) == 100
+
+
+def test_a_part_is_let_go_before_the_next_one_is_held(trained, tmp_path):
+    made, n_held = [], []
+
+    def records():
+        for i in range(50):
+            record = Record(str(i), f"i paid {i} dollars")
+            made.append(weakref.ref(record))
+            n_held.append(sum(one() is not None for one in made))
+            yield record
+
+    mine(trained[0], records(), tmp_path / "rows.jsonl", part_size=10)
+    assert len(made) == 50 and max(n_held) <= 12  # A part, and what is on its way into the next one.
 
 
 def test_the_state_is_one_file_that_sqlite_can_check(trained, unfinished):
