@@ -232,11 +232,13 @@ class _Run:
             self._nlp, self._read_docs("test.spacy"), train_docs=self._read_docs("train.spacy"), source=source,
             config=config, curve="heads" if source is not None else None, seed=self.sampling.seed,
         )  # fmt: skip
+        self._journal.forget("evaluate")
         with whole(self.output / "scores.json") as part:
             srsly.write_json(part, scores)
         return scores
 
     def _mine(self) -> MineReport:
+        self._journal.forget("mine")
         with self.progress("Mining", self._corpus[1]) as tick:
             return mine(self._nlp, self.records, self.output / "rows.jsonl", fresh=None, tick=tick)
 

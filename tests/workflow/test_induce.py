@@ -205,6 +205,16 @@ def test_a_pipeline_of_an_edit_that_was_taken_back_is_not_kept(run, llm_server, 
     }
 
 
+@pytest.mark.parametrize("step", ["evaluate", "mine"])
+def test_what_a_target_led_to_that_was_taken_back_is_not_kept(step, run, llm_server, monkeypatch):
+    run()
+    with monkeypatch.context() as patch:  # Stopped when the new file stands there, and nothing says so yet.
+        patch.setattr("spacy_falconer.workflow.induce.note_time", lambda _, name, took: name == step and stop())
+        with pytest.raises(KeyboardInterrupt):
+            run(targets=["positive:recall=0.9"])
+    assert step in run()[1]
+
+
 def stop(*_, **__):
     raise KeyboardInterrupt
 
