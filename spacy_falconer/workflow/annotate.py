@@ -41,6 +41,7 @@ from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.files import digest, whole
 from spacy_falconer.workflow.memory import Memory
 from spacy_falconer.workflow.own.annotator import Annotator, Answering, take_place
+from spacy_falconer.workflow.plan import dump_questions
 from spacy_falconer.workflow.rounds import annotate_in_rounds
 
 LANGUAGE = "en"
@@ -176,10 +177,10 @@ def choose(texts: Sequence[str], plan: Plan, sampling: Sampling, memory: Memory,
 
 
 def open_memory(path: Path | None, plan: Plan, texts: Sequence[str], sampling: Sampling) -> Memory:
-    """What was chosen before among these texts, for this plan and by this sampling."""
+    """What was chosen before among these texts, for what this plan asks and by this sampling."""
     config = sampling.config.read_text(encoding="utf8") if sampling.config else ""
     settings = [sampling.n_texts, sampling.strategy, sampling.n_rounds, sampling.seed, str(sampling.source)]
-    return Memory(path, digest(json.dumps(plan.model_dump(mode="json")), json.dumps(settings), config, *texts))
+    return Memory(path, digest(dump_questions(plan), json.dumps(settings), config, *texts))
 
 
 def warn_of_stale(n_stale: int, store: AnswerStore, warn: Callable[[str], Any]) -> None:

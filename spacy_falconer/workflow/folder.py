@@ -47,12 +47,6 @@ def make_way(folder: Path, plan: Plan) -> None:
         path.unlink(missing_ok=True)
 
 
-def dump_questions(plan: Plan) -> str:
-    """What of a plan the answers and the training depend on; the rest says what is made of the answers."""
-    steps = {"__all__": {"when", "one_of"}}
-    return plan.model_dump_json(exclude={"instruction": True, "keep": True, "output": True, "steps": steps})
-
-
 def find_composed(pipeline: Path) -> Plan | None:
     """The plan that a pipeline on disk runs; None where that cannot be told."""
     return _attempt(lambda: srsly.read_json(pipeline / "falconer_plan"))

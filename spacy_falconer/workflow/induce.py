@@ -31,12 +31,12 @@ from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.evaluate import evaluate
 from spacy_falconer.workflow.files import digest, digest_file, digest_folder, digest_records, whole
-from spacy_falconer.workflow.folder import check_sentence, dump_questions, find_composed, make_way
+from spacy_falconer.workflow.folder import check_sentence, find_composed, make_way
 from spacy_falconer.workflow.journal import Journal
 from spacy_falconer.workflow.mine import MineReport, mine
 from spacy_falconer.workflow.own.annotator import Annotator, Answering, take_place
 from spacy_falconer.workflow.page import renew_page
-from spacy_falconer.workflow.plan import find_plan
+from spacy_falconer.workflow.plan import dump_questions, find_plan
 from spacy_falconer.workflow.targets import Targets, parse_targets
 from spacy_falconer.workflow.times import Took, note_time
 from spacy_falconer.workflow.train import TrainReport, find_default_config, train

@@ -169,6 +169,12 @@ def recorded_by(path: Path) -> str | None:
     return data.get("model") if "plan" in data else None
 
 
+def dump_questions(plan: Plan) -> str:
+    """What of a plan the answers and the training depend on; the rest says what is made of the answers."""
+    steps = {"__all__": {"when", "one_of"}}
+    return plan.model_dump_json(exclude={"instruction": True, "keep": True, "output": True, "steps": steps})
+
+
 def read_sentence(value: str) -> str:
     """A sentence, or the text of the file that holds it: quotes and dollar signs survive no command line.
 

@@ -30,13 +30,11 @@ def records():
 def run(review_plan, records, llm_server, tmp_path, tiny_config):
     """Annotate 60 texts by some sampling; the memory is beside the store."""
 
-    def annotate_sample(max_requests=None, **settings):
+    def annotate_sample(max_requests=None, plan=review_plan, **settings):
         sampling = Sampling(n_texts=60, config=tiny_config, **settings)
         endpoint = Endpoint(ledger=Ledger(max_requests=max_requests))
         with AnswerStore(tmp_path / "answers.db") as store:
-            return annotate(
-                review_plan, records, store, sampling=sampling, endpoint=endpoint, memory=tmp_path / "chosen.json"
-            )
+            return annotate(plan, records, store, sampling=sampling, endpoint=endpoint, memory=tmp_path / "chosen.json")
 
     return annotate_sample
 
@@ -73,12 +71,15 @@ def test_weights_come_to_the_corpus(run, records):
 
 
 @pytest.mark.parametrize("settings", [{"strategy": "diverse"}, {"strategy": "balanced"}, {"n_rounds": 2}])
-def test_the_same_texts_are_chosen_again_and_nothing_is_sent(settings, run, llm_server, monkeypatch):
+def test_the_same_texts_are_chosen_again_and_nothing_is_sent(settings, run, review_plan, llm_server, monkeypatch):
+    """Also for a plan that asks the same and makes something else of the answers."""
     first = run(**settings).docs
     assert len(llm_server.requests) == 60
     for work in ("spacy_falconer.workflow.choose.embed", "spacy_falconer.workflow.rounds.train"):
         monkeypatch.setattr(work, None)  # Neither is needed any more.
-    assert [doc.text for doc in run(**settings).docs] == [doc.text for doc in first]
+    steps = tuple(step.model_copy(update={"when": None}) for step in review_plan.steps)
+    for plan in (review_plan, review_plan.model_copy(update={"keep": "true", "steps": steps})):
+        assert [doc.text for doc in run(plan=plan, **settings).docs] == [doc.text for doc in first]
     assert len(llm_server.requests) == 60
 
 
