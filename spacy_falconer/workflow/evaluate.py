@@ -21,12 +21,12 @@ from spacy_falconer.workflow.curve import draw_curve, teach_all, teach_heads
 from spacy_falconer.workflow.disagree import list_disagreements
 from spacy_falconer.workflow.mine import find_plan
 from spacy_falconer.workflow.remember import list_steps
+from spacy_falconer.workflow.report import LLM, PEOPLE
 from spacy_falconer.workflow.said import Said, ask_pipeline, drop_passage_steps, read_llm, read_people
 from spacy_falconer.workflow.slices import slice_agreement
 from spacy_falconer.workflow.weak import note_weak
 
 CURVES = ("heads", "full")
-LLM, PEOPLE = "the language model", "people"
 Json = dict[str, Any]
 
 

@@ -27,6 +27,7 @@ ROWS = {
     "values": "passages in rows",
     "whole": "rows as a whole",
 }
+LLM, PEOPLE = "the language model", "people"
 CURVES = {"full": "trained as the pipeline was", "heads": "the heads alone, upon the pre-trained encoder"}
 
 
@@ -58,11 +59,18 @@ def shorten(text: str, width: int) -> str:
 
 def format_scores(scores: Mapping[str, Any]) -> str:
     """Agreement per instruction and for the plan's rows, beside simpler ways, on the texts that it was measured on."""
-    blocks = [("with people" if scores.get("with") == "people" else "with the language model", scores)]
+    blocks = [(name_side(scores), scores)]
     if "people" in scores:
-        blocks.append(("with people", scores["people"]))
-    tables = [f"Agreement {name}, {block['n_texts']} held-out texts\n{score_table(block)}" for name, block in blocks]
+        blocks.append((PEOPLE, scores["people"]))
+    tables = [
+        f"Agreement with {name}, {block['n_texts']} held-out texts\n{score_table(block)}" for name, block in blocks
+    ]
     return "\n".join([*tables, *describe_curve(scores.get("curve")), *scores.get("notes", ())])
+
+
+def name_side(scores: Mapping[str, Any]) -> str:
+    """Whose answers scores are of, first of all. Those of earlier versions do not say it."""
+    return PEOPLE if scores.get("with") == PEOPLE else LLM
 
 
 def score_table(scores: Mapping[str, Any]) -> str:

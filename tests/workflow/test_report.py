@@ -406,9 +406,30 @@ def test_disagreements_show_who_names_what(folder):
         ("i paid 😀 ", None), ("3 ", "metamodel"), ("dollars", "both"), (" and love it", None),
     ]  # fmt: skip
     assert one.pieces[2].tags == ["metamodel 0.97", "LLM"] and (one.color, one.n_after) == (3, 7)
-    assert [piece.text for piece in label.pieces] == [TEXT] and label.kind == "only the metamodel says so"
+    assert [piece.text for piece in label.pieces] == [TEXT] and label.kind == "said by the metamodel alone"
     srsly.write_json(folder / "scores.json", make_full_scores())
     assert "they mean other passages" in read_page(folder).text
+
+
+def write_answers(folder, answers, plan):
+    docs, _ = make_docs(answers, plan, spacy.blank("en"))
+    for name, some in (("train", docs[:20]), ("test", docs[20:])):
+        write_docbin(some, folder / f"{name}.spacy")
+
+
+def test_where_all_answers_are_peoples_no_language_model_is_named(folder, review_answers, review_plan):
+    (folder / "answers.db").unlink()
+    write_answers(folder, [replace(one, model="human", gold=None) for one in review_answers], review_plan)
+    scores = {**make_full_scores(), "with": "people"}
+    scores["disagreements"][1]["kind"] = "less"
+    srsly.write_json(folder / "scores.json", scores)
+    text = read_page(folder).text
+    assert "With people, on 20 texts" in text and "against people's answers" in text
+    assert "only the metamodelonly peopleboth" in text and "said by people alone" in text
+    assert list_readings(scores, {})[0].pieces[2].tags == ["metamodel 0.97", "people"]
+    assert "No answers of a language model are there to count." in text
+    told = text.replace("No answers of a language model", "").replace("the language model's second reading", "")
+    assert "language model" not in told and "LLM" not in told
 
 
 @pytest.mark.parametrize("name", ["curve", "reliability", "slices", "disagreements"])
@@ -448,8 +469,7 @@ def test_a_price_that_is_not_known_is_not_made_up(folder):
 
 def test_dollars_are_at_the_price_of_the_model_that_was_asked(folder, review_answers, review_plan):
     answers = [replace(answer, model="gpt-4.1-mini-2025-04-14") for answer in review_answers]
-    for name, some in (("train", answers[:20]), ("test", answers[20:])):
-        write_docbin(make_docs(some, review_plan, spacy.blank("en"))[0], folder / f"{name}.spacy")
+    write_answers(folder, answers, review_plan)
     sample = find_cost(read_run(folder)).sample
     assert sample.cost_usd == pytest.approx((0.4 * sample.n_input_tokens + 1.6 * sample.n_output_tokens) / 1e6)
     assert "at the prices of gpt-4.1-mini-2025-04-14" in read_page(folder).text
@@ -469,6 +489,20 @@ def ask(store, answers, n_tokens):
     for answer in answers:
         kinds = {"requests": 1, "input": n_tokens, "output": 10}
         store.put(answer, version="1", usage=[Usage("a model", kind, n, n) for kind, n in kinds.items()])
+
+
+def test_whom_people_corrected_is_still_who_was_asked(folder, review_answers, review_plan):
+    """An answer with a person's first step, as of all texts here, is by a person, and by a language model too."""
+    (folder / "answers.db").unlink()
+    with AnswerStore(folder / "answers.db") as store:
+        ask(store, review_answers, 100)
+        store.put_many([Answer(one.text, "human", {"The reviewer is satisfied.": True}) for one in review_answers])
+        labels, spans = (["The reviewer is satisfied.", "It was a gift."], ["Amounts of money."])
+        answers = [store.read(one.text, labels=labels, spans=spans) for one in review_answers]
+    assert {one.model for one in answers} == {"human"}
+    write_answers(folder, answers, review_plan)
+    sample = find_cost(read_run(folder)).sample
+    assert (sample.n_texts, sample.n_input_tokens, sample.is_estimated) == (40, 4000, False)
 
 
 def test_what_another_plan_took_is_not_this_ones_cost(folder, review_answers):

@@ -12,7 +12,7 @@ from spacy.tokens import Doc
 from spacy_falconer.corpus.docbin import GOLD, SPANS_KEY
 from spacy_falconer.metamodel import reliability
 from spacy_falconer.workflow.page.run import Run
-from spacy_falconer.workflow.report import find_line, list_lines, name_baseline
+from spacy_falconer.workflow.report import PEOPLE, find_line, list_lines, name_baseline, name_side
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,10 @@ def make_blocks(run: Run) -> list[Block]:
     if run.scores is None:
         return []
     instructions = {step.id: step.instruction for step in run.plan.steps} if run.plan else {}
-    name = "people" if run.scores.get("with") == "people" else "the language model"
-    blocks = [make_block(name, run.scores, instructions, count_answers(run.test))]
+    blocks = [make_block(name_side(run.scores), run.scores, instructions, count_answers(run.test))]
     if isinstance(run.scores.get("people"), dict):
         people = [doc for doc in run.test or () if GOLD in doc.spans]
-        blocks.append(make_block("people", run.scores["people"], instructions, count_gold(people)))
+        blocks.append(make_block(PEOPLE, run.scores["people"], instructions, count_gold(people)))
     return blocks
 
 

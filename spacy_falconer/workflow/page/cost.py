@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from spacy.tokens import Doc
+
 from spacy_falconer.llm.estimate import estimate
 from spacy_falconer.llm.prices import REMEDY, find_price, prices_date
-from spacy_falconer.llm.store import AnswerStore
+from spacy_falconer.llm.store import HUMAN, AnswerStore
 from spacy_falconer.llm.tally import Tally
 from spacy_falconer.workflow.page.run import Run
+from spacy_falconer.workflow.said import read_llm
 
 KINDS = ("requests", "input", "output")
 
@@ -60,12 +64,12 @@ class Cost:
 
 
 def find_cost(run: Run) -> Cost | None:
-    """None where nothing is known of the answers."""
-    texts = list(dict.fromkeys(doc.text for doc in run.answers))
-    if not texts or run.plan is None:
+    """None where nothing is known of the answers, or all are people's."""
+    answers = [doc for doc in run.answers if is_asked(doc)]
+    if not answers or run.plan is None:
         return None
-    model = Counter(str(doc.user_data.get("model", "")) for doc in run.answers).most_common(1)[0][0]
-    tally = run.tally or Tally()
+    texts, tally = list(dict.fromkeys(doc.text for doc in answers)), run.tally or Tally()
+    model = find_model(answers, tally)
     is_paid = "requests" in tally.usage.get(model, {}) and tally.asked.get(model, 0) > 0
     is_counted = is_paid and model not in tally.mixed
     per_text = measure(tally, model) if is_counted else guess(run, texts, model)
@@ -76,6 +80,19 @@ def find_cost(run: Run) -> Cost | None:
     whole = None if n_corpus is None else spend(per_text, n_corpus, model, is_estimated=True)
     sample = spend(per_text, n_sample, model, is_estimated=not is_counted)
     return Cost(sample, whole, notes, find_pace(run, n_corpus, per_text[0]))
+
+
+def is_asked(doc: Doc) -> bool:
+    """Whether a language model has answered anything about a text, be it corrected since."""
+    said = read_llm(doc)
+    return bool(said.labels or said.spans)
+
+
+def find_model(answers: Iterable[Doc], tally: Tally) -> str:
+    """The language model that answered most of the texts. An answer is by people where they corrected its first step."""
+    named = Counter(str(doc.user_data.get("model", "")) for doc in answers)
+    models = [model for model, _ in [*named.most_common(), *Counter(tally.answered).most_common()] if model != HUMAN]
+    return models[0] if models else ""
 
 
 def find_pace(run: Run, n_texts: int | None, requests_per_text: float) -> Pace | None:

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-KINDS = {
-    "more": "only the metamodel says so",
-    "less": "only the language model says so",
-    "other": "they mean other passages",
-}
+from spacy_falconer.workflow.report import LLM, name_side
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A passage in the characters that are shown. `who`: "both", "metamodel" or "LLM"."""
+    """A passage in the characters that are shown.
+
+    who: "both", "metamodel" or "other". tag: What is written at it: a name, and how sure the metamodel is.
+    """
 
     start: int
     end: int
     who: str
-    score: float | None
-
-    @property
-    def tag(self) -> str:
-        return self.who if self.score is None else f"{self.who} {self.score:.2f}"
+    tag: str
 
 
 @dataclass(frozen=True)
@@ -52,28 +47,45 @@ class Disagreement:
 
 def list_readings(scores: Mapping[str, Any], colors: Mapping[str, int]) -> list[Disagreement]:
     """colors: Of the instructions, by their keys."""
-    return [make_reading(one, colors.get(one["key"], 0)) for one in scores.get("disagreements") or ()]
+    other = name_side(scores)
+    return [make_reading(one, colors.get(one["key"], 0), other) for one in scores.get("disagreements") or ()]
 
 
-def make_reading(one: Mapping[str, Any], color: int) -> Disagreement:
+def make_reading(one: Mapping[str, Any], color: int, other: str) -> Disagreement:
+    """other: Whose answers the metamodel's differ from."""
     text, start = one["text"], one["start"]
     marks = [
-        Mark(max(0, mark.start - start), min(len(text), mark.end - start), mark.who, mark.score)
-        for mark in find_marks(one.get("found", ()), one.get("wanted", ()))
+        replace(mark, start=max(0, mark.start - start), end=min(len(text), mark.end - start))
+        for mark in find_marks(one.get("found", ()), one.get("wanted", ()), "LLM" if other == LLM else other)
         if mark.start - start < len(text) and mark.end > start
     ]
     n_after = one["n_characters"] - start - len(text)
-    return Disagreement(
-        one["key"], color, KINDS.get(one["kind"], ""), one["confidence"], cut(text, marks), start, n_after
-    )
+    kind = name_kind(one["kind"], other)
+    return Disagreement(one["key"], color, kind, one["confidence"], cut(text, marks), start, n_after)
 
 
-def find_marks(found: Sequence[Sequence[Any]], wanted: Sequence[Sequence[Any]]) -> list[Mark]:
+def name_kind(kind: str, other: str) -> str:
+    names = {
+        "more": "said by the metamodel alone",
+        "less": f"said by {other} alone",
+        "other": "they mean other passages",
+    }
+    return names.get(kind, "")
+
+
+def find_marks(found: Sequence[Sequence[Any]], wanted: Sequence[Sequence[Any]], other: str) -> list[Mark]:
     """Passages of both, and of one alone."""
     scores = {(start, end): score for start, end, score in found}
     others = {(start, end) for start, end in wanted}
-    marks = [Mark(*place, "both" if place in others else "metamodel", score) for place, score in scores.items()]
-    return sorted(marks + [Mark(*place, "LLM", None) for place in others - scores.keys()], key=lambda mark: mark.start)
+    marks = [make_mark(place, score, is_shared=place in others) for place, score in scores.items()]
+    return sorted(
+        marks + [Mark(*place, "other", other) for place in others - scores.keys()], key=lambda mark: mark.start
+    )
+
+
+def make_mark(place: tuple[int, int], score: float | None, *, is_shared: bool) -> Mark:
+    who = "both" if is_shared else "metamodel"
+    return Mark(*place, who, who if score is None else f"{who} {score:.2f}")
 
 
 def cut(text: str, marks: Sequence[Mark]) -> list[Piece]:
