@@ -174,8 +174,16 @@ def test_a_limit_writes_what_there_is_and_the_same_command_goes_on(annotate, llm
     assert "32 answered texts to learn from" in annotate() and len(llm_server.requests) == 40
 
 
-def test_annotate_says_of_how_many_texts_each_instruction_is_true(folder):
-    """Of 40 answers 20 are positive and name a price, and none is about a gift."""
+def test_annotate_says_of_how_many_texts_each_instruction_is_true(folder, review_plan):
+    """Of 40 answers 20 are positive and name a price, none is about a gift, and all are about what was bought."""
+    bought = {"id": "bought", "op": "get_label", "instruction": "It was bought."}
+    rows = [
+        {**row, "labels": {**row["labels"], "It was bought.": True}}
+        for row in srsly.read_jsonl(folder / "answers.jsonl")
+    ]
+    srsly.write_jsonl(folder / "answers.jsonl", rows)
+    fields = review_plan.model_dump(mode="json", exclude_none=True)
+    srsly.write_json(folder / "plan.json", {**fields, "steps": [*fields["steps"], bought]})
     run("answers", "import", folder / "answers.jsonl", "--store", folder / "answers.db")
     output = run(
         "annotate", folder / "plan.json", folder / "corpus.jsonl", "--store", folder / "answers.db",
@@ -184,7 +192,9 @@ def test_annotate_says_of_how_many_texts_each_instruction_is_true(folder):
     rows = [line.split() for line in output.splitlines()]
     assert ["positive", "40", "20"] in rows and ["gift", "40", "0"] in rows
     assert ["price", "40", "20", "20", "20", "0", "0"] in rows
+    assert ["bought", "40", "40"] in rows
     assert "True of no text: gift. What is never true cannot be learned." in plain(output)
+    assert "True of every text asked: bought. What is never false cannot be learned." in plain(output)
 
 
 def test_a_price_that_is_unknown_is_no_limit(annotate, llm_server):
@@ -270,7 +280,14 @@ def test_a_bad_price_file_is_one_message_and_nothing_is_sent(command, folder, ll
     (folder / "my-prices.json").write_text('{"my-own": 3}')
     named = {
         "estimate": [folder / "plan.json", folder / "corpus.jsonl"],
-        "annotate": [folder / "plan.json", folder / "corpus.jsonl", "--store", folder / "a.db", "-o", folder / "a.spacy"],
+        "annotate": [
+            folder / "plan.json",
+            folder / "corpus.jsonl",
+            "--store",
+            folder / "a.db",
+            "-o",
+            folder / "a.spacy",
+        ],
         "induce": ["Prices", folder / "corpus.jsonl", "-o", folder / "mined"],
         "report": [folder],
     }

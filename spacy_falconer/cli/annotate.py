@@ -90,18 +90,25 @@ def annotate_cli(
 def show_annotated(annotated) -> None:
     """Whose answers these are, what they come to, and what failed."""
     from spacy_falconer.workflow.bill import format_failed
-    from spacy_falconer.workflow.summary import format_answers, list_never_true
+    from spacy_falconer.workflow.summary import format_answers
 
     if annotated.is_recorded:
         msg.info(f"These answers are recorded, by {', '.join(annotated.models)}; no language model was asked.")
     print(format_answers(annotated.docs, annotated.report))
-    if never := list_never_true(annotated.docs):
-        msg.warn(
-            f"True of no text: {', '.join(never)}. What is never true cannot be learned.",
-            "Annotate more texts (--sample, --choose balanced), or put it in other words in the plan.",
-        )
+    warn_of_one_sided(annotated.docs)
     if annotated.failed:
         again = "They are not asked again, unless you say `answers delete --failures`."
         msg.warn(f"Texts without an answer: {len(annotated.failed)}. {again}", format_failed(annotated.failed))
     if annotated.stopped is not None:
         msg.warn(f"It stopped before the end: {len(annotated.docs)} of {annotated.n_chosen} texts are answered.")
+
+
+def warn_of_one_sided(docs) -> None:
+    """Name the instructions that have the same answer everywhere."""
+    from spacy_falconer.workflow.summary import list_always_true, list_never_true
+
+    remedy = "Annotate more texts (--sample, --choose balanced), or put it in other words in the plan."
+    if never := list_never_true(docs):
+        msg.warn(f"True of no text: {', '.join(never)}. What is never true cannot be learned.", remedy)
+    if always := list_always_true(docs):
+        msg.warn(f"True of every text asked: {', '.join(always)}. What is never false cannot be learned.", remedy)

@@ -16,9 +16,7 @@ HEADER = ["instruction", "texts asked", "true of", "quotes", "placed", "not in t
 def format_answers(docs: Sequence[Doc], report: GroundingReport) -> str:
     """Of how many texts each instruction is true (a span's: where a passage was placed), and what became of the quotes."""
     n_true = count_true(docs)
-    labels = [
-        (key, n, n_true[key], "", "", "", "") for key, n in Counter(key for doc in docs for key in doc.cats).items()
-    ]
+    labels = [(key, n, n_true[key], "", "", "", "") for key, n in count_labels(docs).items()]
     spans = [(key, n, n_true[key], *quotes) for key, n, *quotes in report.rows()]
     return table([*labels, *spans], header=HEADER, divider=True, aligns=["l", *"r" * (len(HEADER) - 1)])
 
@@ -26,6 +24,18 @@ def format_answers(docs: Sequence[Doc], report: GroundingReport) -> str:
 def list_never_true(docs: Sequence[Doc]) -> list[str]:
     """The instructions that were asked, and are true of no text: nothing can be learned of them."""
     return [key for key, n in count_true(docs).items() if not n]
+
+
+def list_always_true(docs: Sequence[Doc]) -> list[str]:
+    """The labels that are true of every text asked: nothing can be learned of them either. Passages are learned by
+    where they stand, also where every text has some."""
+    n_true = count_true(docs)
+    return [key for key, n in count_labels(docs).items() if n_true[key] == n]
+
+
+def count_labels(docs: Sequence[Doc]) -> Counter[str]:
+    """Texts that were asked, by label."""
+    return Counter(key for doc in docs for key in doc.cats)
 
 
 def count_true(docs: Sequence[Doc]) -> Counter[str]:
