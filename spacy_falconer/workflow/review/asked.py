@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from spacy_falconer.grounding import find_quotes
@@ -32,7 +32,7 @@ def find_questions(
     """The steps to ask a person about.
 
     A step is left out where its `when` is false both by what the pipeline says and by what was answered. What people
-    have answered counts in both, and is not asked again.
+    have answered counts in both, and is not asked again, unless a label of its `one_of` is open: a choice is made among all.
     found: What the pipeline says.
     model (str): Whose answers, beside people's; by default anyone's.
     """
@@ -40,8 +40,14 @@ def find_questions(
     answers = {**find_answers(text, plan, store, model=model), **people}
     sides = [correct(found, text, said) for said in (people, answers)]
     reached = {step.id for side in sides for step in list_reached(plan, side)}
-    steps = tuple(step for step in plan.text_steps() if step.id in reached and step.id not in people)
+    steps = list_open([step for step in plan.text_steps() if step.id in reached], people)
     return Questions(steps, {step.id: answers[step.id] for step in steps if step.id in answers})
+
+
+def list_open(steps: Sequence[Step], answered: Container[str]) -> tuple[Step, ...]:
+    """The steps that are not answered, and all labels of a group of which one is not."""
+    groups = {step.one_of for step in steps if step.one_of and step.id not in answered}
+    return tuple(step for step in steps if step.id not in answered or step.one_of in groups)
 
 
 def find_answers(text: str, plan: Plan, store: AnswerStore | None, *, model: str | None = None) -> dict[str, Value]:

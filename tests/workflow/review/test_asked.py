@@ -111,3 +111,15 @@ def test_what_waits_for_passages_is_asked(store):
     plan = parse_plan({"instruction": "Prices of praised products", "steps": steps, "keep": "praised"})
     asked = find_questions(plan, Said({}, {"product": frozenset()}), LOVED, store)
     assert asked.keys == {"product", "price"}
+
+
+def test_a_choice_of_which_one_label_is_open_is_asked_as_a_whole(store):
+    """Two people said of two labels the contrary of each other, and it is neither, says a third."""
+    moods = ("angry", "calm", "glad")
+    steps = [{"id": mood, "op": "get_label", "instruction": f"It is {mood}.", "one_of": "mood"} for mood in moods]
+    steps.append({"id": "gift", "op": "get_label", "instruction": GIFT})
+    plan = parse_plan({"instruction": "Moods", "steps": steps})
+    store.put(Answer(LOVED, "human", {"It is glad.": False, GIFT: False}))
+    assert find_questions(plan, Said(), LOVED, store).keys == set(moods)
+    store.put(Answer(LOVED, "human", {"It is angry.": False, "It is calm.": False}))
+    assert find_questions(plan, Said(), LOVED, store).keys == set()
