@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spacy_falconer.grounding import find_quotes
 from spacy_falconer.llm.store import HUMAN, AnswerStore, Value
@@ -15,11 +15,12 @@ from spacy_falconer.workflow.said import FIRST, Said, answers_reached, list_reac
 class Questions:
     """What a person is asked of a text.
 
-    answers: What was answered before to these steps, by their ids.
+    answers: What was answered before to these steps, by their ids. settled: What people have answered to others.
     """
 
     steps: tuple[Step, ...]
-    answers: Mapping[str, Value]
+    answers: Mapping[str, Value] = field(default_factory=dict)
+    settled: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def keys(self) -> set[str]:
@@ -41,7 +42,12 @@ def find_questions(
     sides = [correct(found, text, said) for said in (people, answers)]
     reached = {step.id for side in sides for step in list_reached(plan, side)}
     steps = list_open([step for step in plan.text_steps() if step.id in reached], people)
-    return Questions(steps, {step.id: answers[step.id] for step in steps if step.id in answers})
+    keys = {step.id for step in steps}
+    return Questions(
+        steps,
+        {key: value for key, value in answers.items() if key in keys},
+        {key: value for key, value in people.items() if key not in keys},
+    )
 
 
 def list_open(steps: Sequence[Step], answered: Container[str]) -> tuple[Step, ...]:

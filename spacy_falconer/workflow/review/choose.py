@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spacy.language import Language
@@ -195,10 +195,13 @@ def take_turns(leads: Sequence[Lead], n: int, taken: set[int]) -> list[Lead]:
 
 
 def make_item(record: Record, doc: Doc, lead: Lead, plan: Plan, readers: Sequence[Reader], asked: Questions) -> Item:
+    """A text to review. Passages that people have marked are marked still: who adds one does not take back the others."""
     name = f"{record.id}:{record.place.start}-{record.place.end}" if record.place else record.id
     spared = tuple(step for step in plan.text_steps() if step.id not in asked.keys)
+    found, settled = read_found(doc, keep_asked(readers, asked)), read_answered(doc.text, asked.settled)
+    marks = (*found.marks, *(replace(mark, score=1.0) for mark in settled.marks))
     answered = read_answered(doc.text, asked.answers) if asked.answers else None
-    return Item(name, doc, lead.why, read_found(doc, keep_asked(readers, asked)), asked.steps, spared, answered)
+    return Item(name, doc, lead.why, replace(found, marks=marks), asked.steps, spared, answered)
 
 
 def read_found(doc: Doc, readers: Sequence[Reader]) -> Reading:

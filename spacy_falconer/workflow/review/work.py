@@ -47,7 +47,8 @@ class Item:
 
     why: What makes it worth a look.
     asked: The steps to look at. spared: The plan's others, which people have answered, or to which it does not come here.
-    found, answered: What the pipeline says of those that are asked, and what was answered before.
+    found, answered: What the pipeline says of those that are asked, and what was answered before. `found` also has the
+    passages that people have marked for others.
     """
 
     id: str

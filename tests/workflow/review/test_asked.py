@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from reviewers import FINISH, read_tasks
@@ -91,6 +92,18 @@ def test_what_is_marked_without_being_asked_counts(tool, send, take, store):
     taken = take(FINISH[tool](send(tool)[LOVED], ["positive"], [("price", "5 dollars")]))
     assert taken.n_answers == 3 and not taken.rejects
     assert store.find(LOVED, "get_span", PRICE) == (Quote("5 dollars", 7),)
+
+
+@pytest.mark.parametrize("tool", FINISH)
+def test_what_people_have_marked_is_marked_still(tool, send, take, store):
+    """Whoever adds a passage to a step that is not asked again adds it to what is there."""
+    store.put(Answer(LOVED, "human", {LABEL: True}, {PRICE: (Quote("5 dollars", 7),)}))
+    task = send(tool)[LOVED]
+    assert read_note(task)[1] == {"gift"}
+    part = task["spans"] if tool == "prodigy" else task["predictions" if tool == "label-studio" else "suggestions"]
+    assert re.findall(r'"start": (\d+), "end": (\d+)', json.dumps(part)) == [("7", "16")]
+    take(FINISH[tool](task, [], [("price", "5 dollars"), ("price", "love")]))
+    assert store.find(LOVED, "get_span", PRICE) == (Quote("5 dollars", 7), Quote("love", 21))
 
 
 def test_records_of_earlier_versions_are_read(send, take, store):
