@@ -25,7 +25,7 @@ def pretrain_cli(
         0, "--n-workers", help="Processes that make batches beside; for a GPU, most cores", min=0
     ),
     device: str = typer.Option("cpu", "--device", help="cpu, or cuda"),
-    max_texts: int = typer.Option(24, "--max-texts", help="Most texts of a batch; 96 suit a GPU", min=1),
+    max_texts: int = typer.Option(24, "--max-texts", help="Most texts of a batch; a GPU is fed by some hundred", min=1),
     encoder_rate: float = typer.Option(1e-4, "--encoder-rate", help="Highest learning rate of the encoder"),
     head_rate: float = typer.Option(1e-3, "--head-rate", help="Highest learning rate of the heads"),
     drift_weight: float = typer.Option(1.0, "--drift-weight", help="How firmly mean vectors are held to the encoder's"),
@@ -44,8 +44,7 @@ def pretrain_cli(
         settings = PretrainSettings(
             data=data, corpora=corpora, output=output, encoder=find_encoder(encoder), own=own, start=start,
             minutes=minutes, max_steps=max_steps, seed=seed, n_threads=n_threads, n_workers=n_workers, device=device,
-            max_texts=max_texts, max_pieces=128 * max_texts, pool=max(64, 4 * max_texts // 3), encoder_rate=encoder_rate, head_rate=head_rate,
-            drift_weight=drift_weight,
+            max_texts=max_texts, encoder_rate=encoder_rate, head_rate=head_rate, drift_weight=drift_weight,
         )  # fmt: skip
         last = pretrain(settings, show=(lambda line: None) if quiet else print_line)
     if not quiet:

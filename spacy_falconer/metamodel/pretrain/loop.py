@@ -100,6 +100,8 @@ def start_trainer(settings: PretrainSettings, show: Show, build: Build) -> Train
         state = files.read_trainer(last)
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
+        if settings.device != "cpu":
+            torch.cuda.set_rng_state_all(state["gpu_rng"])
         progress = Progress(**state["progress"])
     names = (*sets.HELD_OUT_SPANS, *sets.HELD_OUT_LABELS) if settings.n_score_texts else ()
     held_out = read_held_out(settings.data, names, split="dev", n_texts=settings.n_score_texts, seed=0)
@@ -163,6 +165,8 @@ def train_pool(trainer: Trainer, coming: Iterator[list[Batch]], clock: Callable[
         progress.step, progress.seconds, started = progress.step + 1, progress.seconds + now - started, now
         progress.n_texts += len(batch)
     progress.pool += 1
+    if not losses:
+        return
     spans, labels, drift = torch.stack(losses).mean(dim=0).tolist()
     log(trainer, {"span_loss": spans, "label_loss": labels, "drift": drift})
 
@@ -208,6 +212,8 @@ def score_and_keep(trainer: Trainer) -> None:
 def write_last(trainer: Trainer) -> None:
     progress = trainer.progress
     state = {"optimizer": trainer.optimizer.state_dict(), "rng": torch.get_rng_state(), "progress": vars(progress)}
+    if trainer.settings.device != "cpu":
+        state["gpu_rng"] = torch.cuda.get_rng_state_all()
     record = {**trainer.settings.to_record(), "step": progress.step}
     files.write_checkpoint(trainer.settings.output / LAST, trainer.model, trainer.reader.tokenizer, record, state)
 

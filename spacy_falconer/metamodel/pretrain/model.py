@@ -15,6 +15,7 @@ from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch
 from spacy_falconer.metamodel.pretrain.read import Pieces
 
 WINDOWS_AT_ONCE = 32
+NEVER = -1e4  # The logit of what cannot be.
 RANKING = 0.5  # What it costs to be behind an instruction that does not hold, to 1 for being wrong on one's own.
 
 
@@ -139,8 +140,17 @@ def measure_labels(logits: Tensor, targets: Tensor, text_of: Tensor, n_texts: in
     *Shape:* logits, targets, text_of (n_pairs,) -> (n_pairs,)
     """
     losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    others = add_up(logits.exp() * (1 - targets), text_of, n_texts).clamp(min=1e-20).log()
+    others = log_sum(logits.masked_fill(targets == 1.0, NEVER), text_of, n_texts)
     return losses + RANKING * functional.softplus(others.index_select(0, text_of) - logits) * targets
+
+
+def log_sum(values: Tensor, group_of: Tensor, n_groups: int) -> Tensor:
+    """The logarithm of the sum of the exponentials of each group's values.
+
+    *Shape:* values, group_of (N,) -> (n_groups,)
+    """
+    peak = values.new_full((n_groups,), NEVER).scatter_reduce(0, group_of, values.detach(), reduce="amax")
+    return peak + add_up((values - peak.index_select(0, group_of)).exp(), group_of, n_groups).clamp(min=1.0).log()
 
 
 def measure_drift(teacher: Metamodel, batch: Batch, means: Tensor) -> Tensor:

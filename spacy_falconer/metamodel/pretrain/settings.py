@@ -34,7 +34,9 @@ class PretrainSettings:
     recurring (float): How often words that recur in a passage are asked for, to 1 for all else.
     n_workers (int): Processes that make batches beside the one that trains, for a GPU that would wait otherwise.
     max_characters (int): Longer texts are not trained on.
-    pool (int): Groups of texts that are sorted by length together before they become batches.
+    max_texts (int): Most texts of a batch. A GPU is fed by some hundred.
+    max_pieces (int): Most pieces of a batch, with the padding; 0: 128 for each text.
+    pool (int): Groups of texts that are sorted by length together before they become batches; 0: as many as fill some.
     drift_weight (float): How much it costs when mean vectors leave those of the encoder as it was: likeness of topics,
     which a sentence encoder knows from the start, is otherwise lost.
     freeze_words (bool): Whether the encoder's word embeddings stay as they are.
@@ -67,9 +69,9 @@ class PretrainSettings:
     recurring: float = 0.0
     max_characters: int = 2000
     freeze_words: bool = True
-    pool: int = 64
     max_texts: int = 24
-    max_pieces: int = 3072
+    max_pieces: int = 0
+    pool: int = 0
     minutes_per_checkpoint: float = 10.0
     minutes_per_score: float = 15.0
     n_score_texts: int = 300
@@ -80,6 +82,9 @@ class PretrainSettings:
                 f"A run of {self.minutes} minutes or {self.max_steps} steps trains nothing. Set minutes above 0, "
                 "or max_steps to 1 or more."
             )
+        sizes = {"max_pieces": 128 * self.max_texts, "pool": max(64, 4 * self.max_texts // 3)}
+        for name, size in sizes.items():
+            object.__setattr__(self, name, getattr(self, name) or size)
 
     @property
     def attention(self) -> str:

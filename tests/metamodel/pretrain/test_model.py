@@ -92,3 +92,8 @@ def test_an_instruction_that_holds_costs_more_behind_one_that_does_not():
     assert alone[0].item() == pytest.approx(torch.nn.functional.softplus(torch.tensor(-1.0)).item())
     beside = measure_labels(torch.tensor([1.0, 0.5]), torch.tensor([1.0, 0.0]), torch.tensor([0, 1]), 2)
     assert beside[0].item() == pytest.approx(alone[0].item())  # Those of another text do not count.
+
+
+def test_a_logit_that_is_sure_costs_no_infinity():
+    losses = measure_labels(torch.tensor([200.0, -200.0]), torch.tensor([0.0, 1.0]), torch.tensor([0, 0]), 1)
+    assert losses.tolist() == pytest.approx([200.0, 200.0 + 0.5 * 400.0])
