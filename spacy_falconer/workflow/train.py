@@ -36,7 +36,8 @@ DEV_SHARE = 0.2
 LEAST_ANSWERS = 8
 BATCH_TEXTS = 8
 N_EPOCHS, LEAST_READS, MOST_READS = 5, 1200, 12_000  # Reads of texts; few answers are read more often than many.
-FEW_ANSWERS, N_MEMBERS, MEMBER_READS = 200, 3, 500  # Up to so many: several trainings, each of which reads less.
+FEW_ANSWERS, N_MEMBERS = 600, 3  # Up to so many: several trainings,
+MEMBER_EPOCHS, MEMBER_READS = 3, 500  # each of which reads less.
 SOURCE_RATE = 1.5e-4  # What was trained before needs smaller steps than fresh heads.
 N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 
@@ -201,8 +202,8 @@ def count_batch_tokens(docs: Sequence[Doc]) -> int:
 
 def count_steps(n_texts: int, n_batches: int, n_members: int = 1) -> int:
     """Few answers are read more often than many; one of several members reads less."""
-    least = LEAST_READS if n_members == 1 else MEMBER_READS
-    n_reads = min(MOST_READS, max(least, N_EPOCHS * n_texts))
+    n_epochs, least = (N_EPOCHS, LEAST_READS) if n_members == 1 else (MEMBER_EPOCHS, MEMBER_READS)
+    n_reads = min(MOST_READS, max(least, n_epochs * n_texts))
     return max(1, round(n_reads / n_texts * n_batches))
 
 
