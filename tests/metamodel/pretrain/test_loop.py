@@ -32,6 +32,7 @@ def test_one_seed_gives_one_model(make_settings):
     assert not same_weights(first, third)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # More workers than processors.
 def test_workers_draw_what_the_run_itself_would(make_settings):
     alone, beside = (pretrain(make_settings(name, n_workers=n)) for name, n in (("alone", 0), ("beside", 2)))
     assert same_weights(alone, beside)
