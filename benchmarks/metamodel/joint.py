@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from spacy_falconer.metamodel.heads import Pairs
 from spacy_falconer.metamodel.pretrain.collate import Batch
-from spacy_falconer.metamodel.pretrain.model import Answers, Metamodel
+from spacy_falconer.metamodel.pretrain.model import Answers, Metamodel, average
 from spacy_falconer.metamodel.pretrain.read import Pieces
 
 LONGEST_JOINT = 420  # Pieces of a text that leave room for an instruction.
@@ -34,13 +34,8 @@ class JointReader(nn.Module):
             return self.output(self.dropout(hidden[:, :, 0])).squeeze(-1)
         width = texts.input_ids.shape[1]
         by_piece = hidden.transpose(1, 2).flatten(0, 1)  # (n_texts * n_pieces, K, D)
-        n_tokens = int(lengths.sum())
-        total = by_piece.new_zeros((n_tokens, *by_piece.shape[1:])).index_add(
-            0, texts.token_of, by_piece[texts.piece_of]
-        )
-        counts = torch.bincount(texts.token_of, minlength=n_tokens).clamp(min=1)
         assert width == hidden.shape[2]
-        return self.output(self.dropout(total / counts.view(-1, 1, 1)))
+        return self.output(self.dropout(average(by_piece[texts.piece_of], texts.token_of, int(lengths.sum()))))
 
 
 class JointMetamodel(Metamodel):

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from benchmarks.metamodel.joint import JointMetamodel
 from spacy_falconer.metamodel.decode import B, I, O
-from spacy_falconer.metamodel.heads import Interaction, LabelHead, Likeness, Pairs, SpanHead, pool_segments
+from spacy_falconer.metamodel.heads import Interaction, LabelHead, Likeness, Pairs, SpanHead, add_up, pool_segments
 from spacy_falconer.metamodel.pretrain.checkpoint import read_model
 from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch
-from spacy_falconer.metamodel.pretrain.model import Answers, Metamodel, add_up, average
+from spacy_falconer.metamodel.pretrain.model import Answers, Metamodel, average
 from spacy_falconer.metamodel.pretrain.read import Pieces
 from spacy_falconer.metamodel.pretrain.settings import PretrainSettings
 

@@ -8,14 +8,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Tensors:
+    """A dataclass of tensors, or of other such ones, that moves to a device as a whole."""
+
+    __dataclass_fields__: dict[str, Any]
+
+    def to(self, device: torch.device) -> Self:
+        return type(self)(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
 
 @dataclass(frozen=True)
-class Pairs:
+class Pairs(Tensors):
     """Pairs of a text and an instruction that is asked of it, text after text.
 
     text, instruction: Which they are, shape (n_pairs,).
@@ -29,9 +42,6 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.text)
-
-    def to(self, device: torch.device) -> Pairs:
-        return Pairs(*(getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__))
 
 
 class Interaction(nn.Module):
@@ -156,9 +166,15 @@ def mean_segments(tokens: Tensor, lengths: Tensor) -> Tensor:
 
     *Shape:* tokens (N, D), lengths (B,) -> (B, D)
     """
-    text_of = number_texts(lengths)
-    total = tokens.new_zeros((len(lengths), tokens.shape[1])).index_add(0, text_of, tokens)
-    return total / lengths.clamp(min=1).unsqueeze(1)
+    return add_up(tokens, number_texts(lengths), len(lengths)) / lengths.clamp(min=1).unsqueeze(1)
+
+
+def add_up(values: Tensor, group_of: Tensor, n_groups: int) -> Tensor:
+    """The sum of the rows of each group.
+
+    *Shape:* values (N, ...), group_of (N,) -> (n_groups, ...)
+    """
+    return values.new_zeros((n_groups, *values.shape[1:])).index_add(0, group_of, values)
 
 
 def pool_segments(attention: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
@@ -178,9 +194,8 @@ def pool_rows(attention: Tensor, values: Tensor, segment_of: Tensor, n_segments:
     peak = attention.new_full((n_segments, *attention.shape[1:]), float("-inf"))
     peak = peak.scatter_reduce(0, index, attention.detach(), reduce="amax")
     weights = torch.exp(attention - peak.index_select(0, segment_of))
-    total = weights.new_zeros(peak.shape).index_add(0, segment_of, weights)
-    pooled = weights.new_zeros(peak.shape).index_add(0, segment_of, weights * values)
-    return pooled / total.clamp(min=1e-9)
+    total = add_up(weights, segment_of, n_segments)
+    return add_up(weights * values, segment_of, n_segments) / total.clamp(min=1e-9)
 
 
 class Instructed(nn.Module):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spacy_falconer.metamodel.decode import B, I, O
-from spacy_falconer.metamodel.heads import Pairs
+from spacy_falconer.metamodel.heads import Pairs, Tensors
 from spacy_falconer.metamodel.pretrain.data import Characters
 from spacy_falconer.metamodel.pretrain.draw import Example
 from spacy_falconer.metamodel.pretrain.read import Pieces, Reading, TextReader
@@ -20,7 +20,7 @@ UNKNOWN = -100  # What torch's cross-entropy ignores.
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Tensors):
     """Texts, instructions, what is asked of which text, and what is right.
 
     span_targets: B, I, O or UNKNOWN for each row of `spans`. label_targets: 0.0 or 1.0 for each pair of `labels`.
@@ -35,9 +35,6 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.texts.lengths)
-
-    def to(self, device: torch.device) -> Batch:
-        return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
 def collate(examples: Sequence[Example], reader: TextReader) -> Batch:

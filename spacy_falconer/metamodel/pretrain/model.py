@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from spacy_falconer.metamodel.heads import LabelHead, Pairs, SpanHead
+from spacy_falconer.metamodel.heads import LabelHead, Pairs, SpanHead, add_up
 from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch
 from spacy_falconer.metamodel.pretrain.read import Pieces
 
@@ -98,21 +98,13 @@ class Answers:
     means: Tensor
 
 
-def add_up(values: Tensor, group_of: Tensor, n_groups: int) -> Tensor:
-    """The sum of the rows of each group.
-
-    *Shape:* values (N, ...), group_of (N,) -> (n_groups, ...)
-    """
-    return values.new_zeros((n_groups, *values.shape[1:])).index_add(0, group_of, values)
-
-
 def average(values: Tensor, group_of: Tensor, n_groups: int) -> Tensor:
     """The mean of the rows of each group.
 
-    *Shape:* values (N, D), group_of (N,) -> (n_groups, D)
+    *Shape:* values (N, ...), group_of (N,) -> (n_groups, ...)
     """
     counts = add_up(torch.ones_like(group_of, dtype=values.dtype), group_of, n_groups).clamp(min=1)
-    return add_up(values, group_of, n_groups) / counts.unsqueeze(1)
+    return add_up(values, group_of, n_groups) / counts.view(-1, *[1] * (values.dim() - 1))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spacy.language import Language
 from torch import Tensor
 
+from spacy_falconer.metamodel.heads import Tensors
 from spacy_falconer.metamodel.windows import align_tokens, cut_windows
 
 MAX_PIECES = 512  # Or what the encoder reads at once, where that is less.
@@ -46,7 +47,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class Pieces(Tensors):
     """Texts side by side.
 
     input_ids, mask: Shape (n_windows, n_pieces).
@@ -60,9 +61,6 @@ class Pieces:
     token_of: Tensor
     text_of: Tensor
     lengths: Tensor
-
-    def to(self, device: torch.device) -> Pieces:
-        return Pieces(*(getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__))
 
 
 class TextReader:

@@ -8,17 +8,8 @@ from typing import Any
 
 from spacy_falconer.errors import ModelError
 
-PLACES = (
-    "data",
-    "corpora",
-    "own",
-    "output",
-    "encoder",
-    "start",
-    "device",
-    "n_threads",
-    "n_workers",
-)  # Differ between machines.
+# Where files lie and what computes: these differ between machines.
+PLACES = ("data", "corpora", "own", "output", "encoder", "start", "device", "n_threads", "n_workers")
 
 
 @dataclass(frozen=True)
