@@ -23,6 +23,7 @@ from spacy_falconer.workflow.page.cost import find_cost
 from spacy_falconer.workflow.page.coverage import find_coverage
 from spacy_falconer.workflow.page.curves import KINDS, Chart, draw_learning, draw_reliability, list_heights
 from spacy_falconer.workflow.page.diagram import WIDTH, draw_plan
+from spacy_falconer.workflow.page.promise import find_kept
 from spacy_falconer.workflow.page.reading import Disagreement, list_readings
 from spacy_falconer.workflow.page.rows import find_texts, make_shown
 from spacy_falconer.workflow.page.run import Run, read_run
@@ -67,7 +68,8 @@ def make_page(run: Run, texts: Mapping[str, str] | None = None) -> str:
     return make_environment().get_template("report.html.jinja").render(
         run=run, plan=run.plan, tree=format_tree(run.plan) if run.plan else "",
         diagram=draw_plan(run.plan) if run.plan else None, width=WIDTH, blocks=make_blocks(run), cost=find_cost(run),
-        coverage=find_coverage(run), looks=look_closer(run, colors), heights=list(list_heights()), shown=shown, data=Markup(dump(shown.data)), version=__version__,
+        coverage=find_coverage(run), kept=find_kept(run), looks=look_closer(run, colors), heights=list(list_heights()),
+        shown=shown, data=Markup(dump(shown.data)), version=__version__,
         style=Markup(style), script=Markup(script), style_hash=hash_source(style), script_hash=hash_source(script),
     )  # fmt: skip
 
