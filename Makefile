@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PINS ?= -c constraints.txt
 
-.PHONY: demo test lint docs coverage wheel-test matrix clean
+.PHONY: demo test lint docs coverage screenshots wheel-test matrix clean
 
 $(VENV)/installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,9 @@ docs: $(VENV)/installed
 coverage: $(VENV)/installed
 	$(BIN)/python -m pytest --cov --cov-report=term
 
+screenshots: $(VENV)/installed
+	$(BIN)/python -m pytest tests/workflow/test_report_browser.py --screenshots screenshots
+
 wheel-test: $(VENV)/installed
 	$(BIN)/python .ci/wheel_test.py
 
@@ -42,4 +45,4 @@ matrix:
 	.ci/matrix
 
 clean:
-	rm -rf $(VENV) output project.lock site dist build
+	rm -rf $(VENV) output project.lock site dist build screenshots

@@ -26,6 +26,12 @@ LABELS = {"positive": "The reviewer is satisfied.", "defect": "It broke."}
 SPANS = {"price": "Amounts of money.", "praised": "Features that are praised."}
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--screenshots", type=Path, metavar="FOLDER", help="Keep pictures of the report's page, as Chromium shows it"
+    )
+
+
 @pytest.fixture(scope="session")
 def encoder_folder(tmp_path_factory):
     """A BERT of width 32 and 2 layers that reads 64 pieces at once, as Hugging Face saves it."""

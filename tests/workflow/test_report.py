@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
-from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 import spacy
 import srsly
+from reports import (
+    HOSTILE,
+    TEXT,
+    TOTALS,
+    Page,
+    make_full_scores,
+    make_hostile,
+    make_scores,
+    make_span,
+    write_mined,
+    write_run,
+)
 from typer.testing import CliRunner
 
 from spacy_falconer.cli.app import app
@@ -21,7 +28,7 @@ from spacy_falconer.errors import CorpusError
 from spacy_falconer.llm.store import AnswerStore, Usage
 from spacy_falconer.llm.tally import read_tally
 from spacy_falconer.plan import parse_plan, write_plan
-from spacy_falconer.types import Answer, CharSpan, Quote
+from spacy_falconer.types import Answer, CharSpan
 from spacy_falconer.workflow.page import find_row_texts, make_page, read_run
 from spacy_falconer.workflow.page.agreement import find_shares, make_blocks, wilson
 from spacy_falconer.workflow.page.cost import find_cost
@@ -32,145 +39,11 @@ from spacy_falconer.workflow.page.reading import list_readings
 from spacy_falconer.workflow.page.run import MAX_ROWS
 from spacy_falconer.workflow.times import Took, note_time
 
-TEXT = "i paid 😀 3 dollars and love it"
-HOSTILE = [
-    "</script><img src=x onerror=alert(1)>",
-    "\"'><svg onload=alert(1)>",
-    "<!--<script>",
-    "]]></style><script>alert(1)</script>",
-    "a\x00b\x1b\ud800c\udfff\ufffe\u2028\u2029\u202eevil\u2066",
-    "{{ 7 * 7 }}{% raw %}&lt;b&gt;&#60;",
-    "' onmouseover='alert(1)' x='`${alert(1)}`",
-]
-
-
-class Page(HTMLParser):
-    """Every element of a page with its attributes, the text, and what stands in each script."""
-
-    def __init__(self, html):
-        super().__init__(convert_charrefs=True)
-        self.elements, self.words, self.scripts, self.inside = [], [], [], None
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, attrs))
-        self.inside = tag
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_endtag(self, tag):
-        self.inside = None
-
-    def handle_data(self, data):
-        if self.inside == "script":
-            self.scripts[-1] += data
-        elif self.inside != "style":
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return re.sub(r"\s+", " ", "".join(self.words))
-
-    @property
-    def rows(self):
-        return json.loads(self.scripts[0])
-
-    @property
-    def shape(self):
-        """Which elements there are, and which attributes, whatever those hold."""
-        return Counter((tag, tuple(name for name, _ in attrs)) for tag, attrs in self.elements)
-
-
-def make_span(text, words, score=0.9, **more):
-    start = text.index(words)
-    return {"text": words, "start": start, "end": start + len(words), "score": score, **more}
-
-
-def make_scores(p=0.9, r=0.8):
-    label = {"p": p, "r": r, "f": 2 * p * r / (p + r), "n": 20}
-    spans = {"macro_f": 0.5, "per_instruction": {"price": {"p": 0.5, "r": 0.5, "f": 0.5, "n": 20}}}
-    return {"labels": {"macro_f": 0.85, "per_instruction": {"positive": label}}, "spans": spans, "n_texts": 20}
-
-
-TOTALS = {
-    "n_texts": 100, "n_rows": 3, "n_duplicates": 20, "n_skipped": 0, "n_rejected": 7, "n_damaged": 1,
-    "n_unread_tokens": 13, "languages": {"de": 4, "ru": 1},
-}  # fmt: skip
-
-
-def make_line(f=0.8, **more):
-    return {
-        "p": f,
-        "r": f,
-        "f": f,
-        "n": 20,
-        "n_found": 7,
-        "n_wanted": 6,
-        "f_ci": [0.61, 0.93],
-        "p_ci": None,
-        "r_ci": None,
-        **more,
-    }
-
-
-def make_part(key="positive", f=0.8):
-    labels = {"macro_f": f, "macro_f_ci": [0.61, 0.93], "per_instruction": {key: make_line(f)}}
-    spans = {"macro_f": 0.3, "macro_f_ci": [0.2, 0.4], "per_instruction": {"price": make_line(0.3)}}
-    return {"labels": labels, "spans": spans, "n_texts": 20}
-
-
-def make_full_scores(key="positive", text=TEXT):
-    """All that `evaluate` measures."""
-    start = text.find("3 dollars") if "3 dollars" in text else 0
-    found, wanted = [[start, start + 9, 0.97]], [[start + 2, start + 9]]
-    points = [{**make_part(key, f), "n_texts": n} for n, f in ((10, 0.5), (20, 0.7))]
-    bins = [
-        {"n": 10, "score": 0.2, "right": 0.1, "low": 0.0, "high": 0.3},
-        {"n": 10, "score": 0.9, "right": 0.8, "low": 0.6, "high": 0.9},
-    ]
-    about = {"key": key, "text": text, "start": 0, "n_characters": len(text) + 7, "confidence": 0.97}
-    return {
-        **make_part(key), "rows": {"values": make_line(0.44)}, "notes": [f"A note about {key}"], "seed": 0,
-        "baselines": {"keywords": {**make_part(key, 0.41), "rows": {}}, "zero_shot": make_part(key, 0.42)},
-        "curve": {"kind": "heads", "points": points, "gain": {"from": 10, "to": 20, "labels": {"f": 0.2, "f_ci": [-0.1, 0.4]}}},
-        "reliability": {"labels": {"ece": 0.123, "ece_ci": [0.1, 0.2], "n": 20, "bins": bins}, "spans": None},
-        "slices": [{"by": "length", "name": f"{key} and short", "n_texts": 9, "labels": {"f": 0.77, "f_ci": [0.5, 0.9]}, "spans": None}],
-        "disagreements": [
-            {**about, "op": "get_span", "kind": "other", "found": found, "wanted": wanted},
-            {**about, "op": "get_label", "kind": "more", "score": 0.97},
-        ],
-    }  # fmt: skip
-
 
 @pytest.fixture
 def folder(tmp_path, review_plan, review_answers):
-    """A whole run's folder, without the pipeline."""
-    write_plan(review_plan, tmp_path / "plan.json")
-    docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
-    write_docbin(docs[:20], tmp_path / "train.spacy")
-    write_docbin(docs[20:], tmp_path / "test.spacy")
-    with AnswerStore(tmp_path / "answers.db") as store:
-        store.put_many(review_answers)
-    srsly.write_json(tmp_path / "scores.json", make_scores())
-    rows = [
-        {"id": f"r{n}", "labels": {"positive": 0.9, "gift": 0.1}, "spans": {"price": [make_span(TEXT, "3 dollars")]}}
-        for n in range(3)
-    ]
-    write_mined(tmp_path, rows, {**TOTALS, "n_rows": 3})
-    srsly.write_jsonl(
-        tmp_path / "rows.rejects.jsonl", [{"file": "c.jsonl", "line": 8, "reason": "no text", "start": ""}]
-    )
+    write_run(tmp_path, review_plan, review_answers)
     return tmp_path
-
-
-def write_mined(folder, rows, totals):
-    srsly.write_jsonl(folder / "rows.jsonl", rows)
-    options = {"text_field": ["body"], "id_field": "key"}
-    srsly.write_json(
-        folder / "rows.manifest.json",
-        {"files": {"rows": "rows.jsonl"}, "options": options, "totals": totals, "parts": []},
-    )
 
 
 def read_page(folder, texts=()):
@@ -212,37 +85,6 @@ def test_a_page_loads_nothing_and_runs_one_script(folder):
 
 def test_the_same_run_makes_the_same_page(folder):
     assert make_page(read_run(folder), {"r0": TEXT}) == make_page(read_run(folder), {"r0": TEXT})
-
-
-def make_hostile(folder, evil):
-    """A run in which `evil` stands wherever somebody else's words can."""
-    clean = re.sub("[\ud800-\udfff]", "", evil)  # spaCy has no halves of characters.
-    steps = [
-        {"id": "positive", "op": "get_label", "instruction": f"It is {clean}.", "one_of": clean},
-        {"id": "other", "op": "get_label", "instruction": "It is not.", "one_of": clean},
-        {"id": "price", "op": "get_span", "instruction": clean, "when": "positive"},
-        {"id": "about", "op": "get_label", "instruction": clean + "{span}", "for_each": "price"},
-    ]
-    plan = parse_plan({"instruction": clean, "steps": steps, "output": ["price"]})
-    write_plan(plan, folder / "plan.json")
-    answer = Answer(clean + " x", clean, {f"It is {clean}.": True}, {clean: (Quote("x"), Quote(clean + "?"))})
-    docs, _ = make_docs([answer], plan, spacy.blank("en"))
-    write_docbin(docs, folder / "train.spacy")
-    write_docbin(docs, folder / "test.spacy")
-    (folder / "answers.db").unlink(missing_ok=True)
-    with AnswerStore(folder / "answers.db") as store:
-        store.put_failure("text", [("get_label", clean)], model=clean, reason=clean)
-    scores = make_full_scores(evil, evil * 3)
-    (folder / "scores.json").write_text(json.dumps({**scores, "people": scores}))
-    span = make_span(evil, evil, **{"for": {"text": evil, "start": 0, "end": 1}})
-    cell = [{"for": {"text": evil, "start": 0, "end": 1}, "score": 0.4, "value": True}]
-    row = {"id": evil, "labels": {"positive": 0.5, "about": cell}, "spans": {"price": [span]}, "fields": {evil: evil}}
-    (folder / "rows.jsonl").write_text(json.dumps(row) + "\n")
-    manifest = {"files": {}, "totals": {**TOTALS, "n_rows": 1, "languages": {evil: 1}}, "parts": []}
-    (folder / "rows.manifest.json").write_text(json.dumps(manifest))
-    reject = {"file": evil, "line": 1, "reason": evil, "start": evil}
-    (folder / "rows.rejects.jsonl").write_text(json.dumps(reject) + "\n")
-    return make_page(read_run(folder), {evil: evil})
 
 
 @pytest.mark.parametrize("evil", HOSTILE)
@@ -581,66 +423,3 @@ def test_the_diagram_has_an_arrow_for_each_condition(review_plan):
 def test_texts_are_found_by_the_columns_that_they_were_mined_by(folder):
     srsly.write_jsonl(folder / "c.jsonl", [{"key": "r1", "body": "one"}, {"key": "r1", "body": "two"}])
     assert find_row_texts(read_run(folder), folder / "c.jsonl") == {"r1": "one"}
-
-
-def open_in_browser(page, folder):
-    """The page's elements, once its script has run."""
-    (folder / "page.html").write_bytes(page.encode("utf8"))
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    command += ["--virtual-time-budget=2000", "--dump-dom", (folder / "page.html").as_uri()]
-    return subprocess.run(command, capture_output=True, encoding="utf8", timeout=120).stdout
-
-
-needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
-
-
-@needs_browser
-@pytest.mark.slow
-@pytest.mark.parametrize("evil", HOSTILE[:2])
-def test_a_browser_shows_the_rows_and_runs_nothing_else(tmp_path, evil):
-    evil = evil.replace("alert(1)", "document.title=1")
-    dom = open_in_browser(make_hostile(tmp_path, evil), tmp_path)
-    tags = Counter(tag for tag, _ in Page(dom).elements)
-    assert "1 of 1 rows" in Page(dom).text and "<title>1</title>" not in dom
-    assert (tags["script"], tags["mark"], tags["img"]) == (
-        2,
-        6,
-        0,
-    )  # One mark in the rows, the others in disagreements.
-
-
-@needs_browser
-@pytest.mark.slow
-def test_a_browser_runs_no_script_that_is_not_the_pages(folder):
-    foreign = "<script>document.title = 1</script><img src=x onerror='document.title = 1'>"
-    dom = open_in_browser(make_page(read_run(folder), {}).replace("</body>", foreign + "</body>"), folder)
-    assert "3 of 3 rows" in Page(dom).text and "<title>1</title>" not in dom
-
-
-@needs_browser
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("control", "value", "expected"),
-    [
-        ("search", "LOVE 3 r1", ["r1"]),
-        ("search", "nowhere", []),
-        ("filter", "1", ["r2"]),
-        ("order", "least", ["r1", "r2", "r0"]),
-    ],
-)
-def test_rows_are_searched_filtered_and_ordered(folder, control, value, expected):
-    span = make_span(TEXT, "3 dollars")
-    rows = [
-        {"id": f"r{n}", "labels": {"positive": score, **more}, "spans": {"price": [span]}}
-        for n, (score, more) in enumerate([(0.8, {}), (0.2, {}), (0.9, {"gift": 0.5})])
-    ]
-    write_mined(folder, rows, TOTALS)
-    page = re.sub("<meta http-equiv[^>]*>", "", make_page(read_run(folder), {"r1": TEXT}))
-    script = f"""<script>
-    const control = document.getElementById("{control}");
-    control.value = "{value}";
-    control.dispatchEvent(new Event("input"));
-    document.title = [...document.querySelectorAll(".id")].map((one) => one.textContent);
-    </script></body>"""
-    dom = open_in_browser(page.replace("</body>", script), folder)
-    assert f"<title>{','.join(expected)}</title>" in dom
