@@ -28,18 +28,23 @@ def calibrate_cli(
     import spacy
 
     from spacy_falconer.workflow.answers import read_answers
+    from spacy_falconer.workflow.calibration import format_changes, measure_changes
     from spacy_falconer.workflow.mined import find_plan
     from spacy_falconer.workflow.targets import parse_targets
-    from spacy_falconer.workflow.thresholds import fit_thresholds, format_thresholds
+    from spacy_falconer.workflow.thresholds import fit_candidates, format_thresholds, read_candidates
 
     with plain_errors():
         nlp = spacy.load(pipeline)
         plan = find_plan(nlp)
         targets = parse_targets(target, plan=plan)
         docs, _ = read_answers(answers, plan, nlp)
-        fitted = fit_thresholds(nlp, docs, targets)
+        heard = read_candidates(nlp, docs)
+        changes = measure_changes(heard)
+        fitted = fit_candidates(heard, targets)
         nlp.to_disk(output)
     if not quiet:
         msg.good(f"Scores and thresholds by {len(docs)} answered texts. Pipeline: {output}")
+        print(format_changes(changes))
+        msg.info("After: each fifth of the texts by calibrations that were fitted to the others.")
         print(format_thresholds(fitted))
         warn_of_thresholds(fitted)

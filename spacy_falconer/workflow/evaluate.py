@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_falconer.errors import AnswerError, ModelError
-from spacy_falconer.metamodel.reliability import measure_ece, measure_reliability
 from spacy_falconer.pipeline.score import weights_of
 from spacy_falconer.pipeline.source import choose_source
 from spacy_falconer.plan import Plan, parse_plan
 from spacy_falconer.workflow.agreement import Texts, agree, make_texts
 from spacy_falconer.workflow.baselines import MOST_KEPT_TEST, MOST_KEPT_TRAIN, Baselines, ask_baselines, read_second
+from spacy_falconer.workflow.calibration import Calibrations, find_reliability, read_calibrations
 from spacy_falconer.workflow.curve import draw_curve, teach_all, teach_heads
 from spacy_falconer.workflow.disagree import list_disagreements
 from spacy_falconer.workflow.mine import find_plan
@@ -65,7 +64,8 @@ def evaluate(
     others = ask_baselines(plan, docs, train_docs, **origin) if train_docs else Baselines({})
     again = {"second_reading": read_second(docs, second)} if second else {}
     scores = compare(docs, {"": found, **again, **others.said}, wanted, plan, seed=seed)
-    scores.update(look_closer(*pick(list_said(wanted), docs, found, wanted), seed=seed))
+    rows, calibrations = pick(list_said(wanted), docs, found, wanted), read_calibrations(nlp)
+    scores.update(look_closer(*rows, calibrations=calibrations, seed=seed))
     notes = [*others.notes, *note_rows(plan), *note_weak(scores, wanted, texts_of(docs), behind=whose)]
     if curve is not None:
         scores["curve"], more = draw(nlp, plan, docs, wanted, train_docs, others, curve, **origin)
@@ -136,45 +136,16 @@ def note_rows(plan: Plan) -> list[str]:
     return []
 
 
-def look_closer(docs: Sequence[Doc], found: Sequence[Said], wanted: Sequence[Said], *, seed: int) -> Json:
+def look_closer(
+    docs: Sequence[Doc], found: Sequence[Said], wanted: Sequence[Said], *, calibrations: Calibrations, seed: int
+) -> Json:
     """Whether scores mean what they say, where agreement is weak, and texts for people to read."""
     words = [doc.text for doc in docs]
     return {
-        "reliability": {kind: find_reliability(docs, found, wanted, kind, seed=seed) for kind in ("labels", "spans")},
+        "reliability": find_reliability(docs, found, wanted, calibrations=calibrations, seed=seed),
         "slices": slice_agreement(words, found, wanted, texts_of(docs), seed=seed),
         "disagreements": list_disagreements(words, found, wanted),
     }
-
-
-def find_reliability(
-    docs: Sequence[Doc], found: Sequence[Said], wanted: Sequence[Said], kind: str, *, seed: int
-) -> Json | None:
-    """The calibration error over all instructions, with its interval, and the points of the curve."""
-    rows = [
-        (score, is_right, weight, number)
-        for number, (one, other, weight) in enumerate(zip(found, wanted, weights_of(docs), strict=True))
-        for score, is_right in (pair_labels if kind == "labels" else pair_spans)(one, other)
-    ]
-    if not rows:
-        return None
-    scores, right, weights, numbers = zip(*rows, strict=True)
-    ece = measure_ece(scores, right, weights=weights, texts=numbers, seed=seed)
-    bins = measure_reliability(scores, right, weights=weights)
-    return {"ece": ece.value, "ece_ci": [ece.low, ece.high], "n": len(rows), "bins": [asdict(one) for one in bins]}
-
-
-def pair_labels(found: Said, wanted: Said) -> Iterable[tuple[float, bool]]:
-    """Each score, and whether the label is true."""
-    return ((found.scores[key], said) for key, said in wanted.labels.items() if key in found.scores)
-
-
-def pair_spans(found: Said, wanted: Said) -> Iterable[tuple[float, bool]]:
-    """The score of each passage that was considered, and whether it is one."""
-    return (
-        (score, place in places)
-        for key, places in wanted.spans.items()
-        for place, score in found.candidates.get(key, {}).items()
-    )
 
 
 def draw(

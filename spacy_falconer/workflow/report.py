@@ -28,6 +28,7 @@ ROWS = {
     "whole": "rows as a whole",
 }
 LLM, PEOPLE = "the language model", "people"
+KINDS = {"labels": "labels", "spans": "passages"}
 CURVES = {"full": "trained as the pipeline was", "heads": "the heads alone, upon the pre-trained encoder"}
 
 
@@ -65,7 +66,8 @@ def format_scores(scores: Mapping[str, Any]) -> str:
     tables = [
         f"Agreement with {name}, {block['n_texts']} held-out texts\n{score_table(block)}" for name, block in blocks
     ]
-    return "\n".join([*tables, *describe_curve(scores.get("curve")), *scores.get("notes", ())])
+    lines = [*describe_reliability(scores.get("reliability") or {}), *describe_curve(scores.get("curve"))]
+    return "\n".join([*tables, *lines, *scores.get("notes", ())])
 
 
 def name_side(scores: Mapping[str, Any]) -> str:
@@ -117,6 +119,24 @@ def show_share(value: float | None) -> str:
 
 def show_interval(bounds: Sequence[float] | None) -> str:
     return "" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
+
+
+def describe_reliability(parts: Mapping[str, Any]) -> list[str]:
+    """How far scores are from the share that is right."""
+    return [
+        f"Calibration error (ECE) of {describe_error(parts[kind], KINDS[kind])}" for kind in KINDS if parts.get(kind)
+    ]
+
+
+def describe_error(part: Mapping[str, Any], name: str) -> str:
+    """Of how many scores, the error with its interval, and what it was before calibration."""
+    before = f", before calibration {show_error(part['before'])}" if part.get("before") else ""
+    return f"{part['n']:,} {name}: {show_error(part)}{before}"
+
+
+def show_error(part: Mapping[str, Any]) -> str:
+    low, high = part["ece_ci"]
+    return f"{part['ece']:.3f} ({low:.3f} to {high:.3f})"
 
 
 def describe_curve(curve: Mapping[str, Any] | None) -> list[str]:

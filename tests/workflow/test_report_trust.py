@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from reports import HOSTILE, Page, make_hostile, write_run
+import srsly
+from reports import HOSTILE, Page, make_full_scores, make_hostile, write_run
 
 from spacy_falconer.workflow.page import make_page, read_run
 from spacy_falconer.workflow.page.promise import find_kept
@@ -77,3 +78,30 @@ def test_a_hostile_guarantee_is_words(tmp_path, evil):
     tame, hostile = pages
     assert hostile.shape.keys() <= tame.shape.keys() and hostile.scripts[1] == tame.scripts[1]
     assert "Less is certain than was promised" in hostile.text
+
+
+def test_reliability_is_drawn_before_and_after(folder):
+    point = {"n": 10, "low": 0.0, "high": 1.0}
+    before = {"ece": 0.3, "ece_ci": [0.2, 0.4], "bins": [{**point, "score": 0.9, "right": 0.4}]}
+    after = {"ece": 0.1, "ece_ci": [0.05, 0.15], "n": 10, "bins": [{**point, "score": 0.5, "right": 0.4}]}
+    own = {"ece": 0.12, "ece_ci": [0.01, 0.2], "n": 7, "before": {"ece": 0.34, "ece_ci": [0.3, 0.4]}}
+    keys = {"positive": own, "gift": {**own, "before": None}}
+    scores = {**make_full_scores(), "reliability": {"labels": {**after, "before": before, "per_instruction": keys}}}
+    srsly.write_json(folder / "scores.json", scores)
+    page = read_page(folder)
+    dashed = [dict(attrs) for tag, attrs in page.elements if "before" in (dict(attrs).get("class") or "").split()]
+    assert {tuple(one["class"].split()[:1]) for one in dashed} == {("line",), ("point",), ("swatch",)}
+    words = [dict(attrs).get("aria-label") for tag, attrs in page.elements if tag == "svg"]
+    assert (
+        "Reliability. labels: score 0.50, right 0.40 of 10. labels before calibration: score 0.90, right 0.40 of 10."
+        in words
+    )
+    assert "labels before calibration (dashed), share that is right" in page.text
+    assert "10 labels: 0.100 (0.050 to 0.150), before calibration 0.300 (0.200 to 0.400)" in page.text
+    assert "positive70.120 (0.010 to 0.200)0.340 (0.300 to 0.400)" in page.text and "gift70.120" in page.text
+
+
+def test_scores_of_earlier_versions_are_drawn_as_they_are(folder):
+    srsly.write_json(folder / "scores.json", make_full_scores())
+    text = read_page(folder).text
+    assert "Reliability" in text and "before calibration" not in text and "Each instruction by itself" not in text

@@ -4,6 +4,8 @@ that its scores tell something.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy
 import pytest
 import spacy
@@ -14,6 +16,9 @@ from spacy_falconer.cli.app import app
 from spacy_falconer.corpus.docbin import write_docbin
 from spacy_falconer.metamodel.reliability import measure_ece
 from spacy_falconer.plan import parse_plan
+from spacy_falconer.workflow.calibration import N_FOLDS, cross_fit, measure_changes
+from spacy_falconer.workflow.evaluate import evaluate
+from spacy_falconer.workflow.report import format_scores
 from spacy_falconer.workflow.targets import parse_targets
 from spacy_falconer.workflow.thresholds import calibrate_all, fit_thresholds, read_candidates
 
@@ -55,6 +60,43 @@ def test_scores_come_to_mean_what_they_say(eager, answers):
     assert numpy.mean([doc.cats["positive"] for doc in eager.pipe([doc.text for doc in answers])]) == pytest.approx(
         numpy.mean([doc.cats["positive"] for doc in answers]), abs=0.1
     )
+
+
+def test_what_scores_were_before_is_measured_from_what_they_are_after(eager, answers):
+    before = evaluate(eager, answers[100:])["reliability"]
+    fit_thresholds(eager, answers[:100])
+    after = evaluate(eager, answers[100:])["reliability"]
+    assert before["labels"]["before"] is None and before["labels"]["per_instruction"]["positive"]["before"] is None
+    assert after["labels"]["before"]["ece"] == pytest.approx(before["labels"]["ece"], abs=1e-4)
+    assert after["labels"]["before"]["bins"][0] == pytest.approx(before["labels"]["bins"][0], abs=1e-4)
+    one, same = (found["labels"]["per_instruction"]["positive"] for found in (after, before))
+    assert one["before"]["ece"] == pytest.approx(same["ece"], abs=1e-4) and one["ece"] < 0.5 * same["ece"]
+    assert one["n"] == 100 and after["labels"]["n"] == 200
+    assert after["labels"]["per_instruction"]["defect"]["before"] is None  # It was not calibrated.
+    assert after["spans"] is None or after["spans"]["before"] is None
+    words = format_scores(evaluate(eager, answers[100:]))
+    assert f"of 200 labels: {after['labels']['ece']:.3f} (" in words and ", before calibration " in words
+
+
+def test_no_text_is_judged_by_a_calibration_that_it_was_in(eager, answers):
+    (_, raw), *_ = read_candidates(eager, answers)
+    part = raw["positive"]
+    flipped = replace(part, hits=numpy.where(part.texts % N_FOLDS == 0, ~part.hits, part.hits))
+    one, other = (cross_fit({"positive": some}, {"positive": some})["positive"].scores for some in (part, flipped))
+    same = part.texts % N_FOLDS == 0
+    assert (one[same] == other[same]).all() and (one[~same] != other[~same]).all()
+    assert (one != part.scores).all()
+
+
+def test_changes_are_those_of_the_pipeline_as_it_is(eager, answers):
+    first = {one.name: one for one in measure_changes(read_candidates(eager, answers))}
+    assert list(first)[:3] == ["all labels", "positive", "defect"]
+    assert first["positive"].after.value < 0.5 * first["positive"].before.value
+    assert first["defect"].after == first["defect"].before  # It was never right: nothing is known of its scores.
+    fit_thresholds(eager, answers)
+    again = {one.name: one for one in measure_changes(read_candidates(eager, answers))}
+    assert again["positive"].after == first["positive"].after
+    assert again["positive"].before.value < 0.5 * first["positive"].before.value
 
 
 def test_what_was_never_right_and_what_was_not_asked_stay_as_they_were(eager, answers):
@@ -102,6 +144,8 @@ def test_calibrate_writes_a_pipeline_with_new_thresholds(eager, answers, tmp_pat
     arguments = ["calibrate", tmp_path / "old", tmp_path / "answers.spacy", "--output", tmp_path / "new"]
     found = CliRunner().invoke(app, [*map(str, arguments), "--target", "positive:recall=0.95"])
     assert found.exit_code == 0 and "recall=0.95" in found.output
+    (line,) = [line.split() for line in found.output.splitlines() if line.startswith("positive  ") and " to " in line]
+    assert float(line[2]) > float(line[6]) and line[1] == "200"  # The errors before and after.
     new, old = spacy.load(tmp_path / "new"), spacy.load(tmp_path / "old")
     docs = list(new.pipe([doc.text for doc in answers]))
     threshold = new.get_pipe("falconer_label").threshold_of("positive")

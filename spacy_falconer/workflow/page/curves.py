@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from spacy_falconer.workflow.report import CURVES, describe_gain
+from spacy_falconer.workflow.report import CURVES, describe_error, describe_gain, show_error
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 360, 230, 32, 34  # The drawing, and what its axes' words take.
 KINDS = {"labels": ("get_label", "labels"), "spans": ("get_span", "passages")}
@@ -25,12 +25,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one kind. `level`: Where the value to compare with stands; None without one."""
+    """Points of one kind. `level`: Where the value to compare with stands; None without one.
+
+    is_before (bool): As it was before something was done; the line is dashed.
+    """
 
     name: str
     color: int
     points: list[Point]
     level: float | None = None
+    is_before: bool = False
 
     @property
     def path(self) -> str:
@@ -39,7 +43,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing. `ticks`: numbers along the x axis, by their places. `notes`: what stands below."""
+    """A drawing. `ticks`: numbers along the x axis, by their places. `notes`: what stands below. `header`, `rows`: a table."""
 
     title: str
     series: list[Series]
@@ -48,6 +52,8 @@ class Chart:
     y_title: str
     notes: list[str]
     has_diagonal: bool = False
+    header: tuple[str, ...] = ()
+    rows: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def words(self) -> str:
@@ -98,22 +104,33 @@ def find_level(curve: Mapping[str, Any], scores: Mapping[str, Any], kind: str) -
 
 
 def draw_reliability(scores: Mapping[str, Any]) -> Chart | None:
-    """The share that is right, by the score."""
+    """The share that is right, by the score, and what it was before the scores were calibrated."""
     found = {kind: one for kind, one in (scores.get("reliability") or {}).items() if one}
     if not found:
         return None
-    series = [
-        Series(KINDS[kind][1], list(KINDS).index(kind), [place_bin(one) for one in part["bins"]])
-        for kind, part in found.items()
-    ]
-    notes = [
-        f"{KINDS[kind][1]}: calibration error (ECE) {part['ece']:.3f} ({part['ece_ci'][0]:.3f} to {part['ece_ci'][1]:.3f}), "
-        f"{part['n']:,} scores"
-        for kind, part in found.items()
-    ]
+    series = [one for kind, part in found.items() for one in place_reliability(kind, part)]
+    notes = [f"Calibration error (ECE) of {describe_error(part, KINDS[kind][1])}." for kind, part in found.items()]
     notes.append("On the diagonal a score of 0.8 is right eight times in ten. A point is a tenth of the scores.")
+    rows = [row for part in found.values() for row in list_errors(part)]
     ticks = [(place_x(share), f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1)]
-    return Chart("Reliability", series, ticks, "score", "share that is right", notes, has_diagonal=True)
+    return Chart(
+        "Reliability", series, ticks, "score", "share that is right", notes, has_diagonal=True,
+        header=("instruction", "scores", "ECE", "before"), rows=rows,
+    )  # fmt: skip
+
+
+def place_reliability(kind: str, part: Mapping[str, Any]) -> Iterator[Series]:
+    name, color = KINDS[kind][1], list(KINDS).index(kind)
+    yield Series(name, color, [place_bin(one) for one in part["bins"]])
+    if part.get("before"):
+        points = [place_bin({**one, "low": None, "high": None}) for one in part["before"]["bins"]]
+        yield Series(f"{name} before calibration", color, points, is_before=True)
+
+
+def list_errors(part: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Of each instruction the number of scores, their error, and that before calibration."""
+    for key, one in part.get("per_instruction", {}).items():
+        yield key, f"{one['n']:,}", show_error(one), show_error(one["before"]) if one["before"] else "–"
 
 
 def place_bin(one: Mapping[str, Any]) -> Point:

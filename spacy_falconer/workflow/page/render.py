@@ -46,18 +46,16 @@ def write_page(run: Run, texts: Mapping[str, str] | None = None) -> Path:
     return path
 
 
-def renew_page(folder: Path, records: Iterable[Record]) -> None:
-    """Write a folder's page anew where what it shows was written after it; with the corpus's texts where it had them."""
+def renew_page(folder: Path, records: Iterable[Record] | None) -> None:
+    """Write a folder's page where there is none, or what it shows was written after it.
+
+    records: The corpus, for the texts of the rows; None for a page without them.
+    """
     page, rows = folder / PAGE, Paths(folder / "rows.jsonl")
     shown = [folder / name for name in ("train.spacy", "test.spacy", "pipeline", "scores.json")]
-    if page.exists() and is_older(page, [*shown, rows.output, rows.beside("manifest.json")]):
+    if not page.exists() or is_older(page, [*shown, rows.output, rows.beside("manifest.json")]):
         run = read_run(folder)
-        write_page(run, find_texts(run, records) if is_with_corpus(page) else None)
-
-
-def is_with_corpus(page: Path) -> bool:
-    """Whether a page was made with the corpus's texts, as its data say. Nothing else in a page looks like this."""
-    return '"corpus":true' in page.read_text(encoding="utf8", errors="replace")
+        write_page(run, find_texts(run, records) if records is not None else None)
 
 
 def make_page(run: Run, texts: Mapping[str, str] | None = None) -> str:

@@ -26,7 +26,7 @@ class Shown:
     """Rows in a form for JSON, and what was left out.
 
     keys: Of the instructions: id, primitive and number of its color.
-    has_texts: Some were given. with_corpus: They were looked for, whether there are some or not.
+    has_texts: Some were given.
     """
 
     keys: list[Json]
@@ -34,11 +34,10 @@ class Shown:
     n_cut: int = 0
     n_other: int = 0
     has_texts: bool = False
-    with_corpus: bool = False
 
     @property
     def data(self) -> Json:
-        return {"keys": self.keys, "rows": self.rows, "corpus": self.with_corpus}
+        return {"keys": self.keys, "rows": self.rows}
 
 
 def make_shown(run: Run, given: Mapping[str, str] | None) -> Shown:
@@ -47,7 +46,7 @@ def make_shown(run: Run, given: Mapping[str, str] | None) -> Shown:
     given: The corpus's texts, by id.
     """
     texts, keys = given or {}, list_keys(run.plan, run.first or ())
-    shown = Shown(keys, has_texts=bool(texts), with_corpus=given is not None)
+    shown = Shown(keys, has_texts=bool(texts))
     n_characters = 0
     for row in run.first or ():
         made = make_row(row, texts.get(row["id"]), shown)
