@@ -6,8 +6,10 @@ import contextlib
 import io
 import json
 import re
+import sys
 from configparser import ConfigParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import spacy
@@ -65,17 +67,25 @@ def mined(at_work):
         mine(nlp, read_corpus("reviews.jsonl"), Path(name))
 
 
-def test_pandas_reads_the_rows(mined):
-    pytest.importorskip("pandas")
-    pytest.importorskip("pyarrow")
-    printed = re.search(r"import pandas\n.*?```\n\n```\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE).group(1)
-    assert run_code(find_block("python", "import pandas")) == printed
-
-
 def test_duckdb_reads_the_rows(mined):
-    pytest.importorskip("duckdb")
-    pytest.importorskip("pyarrow")
     assert "('1 dollars', 4)" in run_code(find_block("python", "import duckdb"))
+
+
+def test_streamlit_is_given_what_it_shows(at_work, monkeypatch):
+    """With stand-ins for streamlit and spacy-streamlit that keep what they get."""
+    shown = {}
+    streamlit = SimpleNamespace(text_area=lambda name, text: text, json=lambda value: shown.update(json=value))
+    spacy_streamlit = SimpleNamespace(
+        load_model=spacy.load,
+        visualize_textcat=lambda doc: shown.update(cats=doc.cats),
+        visualize_spans=lambda doc, *, spans_key, show_table: shown.update(spans=doc.spans[spans_key]),
+    )
+    monkeypatch.setitem(sys.modules, "streamlit", streamlit)
+    monkeypatch.setitem(sys.modules, "spacy_streamlit", spacy_streamlit)
+    run_code(find_block("python", "import streamlit"), names := {})
+    assert shown["cats"] == names["doc"].cats and set(shown["cats"]) == {"positive", "gift"}
+    assert "scores" in shown["spans"].attrs
+    assert shown["json"] == (names["doc"]._.mined or {})
 
 
 def test_the_training_config_of_the_page_trains(at_work):
