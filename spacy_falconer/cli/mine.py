@@ -38,13 +38,9 @@ def mine_cli(
         dir_okay=False,
     ),
     fresh: bool = typer.Option(False, "--fresh", help="Begin anew, rather than go on where an earlier run stopped"),
-    n_process: int = typer.Option(1, "--n-process", help="Processes that read texts", min=1),
+    n_process: options.NProcess = 1,
     batch_size: int = typer.Option(64, "--batch-size", help="Texts that are read at once; fewer of long ones", min=1),
-    precision: str = typer.Option(
-        "fp32",
-        "--precision",
-        help="fp32, bf16, int8, compiled (by OpenVINO), or auto: the fastest here that says the same",
-    ),
+    precision: options.Precision = "fp32",
     part_size: int = typer.Option(
         10_000, "--part-size", help="Texts that are kept at once: at most these are read again after a kill", min=1
     ),
@@ -75,11 +71,14 @@ def mine_cli(
     """
     import spacy
 
+    from spacy_falconer.workflow.clear import check_apart
     from spacy_falconer.workflow.corpus_file import CorpusFile
+    from spacy_falconer.workflow.parts import Paths
     from spacy_falconer.workflow.times import Took, note_beside
 
     with plain_errors():
         records = CorpusFile(corpus, text_field, id_field)
+        check_apart(corpus, Paths(output))
         settings = {"batch_size": batch_size, "precision": precision, "part_size": part_size, "fresh": fresh}
         alone = {"since": (since, None), "n_process": (n_process, 1), "guarantee": (guarantee, None)}
         on_ray = mine_ray.is_on_ray(engine, corpus, output, **alone)

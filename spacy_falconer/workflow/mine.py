@@ -17,6 +17,7 @@ from spacy_falconer.corpus.read import Item, Place, read_items
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
+from spacy_falconer.workflow.clear import check_apart, clear
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.manifest import (
     check_same,
@@ -152,6 +153,7 @@ def make_run(
     options: dict[str, Any] = {"output": output.name, "part_size": part_size, **more}
     corpus = records if isinstance(records, CorpusFile) else None
     if corpus is not None:
+        check_apart(corpus.path, paths)
         options.update(text_field=list(corpus.text_field), id_field=corpus.id_field)
     seen = open_seen(since, paths)
     head = describe_run(nlp, plan, corpus=corpus.path if corpus else None, options=options, since=since)
@@ -182,7 +184,7 @@ def open_state(run: Run, *, fresh: bool | None) -> Iterator[MineState]:
 def begin(run: Run) -> Iterator[MineState]:
     """A new run's state."""
     path = run.paths.state
-    with give_way(lambda: count_read(path), lambda: remove_state(path)), MineState(path) as state:
+    with give_way(lambda: count_read(path), lambda: clear(run.paths)), MineState(path) as state:
         state.begin(run.head)
         yield state
 
@@ -202,27 +204,13 @@ def count_read(path: Path) -> int:
         return make_totals(state.parts())["n_texts"]
 
 
-def clear(paths: Paths) -> None:
-    """Remove what earlier runs left in the folder of the parts.
-
-    RAISES (CorpusError): The folder holds other things.
-    """
-    remove_state(paths.state)
-    own = {file for pattern in ("part-*", "_*") for file in paths.work.glob(pattern)}
-    if other := set(paths.work.glob("*")) - own:
-        raise CorpusError(
-            f"The folder {str(paths.work)!r} is for parts of rows, but holds {min(other).name!r}. Choose another output."
-        )
-    for file in own:
-        file.unlink()
-
-
 def tidy(paths: Paths) -> None:
     """Remove what a finished run needs no more."""
     remove_state(paths.state)
     if not paths.is_folder and paths.work.exists():
         clear(paths)
-        paths.work.rmdir()
+        if not any(paths.work.iterdir()):
+            paths.work.rmdir()
 
 
 def mine_parts(run: Run, miner: Miner, tick: Tick) -> None:

@@ -18,9 +18,10 @@ from spacy.language import Language
 from spacy_falconer import errors
 from spacy_falconer.errors import CorpusError, ModelError
 from spacy_falconer.plan import Plan
+from spacy_falconer.workflow.clear import check_apart, clear
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.manifest import check_same, describe_run, find_finished, write_manifest
-from spacy_falconer.workflow.mine import BATCH_SIZE, PART_SIZE, MineReport, clear, make_totals
+from spacy_falconer.workflow.mine import BATCH_SIZE, PART_SIZE, MineReport, make_totals
 from spacy_falconer.workflow.mine_state import CLUSTER_HEAD, give_way
 from spacy_falconer.workflow.mined import find_plan
 from spacy_falconer.workflow.parts import Paths, check_part, dump_row, join_bytes
@@ -67,6 +68,7 @@ def mine_on_ray(
     """
     start, plan = time.perf_counter(), find_plan(nlp)
     paths = Paths(find_path(output))
+    check_apart(corpus.path, paths)
     check_parquet()  # Ray Data needs it, whatever the output is.
     check_named(precision)
     head = describe(nlp, plan, corpus, paths, {"part_size": part_size, "precision": precision})
@@ -84,7 +86,7 @@ def mine_on_ray(
         notes[done["split"], done["part"]] = done
         tick(done["n_items"])
 
-    with give_way(lambda: make_totals(read_notes(paths))["n_texts"], lambda: forget(paths)):
+    with give_way(lambda: make_totals(read_notes(paths))["n_texts"], lambda: clear(paths)):
         n_splits = mine_splits(job, pack_pipeline(nlp), cluster, find_whole(notes), note)
     totals = finish(paths, head, plan, order_parts(notes, n_splits, paths))
     return MineReport(**totals, n_before=n_before, seconds=time.perf_counter() - start)
@@ -261,7 +263,7 @@ def tidy(paths: Paths) -> None:
     forget(paths)
     if not paths.is_folder:
         clear(paths)
-        if paths.work.exists():
+        if paths.work.exists() and not any(paths.work.iterdir()):
             paths.work.rmdir()
     else:
         for file in paths.work.glob(f"{NOTE}*"):

@@ -199,6 +199,13 @@ def test_words_that_say_nothing_cost_nothing(saved, corpus, llm_server, words, m
     assert not llm_server.requests
 
 
+def test_rows_that_would_be_written_over_the_corpus_cost_nothing(saved, corpus, llm_server):
+    before = corpus.read_bytes()
+    result, _, _ = mine(saved, corpus, "recall=0.9", name=corpus.name)
+    assert result.exit_code == 1 and "Choose another output" in " ".join(result.output.split())
+    assert corpus.read_bytes() == before and not llm_server.requests
+
+
 def test_a_guarantee_needs_a_store(saved, corpus):
     result = run("mine", saved, corpus, "--output", corpus.with_name("rows.jsonl"), "--guarantee", "recall=0.9")
     assert result.exit_code == 1 and "--store FILE" in result.output
