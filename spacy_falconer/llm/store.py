@@ -252,9 +252,12 @@ class AnswerStore:
         return [parse_value(op, value) for (value,) in self._fetch(query, (op, instruction, GOLD, limit))]
 
     def export(self) -> Iterator[Answer]:
-        """Everything, one answer a text and model, in the order in which it came."""
-        query = "SELECT text, model FROM answers WHERE model != ? GROUP BY text, model ORDER BY min(number)"
-        for text_hash, model in self._fetch(query, (GOLD,)):
+        """Everything, one answer a text and model, in the order in which it came. One of people alone names no model."""
+        query = (
+            "SELECT text, model FROM answers AS one WHERE model != :gold OR NOT EXISTS "
+            "(SELECT 1 FROM answers WHERE text = one.text AND model != :gold) GROUP BY text, model ORDER BY min(number)"
+        )
+        for text_hash, model in self._fetch(query, {"gold": GOLD}):
             text = decode(self._fetch("SELECT text FROM texts WHERE hash = ?", (text_hash,))[0][0])
             rows = self._rows(text)
             own, people = ([row for row in rows if row.model == one] for one in (model, GOLD))
@@ -284,7 +287,7 @@ class AnswerStore:
         rows = self._fetch(query, (hash_parts(text),))
         return [Row(model, make_question(*question), version, value) for model, version, value, *question in rows]
 
-    def _fetch(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _fetch(self, query: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         with plain_errors(self.path):
             return self._connection.execute(query, values).fetchall()
 

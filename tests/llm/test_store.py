@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from spacy_falconer.errors import AnswerError
+from spacy_falconer.llm.exchange import read_exchange, write_exchange
 from spacy_falconer.llm.store import AnswerStore, Question, Usage
 from spacy_falconer.types import Answer, CharSpan, Quote
 
@@ -98,6 +99,17 @@ def test_export_is_one_answer_a_text_and_model_in_order(store):
     store.put_many([Answer("Two.", "m", {"Good.": True}), *others])
     store.put(Answer("Two.", "m", {"Bad.": False}))
     assert list(store.export()) == [Answer("Two.", "m", {"Good.": True, "Bad.": False}), *others]
+
+
+def test_what_only_people_said_is_exported_and_comes_back(store, tmp_path):
+    people = [Answer(text, "gold", {"Good.": False}, {"Money.": MONEY if text == TEXT else ()}) for text in (TEXT, "u")]
+    store.put_many([Answer(TEXT, "m", gold=people[0]), Answer("u", "m", {"Good.": True}, gold=people[1])])
+    assert store.delete(model="m") == 1
+    assert [(one.text, one.labels, one.gold) for one in store.export()] == [(one.text, {}, one) for one in people]
+    write_exchange(store.export(), tmp_path / "all.jsonl")
+    with AnswerStore(tmp_path / "again.db") as again:
+        again.put_many(read_exchange(tmp_path / "all.jsonl"))
+        assert len(again) == len(store) == 4 and list(again.export()) == list(store.export())
 
 
 def test_put_many_is_all_or_nothing(store):
