@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # A lone surrogate. JSON can write it, UTF-8 cannot.
 
 
 @dataclass(frozen=True, order=True)

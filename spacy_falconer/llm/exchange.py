@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,7 @@ from typing import Any
 
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.store import GOLD
-from spacy_falconer.types import Answer, CharSpan, Quote
-
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+from spacy_falconer.types import HALF_CHARACTER, Answer, CharSpan, Quote
 
 
 def read_exchange(path: str | Path) -> Iterator[Answer]:
@@ -30,9 +27,17 @@ def read_exchange(path: str | Path) -> Iterator[Answer]:
 
 
 def write_exchange(answers: Iterable[Answer], path: str | Path) -> None:
-    with Path(path).open("w", encoding="utf8") as lines:
-        for answer in answers:
-            lines.write(json.dumps(answer_to_json(answer), ensure_ascii=False) + "\n")
+    with Path(path).open("wb") as lines:
+        lines.writelines(map(dump_answer, answers))
+
+
+def dump_answer(answer: Answer) -> bytes:
+    """A line of JSON, in UTF-8; one that holds half a character in ASCII."""
+    row = answer_to_json(answer)
+    try:
+        return json.dumps(row, ensure_ascii=False).encode("utf8") + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(row).encode("ascii") + b"\n"
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -85,11 +90,11 @@ def _parse_said(row: Any, text: str, model: str, where: str) -> Answer:
 
 def _parse_maps(row: Any, where: str) -> tuple[dict[str, bool], dict[str, tuple[Quote, ...]]]:
     labels = {
-        instruction: _check(value, bool, where, f"label {instruction!r}")
+        _check_characters(instruction, where): _check(value, bool, where, f"label {instruction!r}")
         for instruction, value in _expect(row, "labels", Mapping, where, default={}).items()
     }
     spans = {
-        instruction: tuple(
+        _check_characters(instruction, where): tuple(
             _parse_quote(one, f"{where}, spans {instruction!r}")
             for one in _check(said, list, where, f"spans {instruction!r}")
         )
@@ -99,7 +104,7 @@ def _parse_maps(row: Any, where: str) -> tuple[dict[str, bool], dict[str, tuple[
 
 
 def _parse_quote(value: Any, where: str) -> Quote:
-    words = _expect(value, "quote", str, where)
+    words = _check_characters(_expect(value, "quote", str, where), where)
     start = value.get("start")
     return Quote(words, None if start is None else _check(start, int, where, "'start'"))
 
@@ -109,7 +114,7 @@ def _expect(row: Any, name: str, kind: type, where: str, default: Any = None) ->
 
 
 def _check_characters(value: str, where: str) -> str:
-    """JSON can write half a character, which no file or store can hold."""
+    """JSON can write half a character, which hardly any other file, store or request can hold."""
     if HALF_CHARACTER.search(value):
         raise AnswerError(f"{where}: {value[:60]!r} holds half a character (a lone surrogate). Remove it.")
     return value

@@ -64,6 +64,15 @@ def test_the_format_on_disk(tmp_path):
     )
 
 
+def test_what_no_utf8_can_hold_stops_no_export(tmp_path):
+    answers = [Answer("a", "m", {}, {"Money.": (Quote("\ud83d"),)}), Answer("é", "m", {"Good.": True})]
+    with AnswerStore(tmp_path / "answers.db") as store:
+        store.put_many(answers)
+        write_exchange(store.export(), tmp_path / "a.jsonl")
+    first, second = (tmp_path / "a.jsonl").read_text(encoding="utf8").splitlines()
+    assert json.loads(first)["spans"] == {"Money.": [{"quote": "\ud83d", "start": None}]} and '"é"' in second
+
+
 def test_labels_spans_start_and_gold_may_be_left_out(tmp_path):
     path = write_row(tmp_path, spans={"Money.": [{"quote": "$5"}]})
     path.write_text("\ufeff\n" + path.read_text(), encoding="utf8")  # as some editors leave it
@@ -76,6 +85,11 @@ def test_labels_spans_start_and_gold_may_be_left_out(tmp_path):
         ({"text": None}, "line 1: 'text' is 'None'; expected text"),
         ({"model": 4}, "line 1: 'model' is '4'; expected text"),
         ({"text": "a \ud83d"}, "line 1: .*half a character"),
+        ({"labels": {"a \ud83d": True}}, "line 1: .*half a character"),
+        ({"spans": {"a \ud83d": []}}, "line 1: .*half a character"),
+        ({"spans": {"Money.": [{"quote": "\ud83d"}]}}, "line 1, spans 'Money.': .*half a character"),
+        ({"gold": {"labels": {"a \ud83d": True}}}, "line 1, gold: .*half a character"),
+        ({"about": [{"start": 0, "end": 4, "labels": {"\ud83d": True}}]}, "characters 0 to 4: .*half a character"),
         ({"labels": ["Good."]}, "line 1: 'labels' is .*; expected an object"),
         ({"labels": {"Good.": "yes"}}, "line 1: label 'Good.' is 'yes'; expected true or false"),
         ({"labels": {"Good.": 1}}, "line 1: label 'Good.' is '1'; expected true or false"),

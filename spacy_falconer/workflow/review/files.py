@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,11 @@ from types import ModuleType
 from typing import Any
 
 from spacy_falconer.errors import AnswerError
+from spacy_falconer.types import HALF_CHARACTER
 from spacy_falconer.workflow.review import argilla, label_studio, prodigy
 from spacy_falconer.workflow.review.work import OPEN, Work
 
 TOOLS = {"prodigy": prodigy, "label-studio": label_studio, "argilla": argilla}
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)

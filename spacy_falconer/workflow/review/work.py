@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.plan import Step
+from spacy_falconer.types import HALF_CHARACTER
 from spacy_falconer.workflow.files import digest
 
 NOTE = "falconer"  # Under this name a record says what it asked of which text; it comes back as it went out.
@@ -111,7 +112,7 @@ def read_note(note: Any) -> tuple[str, Asked, Asked]:
         data = json.loads(note) if isinstance(note, str) else note
         asked, spared = read_asked(data["asked"]), read_asked(data.get("spared", {}))
         known = {*asked.values(), *spared.values()}
-        fits = all(op in ("get_label", "get_span") and isinstance(words, str) for op, words in known)
+        fits = all(op in ("get_label", "get_span") and not HALF_CHARACTER.search(words) for op, words in known)
     except (ValueError, TypeError, KeyError, AttributeError):
         fits = False
     if not fits or not isinstance(data.get("text"), str):

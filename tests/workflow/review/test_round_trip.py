@@ -198,6 +198,15 @@ def test_a_bad_record_has_one_reason_and_stops_no_other(name, reason, send, take
     assert write_rejects([], tmp_path / "reviewed-0.jsonl") is None and not listed.exists()
 
 
+def test_an_instruction_that_no_store_can_hold_has_one_reason_and_stops_no_other(send, take, store):
+    tasks, _ = send("prodigy")
+    good, bad = (FINISH["prodigy"](tasks[text], ["gift"], []) for text in (TEXTS[1], TEXTS[0]))
+    bad["falconer"]["asked"]["gift"]["instruction"] = "half \ud83d"
+    [reject] = take([bad, good]).rejects
+    assert "expected what `review export` wrote there" in reject.reason
+    assert store.find(TEXTS[1], "get_label", GIFT) is True
+
+
 def test_foreign_lines_are_told_apart(take, send, review_plan, store, tmp_path):
     good = json.dumps(FINISH["prodigy"](send("prodigy")[0][TEXTS[1]], ["gift"], []))
     (tmp_path / "mixed.jsonl").write_text('{"text": \n[1]\n{"id": 1}\n{"text": "a", "annotation_id": 3}\n' + good)
