@@ -106,7 +106,7 @@ def run(
 @contextmanager
 def forgetful() -> Iterator[None]:
     """Learn from the new answers alone."""
-    with patch("spacy_falconer.workflow.train.remember", lambda source, plan, docs, replay, *, seed: list(docs)):
+    with patch("spacy_falconer.workflow.train.remember", lambda source, plan, docs, *others, **settings: list(docs)):
         yield
 
 

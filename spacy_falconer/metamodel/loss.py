@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from spacy_falconer.metamodel.decode import B, I, O, sigmoid, softmax
 
 UNKNOWN = -1
+SHARES = numpy.concatenate(
+    [numpy.eye(3), numpy.zeros((1, 3))]
+)  # Of B, I and O in a token, by its target; UNKNOWN is last.
 MOST_WEIGHT = 4.0  # Of a positive answer, where most are negative.
 
 
@@ -22,9 +25,8 @@ def label_loss(logits: NDArray, targets: NDArray) -> tuple[float, NDArray]:
     scores, wanted = sigmoid(logits), numpy.where(asked, targets, 0.0)
     weights = asked * numpy.where(wanted == 1.0, _weigh_positives(wanted, asked), 1.0) / n_asked
     gradient = (scores - wanted) * weights
-    chance = numpy.where(wanted == 1.0, scores, 1.0 - scores)
-    loss = -(numpy.log(numpy.maximum(chance, 1e-12)) * weights).sum()
-    return float(loss), gradient.astype("float32")
+    surprise = -wanted * _log(scores) - (1.0 - wanted) * _log(1.0 - scores)
+    return float((surprise * weights).sum()), gradient.astype("float32")
 
 
 def _weigh_positives(wanted: NDArray, asked: NDArray) -> NDArray:
@@ -36,26 +38,26 @@ def _weigh_positives(wanted: NDArray, asked: NDArray) -> NDArray:
 def span_loss(logits: NDArray, targets: NDArray, weights: NDArray) -> tuple[float, NDArray]:
     """Cross-entropy of B, I and O over what was asked.
 
-    logits: Shape (n_tokens, K, 3). targets: Shape (n_tokens, K): B, I, O or UNKNOWN.
+    logits: Shape (n_tokens, K, 3). targets: The same shape: the shares of B, I and O, which sum to 1, or zeros where
+        it is unknown.
     weights: Shape (n_tokens, K), from `pair_weights`.
     RETURNS: The loss and its gradient, shape (n_tokens, K, 3).
     """
-    scores = softmax(logits)
-    wanted = numpy.eye(3)[numpy.maximum(targets, 0)]
-    known = weights * (targets != UNKNOWN)
-    gradient = (scores - wanted) * known[..., None]
-    chance = (scores * wanted).sum(axis=-1)
-    loss = -(numpy.log(numpy.maximum(chance, 1e-12)) * known).sum()
-    return float(loss), gradient.astype("float32")
+    scores, weights = softmax(logits), weights[..., None]
+    gradient = (scores - targets) * weights
+    return float(-(targets * _log(scores) * weights).sum()), gradient.astype("float32")
 
 
 def pair_weights(targets: NDArray, lengths: list[int]) -> NDArray:
-    """Weigh tokens so that a pair of text and instruction counts by the root of its length, and all pairs sum to 1."""
-    asked = (targets != UNKNOWN).astype("float64")
+    """Weigh tokens so that a pair of text and instruction counts by the root of its length, and all pairs sum to 1.
+
+    targets: As of `span_loss`. lengths: Tokens of each text.
+    RETURNS: Shape (n_tokens, K), 0 where it is unknown.
+    """
+    asked = targets.any(axis=-1)
     roots = 1.0 / numpy.sqrt(numpy.repeat(numpy.maximum(lengths, 1), lengths))
-    weights = asked * roots[:, None]
-    n_pairs = max(1, sum(int((part != UNKNOWN).any(axis=0).sum()) for part in _split(targets, lengths)))
-    return weights / n_pairs
+    n_pairs = max(1, sum(int(part.any(axis=0).sum()) for part in numpy.split(asked, numpy.cumsum(lengths)[:-1])))
+    return asked * roots[:, None] / n_pairs
 
 
 def span_targets(length: int, spans: list[tuple[int, int]], unknown: list[tuple[int, int]]) -> NDArray[numpy.int64]:
@@ -69,5 +71,5 @@ def span_targets(length: int, spans: list[tuple[int, int]], unknown: list[tuple[
     return targets
 
 
-def _split(targets: NDArray, lengths: list[int]) -> list[NDArray]:
-    return numpy.split(targets, numpy.cumsum(lengths)[:-1])
+def _log(chances: NDArray) -> NDArray:
+    return numpy.log(numpy.maximum(chances, 1e-12))

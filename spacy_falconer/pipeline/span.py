@@ -10,11 +10,11 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from thinc.api import Model
-from thinc.types import Floats3d, Ints1d, Ints2d
+from thinc.types import Floats2d, Floats3d
 
 from spacy_falconer.metamodel.calibrate import calibrate
 from spacy_falconer.metamodel.decode import FoundSpans, decode_spans, softmax
-from spacy_falconer.metamodel.loss import UNKNOWN, pair_weights, span_loss, span_targets
+from spacy_falconer.metamodel.loss import SHARES, pair_weights, span_loss, span_targets
 from spacy_falconer.pipeline.instructed import METAMODEL, InstructedPipe, check_encoded
 from spacy_falconer.pipeline.score import asked_keys
 
@@ -86,10 +86,13 @@ class FalconerSpan(InstructedPipe):
         return replace(found, score=calibrate(found.score, slopes, offsets))
 
     def get_loss(self, examples: Iterable[Example], scores: Floats3d) -> tuple[float, Floats3d]:
-        """Cross-entropy over what was asked: the group's attrs["asked"], else the labels that it holds."""
+        """Cross-entropy over what was asked: the group's attrs["asked"], else the labels that it holds.
+
+        Where attrs["shares"] has B, I and O scores of a key's tokens, shape (n_tokens, 3), these are to be said again.
+        """
         examples, logits = list(examples), self.model.ops.to_numpy(scores)
         rows = [example_targets(eg, self.labels, self.cfg["spans_key"]) for eg in examples]
-        targets = numpy.concatenate(rows).reshape(logits.shape[:2])
+        targets = numpy.concatenate(rows).reshape(logits.shape)
         loss, gradient = span_loss(logits, targets, pair_weights(targets, [len(eg.predicted) for eg in examples]))
         return loss, self.model.ops.asarray3f(gradient)
 
@@ -112,17 +115,26 @@ def make_group(doc: Doc, found: FoundSpans, *, keys: Sequence[str], name: str) -
     return group
 
 
-def example_targets(eg: Example, keys: Sequence[str], spans_key: str) -> Ints2d:
-    """What a text's answers say of its tokens: shape (n_tokens, K) of B, I, O and UNKNOWN."""
+def example_targets(eg: Example, keys: Sequence[str], spans_key: str) -> Floats3d:
+    """What a text's answers say of its tokens: shares of B, I and O, zeros where it is unknown, shape (n_tokens, K, 3)."""
     group = eg.reference.spans.get(spans_key)
-    asked = asked_keys(group)
-    unasked = numpy.full(len(eg.predicted), UNKNOWN)
-    columns = [_column(eg.predicted, group, key) if key in asked else unasked for key in keys]
-    return numpy.stack(columns, axis=1) if columns else numpy.zeros((len(eg.predicted), 0), dtype="int64")
+    asked, shares = asked_keys(group), find_shares(eg, group)
+    unasked = numpy.zeros((len(eg.predicted), 3))
+    columns = [
+        shares[key] if key in shares else _column(eg.predicted, group, key) if key in asked else unasked for key in keys
+    ]
+    return numpy.stack(columns, axis=1) if columns else numpy.zeros((len(eg.predicted), 0, 3))
 
 
-def _column(doc: Doc, group: SpanGroup, key: str) -> Ints1d:
-    """One instruction's targets. Answers that fit no token boundary leave the tokens that they touch UNKNOWN."""
+def find_shares(eg: Example, group: SpanGroup | None) -> dict[str, Floats2d]:
+    """The B, I and O scores that a group holds by its keys, if they are of the same tokens."""
+    shares = group.attrs.get("shares", {}) if group is not None else {}
+    is_same = not shares or [token.idx for token in eg.predicted] == [token.idx for token in eg.reference]
+    return shares if is_same else {}
+
+
+def _column(doc: Doc, group: SpanGroup, key: str) -> Floats2d:
+    """One instruction's targets. Answers that fit no token boundary leave the tokens that they touch unknown."""
     places = [(span.start_char, span.end_char) for span in group if span.label_ == key]
     places += [(start, end) for start, end in group.attrs.get("missed", {}).get(key, ())]
     spans, unknown = [], []
@@ -131,4 +143,4 @@ def _column(doc: Doc, group: SpanGroup, key: str) -> Ints1d:
         touched = fitting or doc.char_span(start, end, alignment_mode="expand")
         if touched is not None:
             (spans if fitting else unknown).append((touched.start, touched.end))
-    return span_targets(len(doc), spans, unknown)
+    return SHARES[span_targets(len(doc), spans, unknown)]

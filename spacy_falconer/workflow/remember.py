@@ -1,57 +1,126 @@
-"""What an earlier pipeline knows, kept while it learns something new."""
+"""What a pipeline knows, kept while it learns something new."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from random import Random
 
+import numpy
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.util import minibatch
+from thinc.types import FloatsXd
 
 from spacy_falconer.errors import AnswerError
-from spacy_falconer.pipeline.callbacks import find_components, find_instructed
-from spacy_falconer.pipeline.instructed import InstructedPipe
-from spacy_falconer.pipeline.score import asked_keys
+from spacy_falconer.pipeline.callbacks import add_instructions, find_components, find_instructed
+from spacy_falconer.pipeline.instructed import InstructedPipe, encode
+from spacy_falconer.pipeline.score import asked_keys, places
 from spacy_falconer.plan import Plan, parse_plan
 from spacy_falconer.workflow.answers import read_answers
 
 LANGUAGE = "en"
 MOST_REPLAYED = 1.0  # Earlier answers, for each new one.
+BATCH_TEXTS = 32
+
+Kept = Sequence[tuple[InstructedPipe, list[str]]]  # Components, and their instructions that are to stay as they are.
 
 
-def remember(source: Path, plan: Plan, docs: Sequence[Doc], replay: Sequence[Doc], *, seed: int) -> list[Doc]:
-    """New answers together with what must not be forgotten: earlier answers, or what the source finds in the new texts.
+def remember(
+    source: Path, plan: Plan, docs: Sequence[Doc], replay: Sequence[Doc], *, silent: Collection[str] = (), seed: int
+) -> list[Doc]:
+    """New answers together with what must not be forgotten: some earlier answers, and what the source itself finds.
+
+    An earlier instruction is learned again from its earlier answers, if some of them say yes. What the source finds stands
+    for the answers to the others, and to the new ones that no answer says yes to.
 
     source (Path): The earlier pipeline. replay: Answers to its instructions, where there are some.
+    silent: Keys of the plan that no answer says yes to. The answers to them are left out of `docs`.
     """
-    if replay:
-        n_most = round(MOST_REPLAYED * len(docs))
-        return [*docs, *Random(seed).sample(list(replay), min(len(replay), n_most))]
+    again = sample(replay, round(MOST_REPLAYED * len(docs)), seed=seed)
+    said = find_said(again)
+    again = [leave_out(doc, list_asked(doc) - said["get_label"] - said["get_span"]) for doc in again]
     nlp = spacy.load(source)
-    old = find_instructed(nlp)
-    new = {step.id for step in plan.steps}
-    if not any(set(pipe.labels) - new for pipe in old):
+    if silent:
+        add_instructions(nlp, plan)
+    taught = {op: said[op] | {step.id for step in plan.text_steps(op)} - set(silent) for op in said}
+    kept = [
+        (pipe, [key for key in pipe.labels if key not in taught[primitive_of(pipe)]]) for pipe in find_instructed(nlp)
+    ]
+    return add_findings([*docs, *again], nlp, [(pipe, keys) for pipe, keys in kept if keys])
+
+
+def sample(docs: Sequence[Doc], n: int, *, seed: int) -> list[Doc]:
+    return Random(seed).sample(list(docs), min(len(docs), n))
+
+
+def find_silent(plan: Plan, docs: Sequence[Doc]) -> list[str]:
+    """The steps of which no answer is positive."""
+    said = find_said(docs)
+    return [step.id for step in plan.text_steps() if step.id not in said[step.op]]
+
+
+def find_said(docs: Sequence[Doc]) -> dict[str, set[str]]:
+    """The keys that some answer says yes to, by primitive."""
+    labels = {key for doc in docs for key, value in doc.cats.items() if value}
+    return {"get_label": labels, "get_span": {key for doc in docs for key in places(doc.spans.get("sc"))}}
+
+
+def list_asked(doc: Doc) -> set[str]:
+    return {*doc.cats, *asked_keys(doc.spans.get("sc"))}
+
+
+def primitive_of(pipe: InstructedPipe) -> str:
+    return "get_span" if "spans_key" in pipe.cfg else "get_label"
+
+
+def leave_out(doc: Doc, keys: Collection[str]) -> Doc:
+    """A copy of an answered text of which some instructions were not asked: a pre-trained pipeline knows them better
+    than answers that all say no.
+    """
+    left = doc.copy()
+    left.cats = {key: value for key, value in doc.cats.items() if key not in keys}
+    group = left.spans["sc"]
+    group.attrs["asked"] = [key for key in group.attrs["asked"] if key not in keys]
+    return left
+
+
+def add_findings(docs: Sequence[Doc], nlp: Language, kept: Kept) -> list[Doc]:
+    """Copies of answered texts, with what a pipeline finds in them by some of its instructions beside the answers."""
+    if not kept:
         return list(docs)
-    for pipe in find_components(nlp, "falconer_label"):
-        pipe.cfg["calibrations"] = {}  # What is learned is the score before it.
-    found = nlp.pipe([nlp.make_doc(doc.text) for doc in docs])
-    return [add_findings(doc.copy(), seen, old, new) for doc, seen in zip(docs, found, strict=True)]
+    found = []
+    for some in minibatch(docs, BATCH_TEXTS):
+        answered = [doc.copy() for doc in some]
+        seen = [Doc(nlp.vocab, [t.text for t in doc], [bool(t.whitespace_) for t in doc]) for doc in answered]
+        encode(seen, kept[0][0], nlp)
+        for pipe, keys in kept:
+            columns = [pipe.labels.index(key) for key in keys]
+            add = add_spans if primitive_of(pipe) == "get_span" else add_labels
+            add(answered, pipe, keys, pipe.predict(seen)[:, columns])
+        found += answered
+    return found
 
 
-def add_findings(doc: Doc, seen: Doc, pipes: Sequence[InstructedPipe], new: set[str]) -> Doc:
-    """Put what the source found by its own instructions beside the answers to the new ones."""
-    for pipe in pipes:
-        keys = [key for key in pipe.labels if key not in new]
-        if "spans_key" not in pipe.cfg:
-            doc.cats = {**{key: seen.cats[key] for key in keys}, **doc.cats}
-            continue
-        group = doc.spans["sc"]
-        spans = [span for span in seen.spans[pipe.cfg["spans_key"]] if span.label_ in keys]
-        group.extend([Span(doc, span.start, span.end, label=span.label_) for span in spans])
-        group.attrs["asked"] = [*asked_keys(group), *keys]
-    return doc
+def add_labels(docs: Sequence[Doc], pipe: InstructedPipe, keys: Sequence[str], scores: FloatsXd) -> None:
+    """The scores as they are before calibration: these are what is learned."""
+    for doc, row in zip(docs, scores.tolist(), strict=True):
+        doc.cats = {**dict(zip(keys, row, strict=True)), **doc.cats}
+
+
+def add_spans(docs: Sequence[Doc], pipe: InstructedPipe, keys: Sequence[str], scores: FloatsXd) -> None:
+    """The spans, and the tokens' scores of which they were made."""
+    ends = numpy.cumsum([len(doc) for doc in docs])
+    for doc, own in zip(docs, numpy.split(scores.astype("float32"), ends[:-1]), strict=True):
+        found = pipe.find_spans(own, [len(doc)], keys)
+        rows = zip(found.instruction.tolist(), found.start.tolist(), found.end.tolist(), strict=True)
+        group = doc.spans["sc"] if "sc" in doc.spans else SpanGroup(doc, name="sc")
+        asked = asked_keys(group)
+        group.extend([Span(doc, start, end, label=keys[k]) for k, start, end in rows])
+        group.attrs["asked"] = [*asked, *keys]
+        group.attrs["shares"] = {key: own[:, k] for k, key in enumerate(keys)}
+        doc.spans["sc"] = group
 
 
 def read_earlier(path: Path, source: Path) -> list[Doc]:
@@ -61,7 +130,7 @@ def read_earlier(path: Path, source: Path) -> list[Doc]:
     """
     steps = list_steps(spacy.load(source))
     docs, _ = read_answers(path, parse_plan({"instruction": "Earlier tasks", "steps": steps}), spacy.blank(LANGUAGE))
-    asked = [doc for doc in docs if doc.cats or asked_keys(doc.spans.get("sc"))]
+    asked = [doc for doc in docs if list_asked(doc)]
     if not asked:
         known = "; ".join(step["instruction"] for step in steps)
         raise AnswerError(

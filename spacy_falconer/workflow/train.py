@@ -23,10 +23,9 @@ from thinc.api import Config
 from spacy_falconer.corpus.docbin import fold_docs, split_docs, write_docbin
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.metamodel.average import average_models
-from spacy_falconer.pipeline.score import places
 from spacy_falconer.pipeline.source import find_parts
 from spacy_falconer.plan import Plan, write_plan
-from spacy_falconer.workflow.remember import remember
+from spacy_falconer.workflow.remember import find_silent, leave_out, remember
 from spacy_falconer.workflow.targets import BEST_F1, Targets
 from spacy_falconer.workflow.thresholds import Fitted, fit_candidates, join_candidates, read_candidates
 
@@ -130,7 +129,7 @@ def teach_member(
     """One training: the pipeline of the best evaluation."""
     silent = find_silent(plan, train_docs)
     taught = train_docs if source is None else [leave_out(doc, silent) for doc in train_docs]
-    learned = taught if source is None else remember(source, plan, taught, replay, seed=seed)
+    learned = taught if source is None else remember(source, plan, taught, replay, silent=silent, seed=seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = write_inputs(plan, learned, dev_docs, folder)
@@ -232,21 +231,3 @@ def compose(nlp: Language, plan: Plan) -> None:
     nlp.add_pipe("falconer_plan").set_plan(plan)
     nlp.config["paths"] = {name: None for name in nlp.config["paths"]}
     nlp.meta.update(name="falconer", description=plan.instruction)
-
-
-def find_silent(plan: Plan, docs: Sequence[Doc]) -> list[str]:
-    """The steps of which no answer is positive."""
-    said = {key for doc in docs for key, value in doc.cats.items() if value}
-    said |= {key for doc in docs for key in places(doc.spans.get("sc"))}
-    return [step.id for step in plan.text_steps() if step.id not in said]
-
-
-def leave_out(doc: Doc, keys: Sequence[str]) -> Doc:
-    """A copy of an answered text of which some instructions were not asked: a pre-trained pipeline knows them better
-    than answers that all say no.
-    """
-    left = doc.copy()
-    left.cats = {key: value for key, value in doc.cats.items() if key not in keys}
-    group = left.spans["sc"]
-    group.attrs["asked"] = [key for key in group.attrs["asked"] if key not in keys]
-    return left
