@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import count
 from typing import Any
 
 from spacy_falconer.errors import ReplyError
@@ -140,8 +141,8 @@ class PassageForm:
     @cached_property
     def _numbered(self) -> list[tuple[int, Passage]]:
         """The passages with their numbers, which begin at 1 for each source."""
-        groups = groupby(self.passages, key=lambda passage: passage.source)
-        return [numbered for _, group in groups for numbered in enumerate(group, start=1)]
+        numbers: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
+        return [(next(numbers[passage.source]), passage) for passage in self.passages]
 
     @cached_property
     def _form(self) -> str:

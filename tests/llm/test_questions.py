@@ -157,3 +157,26 @@ def test_a_version_is_the_prompts_words(monkeypatch, changed):
         "spacy_falconer.llm.forms.read_prompt", lambda name: read_prompt(name) + "!" * (name == changed)
     )
     assert prompt_version.__wrapped__() != version
+
+
+def test_each_passage_has_a_number_of_its_own_in_whatever_order_they_come():
+    """Where some are answered already, what is left to ask of two sources is not in the sources' order."""
+    text = "Aspirin 5mg, then Codeine."
+    each = [
+        Step(id="new", op="get_label", instruction="{span} is new.", for_each="drug"),
+        Step(id="high", op="get_label", instruction="{span} is high.", for_each="dose"),
+    ]
+    codeine, dose, aspirin = (
+        Passage(source, CharSpan(start, start + len(words)), words)
+        for source, start, words in (("drug", 18, "Codeine"), ("dose", 8, "5mg"), ("drug", 0, "Aspirin"))
+    )
+    form = PassageForm(text, each, [codeine, dose, aspirin])
+    shown = form.messages[1]["content"]
+    assert "drug 1: Codeine" in shown and "drug 2: Aspirin" in shown and "dose 1: 5mg" in shown
+    reply = {"drug": [{"N": 1, "new": True}, {"N": 2, "new": False}], "dose": [{"N": 1, "high": True}]}
+    answer, _ = form.read(json.dumps(reply), "m")
+    assert {place: dict(one.labels) for place, one in answer.about.items()} == {
+        codeine.place: {"Codeine is new.": True},
+        dose.place: {"5mg is high.": True},
+        aspirin.place: {"Aspirin is new.": False},
+    }
