@@ -21,7 +21,10 @@ SELECT model, count(DISTINCT CASE WHEN is_own THEN text END), min(is_own) FROM (
 """
 ANSWERED = "SELECT model, count(DISTINCT text) FROM answers WHERE model != ? GROUP BY model"
 FAILED = """
-SELECT reason, count(DISTINCT text) AS n FROM failures WHERE {own} GROUP BY reason ORDER BY n DESC, reason
+SELECT reason, count(DISTINCT text) AS n FROM failures WHERE {own} AND NOT EXISTS (
+    SELECT 1 FROM answers AS one WHERE one.text = failures.text AND one.op = failures.op AND one.model != ?
+    AND one.instruction = failures.instruction AND one.start IS failures.start AND one."end" IS failures."end"
+) GROUP BY reason ORDER BY n DESC, reason
 """
 USAGE = "SELECT model, kind, billed FROM usage WHERE billed > 0"
 
@@ -30,7 +33,8 @@ USAGE = "SELECT model, kind, billed FROM usage WHERE billed > 0"
 class Tally:
     """Texts by the model that answered them, and by the one that was asked here (failures included).
 
-    asked, failed: By the plan's instructions. `failed`: Texts without an answer, by the reason, most frequent first.
+    asked, failed: By the plan's instructions. `failed`: Texts without an answer, by the reason, most frequent first;
+        one that somebody else has answered since is none.
     usage: By model, what all that it was asked took: "requests", and "input" and "output" in tokens.
     mixed: Models that were asked by other instructions, too: their usage is not the plan's alone.
     """
@@ -56,7 +60,7 @@ def read_tally(path: Path, plan: Plan | None = None) -> Tally:
         asked = connection.execute(ASKED.format(own=own), values * 2).fetchall()
         return Tally(
             dict(connection.execute(ANSWERED, (GOLD,))), {model: n for model, n, _ in asked if n},
-            dict(connection.execute(FAILED.format(own=own), values)), usage,
+            dict(connection.execute(FAILED.format(own=own), [*values, GOLD])), usage,
             frozenset(model for model, _, is_own in asked if not is_own),
         )  # fmt: skip
 
