@@ -71,6 +71,13 @@ class Cascade:
 
         RAISES (OverBudget): More texts would have to be asked about than the promise's budget has.
         """
+        if self.known.is_read.all():
+            self.lanes = [[] for _ in self.questions]
+        else:
+            self._read_until_it_holds()
+        return Outcome(self.known.is_read.copy(), self.n_asked, self._certify())
+
+    def _read_until_it_holds(self) -> None:
         coins = self.rng.random(len(self.known.is_read))
         self._read(self._choose_pilot())
         self.seen[:] = self.known.is_read
@@ -82,7 +89,6 @@ class Cascade:
         self._read_rest()
         while short := self._find_short():
             self._shrink(short)
-        return Outcome(self.known.is_read.copy(), self.n_asked, self._certify())
 
     def __post_init__(self) -> None:
         self.seen = numpy.tile(self.known.is_read, (len(self.questions), 1))

@@ -89,6 +89,18 @@ def test_no_text_is_asked_about_twice_and_what_is_known_is_not_asked():
     assert outcome.read[some].all() and outcome.read.sum() == len(asked) + len(some)
 
 
+@pytest.mark.parametrize("promise", [Promise(precision=0.9, recall=0.9), Promise(accuracy=0.9)], ids=str)
+@pytest.mark.parametrize("n_texts", [0, 30])
+def test_where_everything_is_known_nothing_is_asked(promise, n_texts):
+    question = Question(numpy.ones(n_texts, dtype="int64"), numpy.full(n_texts, 0.1), numpy.full(n_texts, 0.1))
+    known = Known.none(1, n_texts)
+    known.is_read[:] = True
+    known.false[0, :9] = 1
+    outcome, asked = run((question, known.false[0], known.missed[0]), promise, known=known)
+    assert (asked, outcome.n_asked, outcome.read.all()) == ([], 0, True)
+    assert outcome.certified == [dict.fromkeys(promise.targets, 1.0)]
+
+
 def test_where_little_is_true_everything_is_read():
     """With ten true texts no bound can say that nine of ten are found."""
     world = make_labels(2, share=0.007)

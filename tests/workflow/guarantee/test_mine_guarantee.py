@@ -161,6 +161,19 @@ def test_answers_that_are_there_are_used_and_not_asked_for(saved, corpus, llm_se
     assert len(llm_server.annotated) <= N_TEXTS // 2
 
 
+@pytest.mark.parametrize("n_texts", [0, 12])
+def test_where_the_store_answers_everything_nobody_is_asked(saved, corpus, llm_server, review_plan, n_texts):
+    srsly.write_jsonl(corpus, [{"id": f"r{i}", "text": write_texts(i)} for i in range(n_texts)])
+    labels = {step.instruction: True for step in review_plan.text_steps("get_label")}
+    spans = {step.instruction: (Quote("love"),) for step in review_plan.text_steps("get_span")}
+    with AnswerStore(corpus.with_name("answers.db")) as opened:
+        opened.put_many(Answer(write_texts(i), "a person", labels, spans) for i in range(n_texts))
+    result, output, _ = mine(saved, corpus, "recall=0.9, precision=0.9, on=positive")
+    assert result.exit_code == 0, result.output
+    assert not llm_server.requests and f"0 asked about, {n_texts} answered before" in result.output
+    assert [row["labels"]["positive"] for row in read_rows(output).values()] == [1.0] * (n_texts // 3 * 2)
+
+
 def test_a_budget_that_is_too_small_is_refused_with_what_can_be_had(saved, corpus, llm_server):
     result, output, _ = mine(saved, corpus, "recall=0.99, precision=0.99, label_budget=25, on=positive")
     said = " ".join(result.output.split())
