@@ -387,11 +387,20 @@ def test_the_key_is_on_no_screen_and_in_no_file(annotate, folder, llm_server):
 def test_induce_goes_the_whole_way_and_not_twice(folder, llm_server, tiny_config):
     arguments = ["induce", 'prices over $25, "new"', folder / "corpus.jsonl", "--config", tiny_config]
     output = run(*arguments, "--output", folder / "mined")
-    files = {"plan.json", "answers.db", "train.spacy", "test.spacy", "pipeline", "scores.json", "rows.jsonl"}
+    files = {
+        "plan.json",
+        "answers.db",
+        "train.spacy",
+        "test.spacy",
+        "pipeline",
+        "scores.json",
+        "rows.jsonl",
+        "report.html",
+    }
     assert files <= {path.name for path in (folder / "mined").iterdir()} and len(llm_server.requests) == 41
     assert "Planning: gpt-4.1-mini is asked." in output and "This plan is by" in output
     assert "in total" in output and "texts/s" in output and "get_span" in output
-    assert str(folder / "mined" / "rows.jsonl") in output
+    assert str(folder / "mined" / "rows.jsonl") in output and str(folder / "mined" / "report.html") in output
     again = plain(run(*arguments, "--output", folder / "mined"))
     assert "Done before, and not again: annotate, train, evaluate, mine" in again and len(llm_server.requests) == 41
     assert "price" in run("report", folder / "mined")

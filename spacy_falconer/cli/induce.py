@@ -20,7 +20,7 @@ def induce_cli(
     sentence: str = typer.Argument(..., help="What to mine, in one sentence, or a text file that holds it"),
     corpus: Path = options.CORPUS,
     output: Path = typer.Option(
-        ..., "--output", "-o", help="Folder for the plan, the answers, the pipeline and the rows"
+        ..., "--output", "-o", help="Folder for the plan, the answers, the pipeline, the rows and the report"
     ),
     plan: Path | None = typer.Option(
         None, "--plan", help="A plan of your own, or a recorded one", exists=True, dir_okay=False
@@ -47,7 +47,10 @@ def induce_cli(
     few_shot: options.FewShot = 0,
     config: options.Config = None,
     source: options.Source = None,
+    replay: options.Replay = None,
     target: options.Target = (),
+    precision: options.Precision = "fp32",
+    n_process: options.NProcess = 1,
     text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
     id_field: options.IdField = "id",
     seed: options.Seed = 0,
@@ -55,7 +58,7 @@ def induce_cli(
     quiet: options.Quiet = False,
     # fmt: on
 ):
-    """From a sentence and a corpus to a mined table and a pipeline, in one go.
+    """From a sentence and a corpus to a mined table, a pipeline and a report of both, in one go.
 
     It may be stopped at any time: the same command goes on, and pays for nothing twice.
 
@@ -74,7 +77,8 @@ def induce_cli(
         with show_bill(endpoint.ledger, quiet=quiet):
             found = induce(
                 read_sentence(sentence), records, output, endpoint=endpoint, planner_model=planner_model or None,
-                sampling=sampling, targets=target, plan=plan, answers=answers, recorded_only=recorded_only,
+                sampling=sampling, replay=replay, targets=target, precision=precision, n_process=n_process, plan=plan,
+                answers=answers, recorded_only=recorded_only,
                 redact=options.find_redactor(redact), annotator=options.find_annotator(annotator), quiet=quiet, progress=bar, warn=msg.warn,
                 watch=ignore if quiet else partial(show_step, output=output), watch_batches=batch_lines(quiet=quiet),
             )  # fmt: skip

@@ -47,6 +47,19 @@ def use_prices(path: Path | None) -> Path | None:
     return path
 
 
+def parse_path(value: str) -> Path | None:
+    """A path; nothing where nothing is said, as a project's variables do."""
+    return Path(value) if value.strip() else None
+
+
+def parse_file(value: str) -> Path | None:
+    """As `parse_path`, of a file that has to be there."""
+    path = parse_path(value)
+    if path is not None and not path.is_file():
+        raise typer.BadParameter(f"There is no file {value!r}. Expected one, or nothing.")
+    return path
+
+
 CORPUS = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True)
 TextField = Annotated[list[str], typer.Option("--text-field", help="Column of the text; several are joined")]
 IdField = Annotated[str, typer.Option("--id-field", help="Column of the text's id")]
@@ -70,13 +83,29 @@ Source = Annotated[
         exists=True,
     ),
 ]
+Replay = Annotated[
+    Path | None,
+    typer.Option(
+        "--replay", parser=parse_file, metavar="FILE",
+        help="Answers to the source's own instructions, learned again beside the new ones",
+    ),
+]  # fmt: skip
 Target = Annotated[
     list[str],
     typer.Option(
         "--target", metavar="TARGET",
-        help="What thresholds are for: f1 (else), precision=0.95 or recall=0.9; KEY:recall=0.9 for one instruction",
+        help="What thresholds are for: f1 (else), precision=0.95 or recall=0.9; KEY:recall=0.9 for one instruction. "
+        "Several have commas between them",
     ),
 ]  # fmt: skip
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="fp32, bf16, int8, compiled (by OpenVINO), or auto: the fastest here that says the same",
+    ),
+]  # fmt: skip
+NProcess = Annotated[int, typer.Option("--n-process", help="Processes that read texts", min=1)]
 RecordedOnly = Annotated[
     bool, typer.Option("--recorded-only", help="Take only texts that the store answers already, and ask nobody")
 ]
@@ -93,7 +122,8 @@ Timeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for one reply", min=0.001)
 ]
 Batch = Annotated[
-    bool, typer.Option("--batch", help="Ask by the provider's Batch API: at half the price, and within a day")
+    bool,
+    typer.Option("--batch/--no-batch", help="Ask by the provider's Batch API: at half the price, and within a day"),
 ]
 Redact = Annotated[
     str | None,
@@ -135,7 +165,7 @@ MaxCost = Annotated[
 Prices = Annotated[
     Path | None,
     typer.Option(
-        "--prices", metavar="FILE", envvar=VARIABLE, callback=use_prices,
+        "--prices", parser=parse_path, metavar="FILE", envvar=VARIABLE, callback=use_prices,
         help="A price file of your own, as .json, in place of the list prices that come with the package",
     ),
 ]  # fmt: skip

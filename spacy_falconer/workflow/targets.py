@@ -27,13 +27,13 @@ BEST_F1 = Targets()
 
 
 def parse_targets(texts: Sequence[str], *, plan: Plan) -> Targets:
-    """Read targets as they are written on the command line; the last word counts.
+    """Read targets as they are written on the command line, several with commas between them; the last word counts.
 
     plan: Whose instructions they may be for: those that ask about texts, for of passages (`for_each`) no threshold is set.
     RAISES (PlanError): One cannot be read, or is for another instruction.
     """
     of_all, own, keys = BEST_F1.of_all, {}, [step.id for step in plan.text_steps()]
-    for text in texts:
+    for text in filter(None, (one.strip() for one in ",".join(texts).split(","))):
         key, colon, target = text.rpartition(":")
         if colon and key not in keys:
             raise PlanError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import spacy
 import srsly
 from server import KEY
 
-from spacy_falconer.errors import BudgetError, ModelError, PlanError, UnsupportedPlanError
+from spacy_falconer.errors import AnswerError, BudgetError, ModelError, PlanError, ServerError, UnsupportedPlanError
 from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.plan import read_plan, write_plan
@@ -23,17 +24,19 @@ from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.folder import find_composed, find_mined_by
 from spacy_falconer.workflow.induce import induce
-from spacy_falconer.workflow.page import make_page, read_run, write_page
+from spacy_falconer.workflow.page import make_page, read_run
 
 SENTENCE = 'prices over $25, "new"'
-FILES = {"plan.json", "answers.db", "train.spacy", "test.spacy", "pipeline", "scores.json", "rows.jsonl"}
+FILES = {"plan.json", "answers.db", "train.spacy", "test.spacy", "pipeline", "scores.json", "rows.jsonl", "report.html"}
 
 
 @pytest.fixture
 def run(review_answers, tiny_config, tmp_path, monkeypatch):
     """Induce from 40 texts; what was done, by step. Training is cut short where nothing need be learned."""
 
-    def run_it(sentence=SENTENCE, max_requests=None, n_texts=40, records=None, learn=False, **settings):
+    def run_it(
+        sentence=SENTENCE, max_requests=None, n_texts=40, records=None, learn=False, folder="out", source=None, **settings
+    ):  # fmt: skip
         if not learn:
             monkeypatch.setattr("spacy_falconer.workflow.train.count_steps", lambda *_: 4)
         records = records or [Record(str(i), one.text) for i, one in enumerate(review_answers)]
@@ -41,8 +44,9 @@ def run(review_answers, tiny_config, tmp_path, monkeypatch):
         endpoint = Endpoint(ledger=Ledger(max_requests=max_requests))
         run_it.done = done
         found = induce(
-            sentence, records, tmp_path / "out", sampling=Sampling(n_texts=n_texts, config=tiny_config),
-            endpoint=endpoint, watch=done.__setitem__, **settings,
+            sentence, records, tmp_path / folder, endpoint=endpoint,
+            sampling=Sampling(n_texts=n_texts, config=None if source else tiny_config, source=source),
+            watch=done.__setitem__, **settings,
         )  # fmt: skip
         return found, done
 
@@ -178,7 +182,7 @@ def test_what_an_earlier_plan_led_to_is_never_shown_for_an_edited_one(run, llm_s
     assert "rows.jsonl is of another plan than plan.json" in said and "scores.json is of another plan" in said
 
     with monkeypatch.context() as patch:
-        patch.setattr("spacy_falconer.workflow.induce.evaluate", stop)
+        patch.setattr("spacy_falconer.workflow.induce_steps.evaluate", stop)
         with pytest.raises(KeyboardInterrupt):
             run()
     left = {path.name for path in out.iterdir()}
@@ -195,7 +199,9 @@ def test_a_pipeline_of_an_edit_that_was_taken_back_is_not_kept(run, llm_server, 
     first = read_plan(out / "plan.json")
     edit_plan(out, steps=(first.steps[0].model_copy(update={"instruction": "It is bad."}), first.steps[1]))
     with monkeypatch.context() as patch:  # Stopped when the new pipeline stands there, and nothing says so yet.
-        patch.setattr("spacy_falconer.workflow.induce.note_time", lambda _, step, took: step == "train" and stop())
+        patch.setattr(
+            "spacy_falconer.workflow.induce_steps.note_time", lambda _, step, took: step == "train" and stop()
+        )
         with pytest.raises(KeyboardInterrupt):
             run()
     edit_plan(out, steps=first.steps)
@@ -209,7 +215,7 @@ def test_a_pipeline_of_an_edit_that_was_taken_back_is_not_kept(run, llm_server, 
 def test_what_a_target_led_to_that_was_taken_back_is_not_kept(step, run, llm_server, monkeypatch):
     run()
     with monkeypatch.context() as patch:  # Stopped when the new file stands there, and nothing says so yet.
-        patch.setattr("spacy_falconer.workflow.induce.note_time", lambda _, name, took: name == step and stop())
+        patch.setattr("spacy_falconer.workflow.induce_steps.note_time", lambda _, name, took: name == step and stop())
         with pytest.raises(KeyboardInterrupt):
             run(targets=["positive:recall=0.9"])
     assert step in run()[1]
@@ -235,18 +241,98 @@ def test_what_a_plan_makes_of_the_answers_is_edited_without_training(run, llm_se
     assert list(run(learn=True)[1]) == ["plan", "compose", "evaluate", "mine"]
 
 
-@pytest.mark.parametrize("has_texts", [False, True])
-def test_a_report_that_stands_there_is_made_anew(has_texts, run, llm_server, tmp_path):
-    out = tmp_path / "out"
-    assert not (run()[0].output / "report.html").exists()
-    page = write_page(read_run(out), {} if has_texts else None)
-    old = page.read_text(encoding="utf8")
-    assert run() and page.read_text(encoding="utf8") == old  # Nothing has changed.
+def test_a_report_is_written_at_the_end_and_anew_where_something_has_changed(run, llm_server, tmp_path):
+    out, page = tmp_path / "out", tmp_path / "out" / "report.html"
+    run(learn=True)
+    assert '"pieces":' in page.read_text(encoding="utf8")  # With the corpus's texts.
+    written = page.stat().st_mtime_ns
+    assert run() and page.stat().st_mtime_ns == written
     edit_plan(out, keep="true")
     run()
     new = page.read_text(encoding="utf8")
     assert "keep: true" in new and "40</b> rows mined from 40 texts" in new
-    assert ('"pieces":' in new) == has_texts
+    page.unlink()
+    assert list(run()[1]) == ["plan"] and page.read_text(encoding="utf8") == new
+
+
+def test_a_run_that_a_limit_stopped_reports_what_there_is(run, llm_server, tmp_path):
+    with pytest.raises(BudgetError):
+        run(max_requests=10)
+    said = re.sub("<[^>]*>", "", (tmp_path / "out" / "report.html").read_text(encoding="utf8"))
+    assert "no rows were mined yet" in said and SENTENCE in html.unescape(said)
+
+
+def test_no_report_stands_where_nobody_was_asked(run, tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(ServerError, match="OPENAI_BASE_URL"):
+        run()
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_report_that_fails_never_hides_what_stopped_the_run(run, llm_server, monkeypatch):
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("spacy_falconer.workflow.page.render.write_page", fail)
+    warned = []
+    with pytest.raises(BudgetError, match="--recorded-only"):
+        run(max_requests=10, warn=warned.append)
+    assert "The report was not written: No space left on device" in warned
+    with pytest.raises(OSError, match="No space"):
+        run()
+
+
+def test_an_old_report_does_not_outlive_what_it_shows(run, llm_server, tmp_path, monkeypatch):
+    run()
+    edit_plan(tmp_path / "out", keep="true")
+    for name in ("find_texts", "write_page"):
+        monkeypatch.setattr(f"spacy_falconer.workflow.page.render.{name}", lambda *_: pytest.fail("a page is made"))
+    with monkeypatch.context() as patch:
+        patch.setattr("spacy_falconer.workflow.induce_steps.evaluate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_the_corpus_is_read_in_the_precision_and_by_the_processes_that_are_named(run, llm_server, tmp_path):
+    before = [row["id"] for row in run(learn=True)[0].rows()]
+    found, done = run(precision="bf16", n_process=2)
+    assert list(done) == ["plan", "mine"] and [row["id"] for row in found.rows()] == before
+    assert srsly.read_json(tmp_path / "out" / "rows.manifest.json")["options"]["precision"] == "bf16"
+    assert "mine" in run(precision="bf16")[0].done_before  # How many processes read makes no difference.
+
+
+def test_a_precision_that_there_is_not_costs_nothing(run, llm_server):
+    with pytest.raises(ModelError, match="no precision 'fp1'"):
+        run(precision="fp1")
+    assert llm_server.requests == []
+
+
+def test_earlier_answers_are_learned_again(run, llm_server, tmp_path, review_answers, monkeypatch):
+    run(learn=True)
+    source, replay, seen = tmp_path / "out" / "pipeline", tmp_path / "earlier.jsonl", []
+    write_exchange(review_answers[:12], replay)
+
+    def spy(source, plan, docs, replay, *, seed):
+        seen.append(len(replay))
+        return list(docs)
+
+    monkeypatch.setattr("spacy_falconer.workflow.train.remember", spy)
+    again = {"folder": "again", "source": source}
+    run(**again)
+    assert "train" in run(**again, replay=replay)[1] and set(seen) == {0, 12}
+    assert "train" in run(**again, replay=replay)[0].done_before
+    write_exchange(review_answers[:13], replay)
+    assert "train" in run(**again, replay=replay)[1] and 13 in seen
+
+
+def test_earlier_answers_that_fit_no_pipeline_are_told_before_anything_is_asked(
+    run, llm_server, review_answers, tmp_path
+):
+    write_exchange(review_answers, tmp_path / "earlier.jsonl")
+    with pytest.raises(AnswerError, match="earlier.jsonl.*--source.*leave --replay out"):
+        run(replay=tmp_path / "earlier.jsonl")
+    assert llm_server.requests == []
 
 
 def test_what_cannot_be_planned_costs_one_request(run, llm_server):
