@@ -18,7 +18,7 @@ $(VENV)/installed: setup.cfg constraints.txt
 
 demo: $(VENV)/installed
 	$(BIN)/python -m spacy project run all .
-	$(BIN)/python -m spacy_falconer report output --corpus assets/reviews.jsonl
+	@echo "The report, for a browser: output/report.html"
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest

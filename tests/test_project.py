@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -13,8 +14,10 @@ from server import KEY, ScriptedServer
 from weasel.cli.run import project_run
 
 import spacy_falconer
+from spacy_falconer.cli.induce import induce_cli
 from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.plan import read_plan, write_plan
+from spacy_falconer.workflow.targets import parse_targets
 from spacy_falconer.workflow.times import read_times
 
 ROOT = Path(spacy_falconer.__file__).parents[1]
@@ -50,7 +53,7 @@ def project(make_project, review_plan, review_answers):
     return folder
 
 
-ROWS = "rows.jsonl", "rows.manifest.json", "times.json"
+ROWS = "rows.jsonl", "rows.manifest.json", "times.json", "report.html"
 FILES = {"instruction": "my sentence.txt", "corpus": "my corpus.jsonl", "source": "tiny.cfg"}
 
 
@@ -71,6 +74,7 @@ def run(project):
 def times(project):
     outputs = [
         *project.glob("output/*.json*"),
+        *project.glob("output/*.html"),
         *project.glob("output/*.spacy"),
         *project.glob("output/pipeline/meta.json"),
     ]
@@ -112,6 +116,53 @@ def test_a_second_run_does_nothing(first_run, run):
 def test_a_sentence_that_means_the_same_runs_nothing_after_the_plan(first_run, run, project):
     (project / "my sentence.txt").write_text(SENTENCE + "\n")
     assert run() <= {"plan.json"}
+
+
+def test_the_report_shows_the_rows_with_their_texts(first_run, run, project):
+    page = project / "output" / "report.html"
+    assert '"pieces":' in page.read_text(encoding="utf8")
+    page.unlink()
+    assert run() == {"report.html"}
+
+
+@pytest.mark.parametrize(
+    ("command", "changed", "message"),
+    [
+        ("plan", {"prices": "my corpus.jsonl"}, "my corpus.jsonl' cannot be used"),
+        ("plan", {"timeout": 0}, "--timeout"),
+        ("annotate", {"timeout": 0}, "--timeout"),
+        ("annotate", {"prices": "my corpus.jsonl"}, "my corpus.jsonl' cannot be used"),
+        ("annotate", {"batch": "often"}, "--often"),
+        (
+            "train",
+            {"target": "price:recall=0.9, nothing:recall=0.9"},
+            "The target 'nothing:recall=0.9' is for 'nothing'",
+        ),
+        ("train", {"replay": "nothing.jsonl"}, "There is no file 'nothing.jsonl'"),
+        ("mine", {"precision": "fp1"}, "There is no precision 'fp1'"),
+        ("mine", {"n_process": 0}, "--n-process"),
+    ],
+)
+def test_a_variable_reaches_its_command(command, changed, message, first_run, run, capfd):
+    with pytest.raises(Exception, match="exit|returned|command|Subprocess") as failed:
+        run(command, **changed)
+    captured = capfd.readouterr()
+    assert message in " ".join((str(failed.value) + captured.out + captured.err).split())
+
+
+def test_a_price_file_and_earlier_answers_may_be_named(first_run, run, project):
+    srsly.write_json(project / "prices.json", {"models": {"a model": {"input": 1, "output": 1}}})
+    assert run("report", prices="prices.json") == {"report.html"}
+
+
+def test_the_variables_are_the_commands_own_defaults():
+    settings = srsly.read_yaml(ROOT / "project.yml")["vars"]
+    defaults = {name: one.default for name, one in inspect.signature(induce_cli).parameters.items()}
+    for name in ("sample", "choose", "rounds", "timeout", "precision", "n_process", "seed"):
+        assert settings[name] == defaults[name], name
+    assert settings["batch"] == "no-batch" and not defaults["batch"]
+    plan = read_plan(ROOT / settings["plan"])
+    assert parse_targets([settings["target"]], plan=plan) == parse_targets(defaults["target"], plan=plan)
 
 
 def test_a_changed_plan_runs_what_depends_on_it(first_run, run, project):
