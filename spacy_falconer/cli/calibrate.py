@@ -29,9 +29,10 @@ def calibrate_cli(
 
     from spacy_falconer.workflow.answers import read_answers
     from spacy_falconer.workflow.calibration import format_changes, measure_changes
+    from spacy_falconer.workflow.fitted import format_thresholds, note_fitted
     from spacy_falconer.workflow.mined import find_plan
     from spacy_falconer.workflow.targets import parse_targets
-    from spacy_falconer.workflow.thresholds import fit_candidates, format_thresholds, read_candidates
+    from spacy_falconer.workflow.thresholds import fit_candidates, read_candidates
 
     with plain_errors():
         nlp = spacy.load(pipeline)
@@ -41,6 +42,7 @@ def calibrate_cli(
         heard = read_candidates(nlp, docs)
         changes = measure_changes(heard)
         fitted = fit_candidates(heard, targets)
+        note_fitted(nlp, fitted)
         nlp.to_disk(output)
     if not quiet:
         msg.good(f"Scores and thresholds by {len(docs)} answered texts. Pipeline: {output}")

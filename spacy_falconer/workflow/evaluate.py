@@ -18,6 +18,7 @@ from spacy_falconer.workflow.baselines import MOST_KEPT_TEST, MOST_KEPT_TRAIN, B
 from spacy_falconer.workflow.calibration import Calibrations, find_reliability, read_calibrations
 from spacy_falconer.workflow.curve import draw_curve, teach_all, teach_heads
 from spacy_falconer.workflow.disagree import list_disagreements
+from spacy_falconer.workflow.fitted import list_thresholds
 from spacy_falconer.workflow.mine import find_plan
 from spacy_falconer.workflow.remember import list_steps
 from spacy_falconer.workflow.report import LLM, PEOPLE
@@ -54,7 +55,8 @@ def evaluate(
         "p_ci", "r_ci", "f_ci"}}}, "spans": the same, "rows": {"kept", "values", "whole"}, "n_texts", "with"}`. `n` counts
         the texts of which it was asked, `_ci` are 95% intervals of resampled texts. Spans must match exactly; an answer
         that could not be placed is a miss. "with" says whose answers they are. Besides: "baselines" (each the same),
-        "people" (the same against people), "reliability", "slices", "disagreements", "curve", "notes".
+        "people" (the same against people), "reliability" (as `find_reliability` gives it), "thresholds" (as
+        `list_thresholds` does), "slices", "disagreements", "curve", "notes".
     RAISES (AnswerError): There is no answer to compare with.
     """
     plan, origin = name_plan(nlp), {"source": source, "config": config, "seed": seed}
@@ -72,7 +74,7 @@ def evaluate(
         notes += more
     if whose != PEOPLE and list_said(people):
         scores["people"] = compare(docs, {"": found, "llm": llm, **others.said}, people, plan, seed=seed)
-    return {**scores, "with": whose, "notes": notes, "seed": seed}
+    return {**scores, "with": whose, "thresholds": list_thresholds(nlp), "notes": notes, "seed": seed}
 
 
 def choose_side(llm: Sequence[Said], people: Sequence[Said]) -> tuple[str, Sequence[Said]]:

@@ -66,7 +66,11 @@ def format_scores(scores: Mapping[str, Any]) -> str:
     tables = [
         f"Agreement with {name}, {block['n_texts']} held-out texts\n{score_table(block)}" for name, block in blocks
     ]
-    lines = [*describe_reliability(scores.get("reliability") or {}), *describe_curve(scores.get("curve"))]
+    lines = [
+        *describe_thresholds(scores.get("thresholds") or {}),
+        *describe_reliability(scores.get("reliability") or {}),
+        *describe_curve(scores.get("curve")),
+    ]
     return "\n".join([*tables, *lines, *scores.get("notes", ())])
 
 
@@ -119,6 +123,17 @@ def show_share(value: float | None) -> str:
 
 def show_interval(bounds: Sequence[float] | None) -> str:
     return "" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
+
+
+def describe_thresholds(thresholds: Mapping[str, Any]) -> list[str]:
+    """Those that are not for best F1, and why some are not to be relied on."""
+    wished = {key: one for key, one in thresholds.items() if one.get("target", "f1") != "f1"}
+    words = ", ".join(f"{key} {one['threshold']:.2f} for {one['target']}" for key, one in wished.items())
+    return [*([f"Thresholds by wish: {words}"] if words else []), *list_doubts(thresholds)]
+
+
+def list_doubts(thresholds: Mapping[str, Any]) -> list[str]:
+    return [one["doubt"] for one in thresholds.values() if one.get("doubt")]
 
 
 def describe_reliability(parts: Mapping[str, Any]) -> list[str]:

@@ -4,68 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy
 from spacy.language import Language
 from spacy.tokens import Doc
-from wasabi import table
 
 from spacy_falconer.metamodel.calibrate import calibrate, fit_calibrations
-from spacy_falconer.metamodel.threshold import Candidates, Choice, Target, append, choose_threshold, pool
+from spacy_falconer.metamodel.threshold import Candidates, append, choose_threshold, pool
 from spacy_falconer.pipeline.callbacks import find_components, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.score import asked_keys, n_missed, places, weights_of
+from spacy_falconer.workflow.fitted import Fitted, note_fitted
 from spacy_falconer.workflow.targets import BEST_F1, Targets
 
 Heard = list[tuple[InstructedPipe, dict[str, Candidates]]]
 Pairs = Sequence[tuple[Doc, Doc]]  # what was found, what was answered
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """What became of an instruction's threshold.
-
-    choice: None where nothing tells, such as without one right candidate; it stays as it was.
-    is_shared (bool): It had too few positive answers for one of its own; the choice is by all instructions' answers.
-    """
-
-    key: str
-    target: Target
-    choice: Choice | None
-    is_shared: bool
-
-    def explain(self) -> str | None:
-        """Why the target is not to be relied on; None where the answers speak for it."""
-        choice = self.choice
-        if self.target.least is None:
-            return None
-        if choice is None:
-            return f"{self.key}: no held-out answer speaks for {self.target}; its threshold stays. Annotate more."
-        if choice.expected < self.target.least:
-            return (
-                f"{self.key}: {self.target} cannot be expected from held-out answers; the most is {choice.expected:.2f}, "
-                f"at the threshold {choice.threshold:g}."
-            )
-        if choice.n < self.target.n_needed:
-            return (
-                f"{self.key}: {self.target} was chosen on {choice.n} held-out answers; it takes {self.target.n_needed} "
-                "to show it, even with no mistake. Annotate more."
-            )
-        return None
-
-
 def fit_thresholds(nlp: Language, docs: Sequence[Doc], targets: Targets = BEST_F1) -> list[Fitted]:
     """Set the calibrations and, on calibrated scores, the thresholds of all instructions that the answers are to.
 
     docs: Held-out answers, as `corpus.docbin` makes them.
-    RETURNS (list[Fitted]): What was set. An instruction without one positive answer keeps its scores as they are.
+    RETURNS (list[Fitted]): What was set; the pipeline keeps it, too. An instruction without one positive answer keeps
+        its scores as they are.
     """
-    return fit_candidates(read_candidates(nlp, docs), targets)
+    fitted = fit_candidates(read_candidates(nlp, docs), targets)
+    note_fitted(nlp, fitted)
+    return fitted
 
 
 def fit_candidates(heard: Heard, targets: Targets = BEST_F1) -> list[Fitted]:
-    """The same, from candidates that were read before."""
+    """The same, from candidates that were read before; what was set is for `note_fitted`."""
     fitted = []
     for pipe, candidates in heard:
         pipe.cfg["calibrations"].update({key: list(one) for key, one in fit_calibrations(candidates).items()})
@@ -173,21 +142,6 @@ def _gather(rows: Sequence[tuple[float, bool, float, int]], to_find: Sequence[fl
         numpy.array(scores, dtype="float64"), numpy.array(hits, dtype=bool), numpy.array(weights, dtype="float64"),
         numpy.array(texts, dtype="int64"), n_wanted=len(to_find), wanted=sum(to_find),
     )  # fmt: skip
-
-
-def format_thresholds(fitted: Sequence[Fitted]) -> str:
-    """The thresholds, and what is expected of them, as a table."""
-    rows = [
-        [
-            one.key,
-            one.choice and f"{one.choice.threshold:.2f}",
-            str(one.target),
-            one.choice and f"{one.choice.expected:.2f}",
-        ]
-        for one in fitted
-    ]
-    header = ["instruction", "threshold", "target", "expected"]
-    return table([[cell or "as before" for cell in row] for row in rows], header=header, divider=True)
 
 
 def _fit(pipe: InstructedPipe, candidates: dict[str, Candidates], targets: Targets) -> list[Fitted]:

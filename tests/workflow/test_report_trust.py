@@ -105,3 +105,24 @@ def test_scores_of_earlier_versions_are_drawn_as_they_are(folder):
     srsly.write_json(folder / "scores.json", make_full_scores())
     text = read_page(folder).text
     assert "Reliability" in text and "before calibration" not in text and "Each instruction by itself" not in text
+
+
+def test_the_table_has_thresholds_and_marks_those_that_too_few_answers_speak_for(folder):
+    doubt = "price: precision=0.95 was chosen on 7 held-out answers"
+    thresholds = {
+        "positive": {"threshold": 0.31, "target": "f1", "doubt": None},
+        "price": {"threshold": 0.72, "target": "precision=0.95", "doubt": doubt},
+    }
+    scores = make_full_scores()
+    srsly.write_json(folder / "scores.json", {**scores, "people": scores, "thresholds": thresholds})
+    text = read_page(folder).text
+    assert text.count("0.31for best F1") == 2 and text.count("0.72†for precision 0.95") == 2  # For people, too.
+    assert text.count(f"† {doubt}") == 1 and text.count("†") == 3
+
+
+@pytest.mark.parametrize("noted", [{}, {"positive": {"threshold": 0.29}}, {"positive": {"threshold": "x", "target": 3}}])
+def test_a_table_without_what_thresholds_are_for(folder, noted):
+    srsly.write_json(folder / "scores.json", {**make_full_scores(), "thresholds": noted})
+    text = read_page(folder).text
+    is_known = noted.get("positive") == {"threshold": 0.29}
+    assert ("threshold" in text) is is_known and ("0.29" in text) is is_known and "†" not in text

@@ -16,6 +16,7 @@ from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.score import places
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer
+from spacy_falconer.workflow.fitted import list_thresholds
 from spacy_falconer.workflow.remember import read_earlier, remember
 from spacy_falconer.workflow.ship import make_pipeline, ship
 from spacy_falconer.workflow.train import leave_out, train
@@ -115,6 +116,12 @@ def test_a_later_task_keeps_the_earlier_instructions(later, trained):
         assert (after.cats["positive"] > 0.5) == (before.cats["positive"] > 0.5)
         assert places(after.spans["sc"]) == places(before.spans["sc"])
     assert nlp("the bad thing broke 9").cats["defect"] > 0.5 > nlp("the bad thing works 8").cats["defect"]
+
+
+def test_a_later_task_still_knows_what_the_earlier_thresholds_are_for(later, trained):
+    before, after = list_thresholds(trained[0]), list_thresholds(later[2][0])
+    assert before["positive"]["target"] == "f1" and before["positive"]["is_shared"]
+    assert {key: after[key] for key in before} == before and after["defect"]["n"] == 20
 
 
 def test_without_earlier_answers_the_source_is_asked(later, trained, tmp_path):

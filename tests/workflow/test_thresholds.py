@@ -18,6 +18,7 @@ from spacy_falconer.metamodel.reliability import measure_ece
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.workflow.calibration import N_FOLDS, cross_fit, measure_changes
 from spacy_falconer.workflow.evaluate import evaluate
+from spacy_falconer.workflow.fitted import list_thresholds
 from spacy_falconer.workflow.report import format_scores
 from spacy_falconer.workflow.targets import parse_targets
 from spacy_falconer.workflow.thresholds import calibrate_all, fit_thresholds, read_candidates
@@ -153,6 +154,46 @@ def test_calibrate_writes_a_pipeline_with_new_thresholds(eager, answers, tmp_pat
         doc.cats["positive"] >= threshold for doc, one in zip(docs, answers, strict=True) if one.cats["positive"]
     ]
     assert numpy.mean(reached) > 0.9
+    assert list_thresholds(new)["positive"]["target"] == "recall=0.95" and set(list_thresholds(old)["positive"]) == {
+        "threshold"
+    }
     assert old.get_pipe("falconer_label").cfg["calibrations"] == {} and docs[0]._.mined is not None
     wrong = CliRunner().invoke(app, [*map(str, arguments), "--target", "recall"])
     assert wrong.exit_code == 1 and "The target 'recall' cannot be read" in wrong.output
+
+
+def test_what_thresholds_are_for_is_kept_with_the_pipeline(eager, answers, tmp_path):
+    eager.add_pipe("falconer_plan").set_plan(PLAN)
+    fitted = fit_thresholds(eager, answers[:30], parse_targets(["positive:recall=0.9"], plan=PLAN))
+    eager.to_disk(tmp_path / "first")
+    nlp = spacy.load(tmp_path / "first")
+    kept = list_thresholds(nlp)
+    assert kept == list_thresholds(eager) == evaluate(nlp, answers)["thresholds"]
+    positive = kept["positive"]
+    assert positive["target"] == "recall=0.9" and positive["threshold"] == fitted[0].choice.threshold
+    assert (positive["n"], positive["n_needed"]) == (fitted[0].choice.n, 29) and positive["n"] < 29
+    assert "positive: recall=0.9 was chosen on" in positive["doubt"]
+    assert kept["defect"]["is_shared"] and "defect: too few positive answers" in kept["defect"]["doubt"]
+    assert kept["defect"]["threshold"] == 0.06 and kept["praised"] == {"threshold": 0.06}  # It was not asked.
+    nlp.get_pipe("falconer_label").cfg["thresholds"]["positive"] = 0.123
+    assert list_thresholds(nlp)["positive"] == {"threshold": 0.123}  # Someone else's, for who knows what.
+
+
+def test_the_terminal_says_which_thresholds_are_by_wish(eager, answers):
+    targets = parse_targets(["positive:precision=0.5"], plan=PLAN)
+    fit_thresholds(eager, answers, targets)
+    words = format_scores(evaluate(eager, answers))
+    threshold = eager.get_pipe("falconer_label").threshold_of("positive")
+    assert f"Thresholds by wish: positive {threshold:.2f} for precision=0.5\n" in words
+    assert "defect: too few positive answers for a threshold of its own." in words
+
+
+def test_a_package_knows_what_its_thresholds_are_for(eager, answers, tmp_path):
+    from spacy.cli.package import package
+
+    fit_thresholds(eager, answers, parse_targets(["positive:recall=0.9"], plan=PLAN))
+    eager.to_disk(tmp_path / "pipeline")
+    (tmp_path / "out").mkdir()
+    package(tmp_path / "pipeline", tmp_path / "out", create_sdist=False, silent=True)
+    (folder,) = (path.parent for path in (tmp_path / "out").rglob("config.cfg"))
+    assert list_thresholds(spacy.load(folder))["positive"]["target"] == "recall=0.9"

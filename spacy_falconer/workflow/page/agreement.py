@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from spacy.tokens import Doc
@@ -25,11 +26,20 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """The least score that counts. `target`: What it was chosen for, in words. `is_doubtful`: Too few answers speak for it."""
+
+    value: float
+    target: str
+    is_doubtful: bool
+
+
+@dataclass(frozen=True)
 class Line:
     """The agreement of an instruction, or of the plan's rows.
 
     n_texts (int): Of which it was asked. n_answers (int): How many were positive; None where that is not known.
-    others: The F1 of what it is compared with, in the block's order.
+    others: The F1 of what it is compared with, in the block's order. threshold: None where there is none, or it is not known.
     """
 
     key: str
@@ -41,6 +51,7 @@ class Line:
     n_texts: int
     n_answers: int | None
     others: list[Share] = field(default_factory=list)
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -57,25 +68,41 @@ class Block:
     others: list[str] = field(default_factory=list)
     is_resampled: bool = False
 
+    @property
+    def has_thresholds(self) -> bool:
+        return any(line.threshold for line in self.lines)
+
 
 def make_blocks(run: Run) -> list[Block]:
     """With the language model; and with people, apart, where they answered, or alone, where all answers are theirs."""
     if run.scores is None:
         return []
     instructions = {step.id: step.instruction for step in run.plan.steps} if run.plan else {}
-    blocks = [make_block(name_side(run.scores), run.scores, instructions, count_answers(run.test))]
+    thresholds = {key: make_threshold(one) for key, one in (run.scores.get("thresholds") or {}).items()}
+    make = partial(make_block, instructions=instructions, thresholds=thresholds)
+    blocks = [make(name_side(run.scores), run.scores, n_answers=count_answers(run.test))]
     if isinstance(run.scores.get("people"), dict):
         people = [doc for doc in run.test or () if GOLD in doc.spans]
-        blocks.append(make_block(PEOPLE, run.scores["people"], instructions, count_gold(people)))
+        blocks.append(make(PEOPLE, run.scores["people"], n_answers=count_gold(people)))
     return blocks
 
 
 def make_block(
-    name: str, scores: Mapping[str, Any], instructions: Mapping[str, str], n_answers: Mapping[tuple[str, str], int]
+    name: str,
+    scores: Mapping[str, Any],
+    *,
+    instructions: Mapping[str, str],
+    thresholds: Mapping[str, Threshold | None],
+    n_answers: Mapping[tuple[str, str], int],
 ) -> Block:
     others = scores.get("baselines") or {}
     lines = [
-        make_line(key, op, row, instructions.get(key, ""), n_answers.get((op, key)), find_others(others, kind, key))
+        replace(
+            make_line(
+                key, op, row, instructions.get(key, ""), n_answers.get((op, key)), find_others(others, kind, key)
+            ),
+            threshold=thresholds.get(key) if kind != "rows" else None,
+        )
         for kind, op, key, row in list_lines(scores)
     ]
     ops = {"labels": "get_label", "spans": "get_span"}
@@ -95,6 +122,13 @@ def make_line(
     else:
         shares = find_shares(*(as_share(row.get(name)) for name in ("p", "r", "f")), n_answers)
     return Line(key, op, instruction, *shares, as_count(row.get("n")), n_answers, others)
+
+
+def make_threshold(noted: Mapping[str, Any]) -> Threshold | None:
+    value = as_share(noted.get("threshold"))
+    measure, _, least = str(noted.get("target") or "").partition("=")
+    words = {"": "", "f1": "for best F1"}.get(measure, f"for {measure} {least}")
+    return None if value is None else Threshold(value, words, bool(noted.get("doubt")))
 
 
 def find_others(others: Mapping[str, Any], kind: str, key: str) -> list[Share]:

@@ -28,6 +28,7 @@ from spacy_falconer.workflow.page.reading import Disagreement, list_readings
 from spacy_falconer.workflow.page.rows import find_texts, make_shown
 from spacy_falconer.workflow.page.run import Run, read_run
 from spacy_falconer.workflow.parts import Paths
+from spacy_falconer.workflow.report import list_doubts
 
 PAGE = "report.html"
 # What could end the element that holds the data, or a line of it; and halves of characters, which no file can hold.
@@ -65,7 +66,7 @@ def make_page(run: Run, texts: Mapping[str, str] | None = None) -> str:
     colors = {one["id"]: one["color"] for one in shown.keys}
     return make_environment().get_template("report.html.jinja").render(
         run=run, plan=run.plan, tree=format_tree(run.plan) if run.plan else "",
-        diagram=draw_plan(run.plan) if run.plan else None, width=WIDTH, blocks=make_blocks(run), cost=find_cost(run),
+        diagram=draw_plan(run.plan) if run.plan else None, width=WIDTH, blocks=make_blocks(run), cost=find_cost(run), doubts=list_doubts((run.scores or {}).get("thresholds") or {}),
         coverage=find_coverage(run), kept=find_kept(run), looks=look_closer(run, colors), heights=list(list_heights()),
         shown=shown, data=Markup(dump(shown.data)), version=__version__,
         style=Markup(style), script=Markup(script), style_hash=hash_source(style), script_hash=hash_source(script),
