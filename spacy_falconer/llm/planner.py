@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from spacy_falconer.errors import PlanError, UnsupportedPlanError
 from spacy_falconer.llm.formats import Message
 from spacy_falconer.llm.prompt import choose_fence, render
+from spacy_falconer.llm.reply import find_object
 from spacy_falconer.plan import Plan, parse_plan, plan_json_schema
 from spacy_falconer.plan.schema import Instruction
 from spacy_falconer.plan.show import show
@@ -94,8 +94,8 @@ def parse_reply(content: str, sentence: str) -> Plan:
 
     RAISES (UnsupportedPlanError, PlanError): As `parse_plan`.
     """
-    data = _find_object(content)
-    plan = data.get("plan", data) if isinstance(data, Mapping) else data
+    data = find_object(content)
+    plan = content if data is None else data.get("plan", data)
     return parse_plan({**plan, "instruction": sentence} if isinstance(plan, Mapping) else plan)
 
 
@@ -125,15 +125,6 @@ def _make_strict(schema: Any) -> Any:
     if isinstance(strict.get("properties"), dict):
         strict["required"] = list(strict["properties"])
     return strict
-
-
-def _find_object(content: str) -> Any:
-    """The JSON object in a reply; the reply itself where there is none, for the checker to refuse."""
-    start, end = content.find("{"), content.rfind("}") + 1
-    try:
-        return json.loads(content[start:end])
-    except (ValueError, RecursionError):
-        return content
 
 
 def _parse_last_reply(content: str, sentence: str) -> Plan:

@@ -10,6 +10,7 @@ from spacy_falconer.errors import ReplyError
 from spacy_falconer.grounding import find_quotes
 from spacy_falconer.llm.formats import Message
 from spacy_falconer.llm.prompt import choose_fence, clean, render
+from spacy_falconer.llm.reply import find_object
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.plan.show import show
 from spacy_falconer.types import Answer, CharSpan, Quote
@@ -69,12 +70,10 @@ def parse_object(content: str) -> dict[str, Any]:
 
     RAISES (ReplyError): There is none.
     """
-    said = content.rpartition("</think>")[2]  # Some servers leave it in how the model came to its reply.
-    start, end = said.find("{"), said.rfind("}") + 1
-    try:
-        return json.loads(said[start:end])
-    except (ValueError, RecursionError):
-        raise ReplyError(f"The reply is no JSON object: {show(content)}. Expected one, whole and alone.") from None
+    found = find_object(content)
+    if found is None:
+        raise ReplyError(f"The reply is no JSON object: {show(content)}. Expected one, whole and alone.")
+    return found
 
 
 def check_value(value: Any, step: Step) -> bool | list[str]:

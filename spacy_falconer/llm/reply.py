@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,18 @@ def check_reply(completion: Any, reply: Reply) -> None:
     """RAISES (ReplyError): It is no answer: cut off, refused or empty."""
     if reason := _find_reason(completion, reply):
         raise ReplyError(reason, n_input_tokens=reply.n_input_tokens, n_output_tokens=reply.n_output_tokens)
+
+
+def find_object(content: str) -> dict[str, Any] | None:
+    """The JSON object in what a model said, also where words that were not asked for surround it; None without one."""
+    after = content.rpartition("</think>")[2]  # Some servers leave in how it came to its reply.
+    for said in (after, content if content.lstrip().startswith("{") else ""):  # Or the tag stands in a text.
+        start, end = said.find("{"), said.rfind("}") + 1
+        try:
+            return json.loads(said[start:end])
+        except (ValueError, RecursionError):
+            continue
+    return None
 
 
 def _find_reason(completion: Any, reply: Reply) -> str | None:

@@ -44,8 +44,15 @@ def plan_with(*replies, texts=("Paid $25.",)):
 
 @pytest.mark.parametrize(
     "reply",
-    [GOOD, GOOD["plan"], "Here it is:\n```json\n" + json.dumps(GOOD) + "\n```"],
-    ids=["wrapped", "bare", "in words"],
+    [
+        GOOD,
+        GOOD["plan"],
+        "Here it is:\n```json\n" + json.dumps(GOOD) + "\n```",
+        '<think>I return {"plan": ...} then.</think>' + json.dumps(GOOD),
+        'I return {"plan": ...} then.\n</think>\n\n' + json.dumps(GOOD),
+        GOOD["plan"] | {"output": ["price"], "steps": [STEP | {"instruction": "Tags such as </think>."}]},
+    ],
+    ids=["wrapped", "bare", "in words", "after thoughts", "after thoughts without a beginning", "about such a tag"],
 )
 def test_a_plan_costs_one_request(reply):
     plan, chat = plan_with(reply)

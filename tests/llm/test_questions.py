@@ -40,6 +40,7 @@ def test_a_reply_is_read(content):
         ("I cannot tell.", "no JSON object: 'I cannot tell.'"),
         ('{"positive": true, "price": ["$5', "no JSON object"),
         ("[1]", "no JSON object"),
+        ("<think>Is it " + json.dumps(SAID) + "?</think>I cannot tell.", "no JSON object"),
         ("{" * 100_000 + "}" * 100_000, "no JSON object"),
         ('{"positive": true}', "'price' is None in the reply. Expected a list of quotes"),
         ('{"price": []}', "'positive' is None in the reply. Expected true or false"),
