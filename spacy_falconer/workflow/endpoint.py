@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -53,11 +54,30 @@ class Endpoint:
 
 
 def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine, also where an event loop runs already, as in a notebook."""
+    """Run a coroutine, also where an event loop runs already, as in a notebook. Who interrupts it there stops it, too."""
     if not _runs():
         return asyncio.run(coroutine)
+    started: Future[Callable[[], Any]] = Future()
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
+        done = pool.submit(asyncio.run, _run_stoppable(coroutine, started))
+        try:
+            return done.result()
+        except BaseException:
+            if not done.done():
+                started.result()()
+            raise
+
+
+async def _run_stoppable(coroutine: Coroutine[Any, Any, T], started: Future[Callable[[], Any]]) -> T:
+    """Run a coroutine, after telling another thread how to stop it."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        with suppress(RuntimeError):  # It has ended meanwhile.
+            loop.call_soon_threadsafe(task.cancel)
+
+    started.set_result(stop)
+    return await coroutine
 
 
 def _runs() -> bool:
