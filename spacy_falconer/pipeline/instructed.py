@@ -11,12 +11,14 @@ from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example
+from spacy.util import minibatch
 from thinc.api import Model
 from thinc.types import Floats1d, Floats2d, FloatsXd
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.calibrate import NOTHING
 
+READ_AT_ONCE = 256  # Instructions, which are short.
 LISTENER = "transformer-listener"
 TOK2VEC = {
     "@architectures": "spacy-transformers.TransformerListener.v1",
@@ -77,10 +79,16 @@ class InstructedPipe(TrainablePipe):
 
     def read_instruction(self, text: str, *, nlp: Language | None = None) -> Floats1d:
         """An instruction's vector: the mean of its tokens' vectors, read by the component's own encoder, shape (D,)."""
-        nlp = self._find_pipeline(nlp)
-        doc = nlp.make_doc(text)
-        encode([doc], self, nlp)
-        return self.model.get_ref("tok2vec").predict([doc])[0].mean(axis=0)
+        return self.read_instructions([text], nlp=nlp)[0]
+
+    def read_instructions(self, texts: Sequence[str], *, nlp: Language | None = None) -> list[Floats1d]:
+        """The vectors of several, which are read together."""
+        nlp, vectors = self._find_pipeline(nlp), []
+        for some in minibatch(texts, READ_AT_ONCE):
+            docs = [nlp.make_doc(text) for text in some]
+            encode(docs, self, nlp)
+            vectors += [rows.mean(axis=0) for rows in self.model.get_ref("tok2vec").predict(docs)]
+        return vectors
 
     def vector_of(self, key: str) -> Floats2d:
         """What an instruction that the component holds has learned, shape (1, D)."""

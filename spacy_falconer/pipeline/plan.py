@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache, partial
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy
 import srsly
 from spacy.language import Language
-from spacy.tokens import Doc, SpanGroup
-from thinc.types import Floats1d
+from spacy.tokens import Doc
+from spacy.util import minibatch
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.metamodel.decode import FoundSpans
+from spacy_falconer.metamodel.architectures import cut_texts
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
+from spacy_falconer.pipeline.passages import DocReader, VectorStore, answer_passages
 from spacy_falconer.plan.execute import execute, execute_sentences
-from spacy_falconer.plan.schema import Plan, Step, parse_plan
-from spacy_falconer.types import CharSpan, ScoredSpan
+from spacy_falconer.plan.schema import Plan, parse_plan
+from spacy_falconer.types import CharSpan
 
-ReadVector = Callable[[InstructedPipe, str], Floats1d]
+MOST_TOKENS = 2**16  # Of texts that are handled together, so that their sentences take no more memory than they do.
 
 
 @Language.factory(
@@ -48,7 +49,7 @@ class FalconerPlan:
         self.plan = plan
         self.keep_trf_data = keep_trf_data
         self._made_in = weakref.ref(nlp)
-        self._read_vector = lru_cache(maxsize=4096)(read_vector)  # Filled-in instructions recur.
+        self._vectors = VectorStore()
         if not Doc.has_extension("mined"):
             Doc.set_extension("mined", default=None)
 
@@ -58,27 +59,34 @@ class FalconerPlan:
     def attach(self, nlp: Language) -> None:
         """Tell the component which pipeline it stands in; needed where it was sourced from another."""
         self._made_in = weakref.ref(nlp)
-        self._read_vector.cache_clear()
+        self._vectors.clear()
 
     def __call__(self, doc: Doc) -> Doc:
-        if self.plan is not None:
-            doc._.mined = self._mine(doc, self.plan)
-        if not self.keep_trf_data and Doc.has_extension("trf_data"):
-            doc._.trf_data = None
-        return doc
+        return next(self.pipe([doc]))
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        for doc in stream:
-            yield self(doc)
+        for batch in minibatch(stream, batch_size):
+            for some in cut_texts(numpy.array([len(doc) for doc in batch]), MOST_TOKENS):
+                yield from self._finish(batch[some])
 
-    def _mine(self, doc: Doc, plan: Plan) -> dict[str, Any] | list[dict[str, Any]] | None:
+    def _finish(self, docs: Sequence[Doc]) -> Sequence[Doc]:
+        if self.plan is not None:
+            for doc, mined in zip(docs, self._mine(docs, self.plan), strict=True):
+                doc._.mined = mined
+        if not self.keep_trf_data and Doc.has_extension("trf_data"):
+            for doc in docs:
+                doc._.trf_data = None
+        return docs
+
+    def _mine(self, docs: Sequence[Doc], plan: Plan) -> list[Any]:
         nlp = self._find_pipeline()
         label, span = find_pipes(nlp, self.name)
-        make_reader = partial(DocReader, label=label, span=span, read_vector=partial(self._read_vector, nlp))
-        if plan.unit == "document":
-            return execute(plan, make_reader(doc))
-        sentences = read_sentences(doc, label, span, nlp)
-        return execute_sentences(plan, [(place, make_reader(sentence)) for place, sentence in sentences])
+        texts = read_sentences(docs, label, span, nlp) if plan.unit == "sentence" else [[(None, doc)] for doc in docs]
+        readers = [[(place, DocReader(doc, label=label, span=span)) for place, doc in text] for text in texts]
+        answer_passages(plan, [reader for text in readers for _, reader in text], self._vectors, nlp)
+        if plan.unit == "sentence":
+            return [execute_sentences(plan, text) for text in readers]
+        return [execute(plan, reader) for ((_, reader),) in readers]
 
     def _find_pipeline(self) -> Language:
         nlp = self._made_in()
@@ -105,45 +113,8 @@ class FalconerPlan:
 
     def _from_json(self, data: dict[str, Any] | None) -> FalconerPlan:
         self.plan = parse_plan(data) if data else None
+        self._vectors.clear()  # The encoder's weights were read, too.
         return self
-
-
-class DocReader:
-    """Reads a plan's steps off a doc that both components have annotated."""
-
-    def __init__(self, doc: Doc, *, label: InstructedPipe, span: InstructedPipe, read_vector: ReadVector):
-        self.doc = doc
-        self.label = label
-        self.span = span
-        self.read_vector = read_vector
-
-    def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
-        if step.for_each is None:
-            self._check_known(self.label, step)
-            score = self.doc.cats[step.id]
-        else:
-            vectors = self.read_vector(self.label, instruction).reshape(1, -1)
-            score = float(self.label.predict_vectors([self.doc], vectors)[0, 0])
-        return score, score >= self.label.threshold_of(step.id)
-
-    def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]:
-        if step.for_each is None:
-            self._check_known(self.span, step)
-            return group_spans(self.doc.spans[self.span.cfg["spans_key"]], step.id)
-        vectors = self.read_vector(self.span, instruction).reshape(1, -1)
-        found = self.span.find_spans(self.span.predict_vectors([self.doc], vectors), [len(self.doc)], [step.id])
-        return scored_spans(self.doc, found)
-
-    def _check_known(self, pipe: InstructedPipe, step: Step) -> None:
-        if step.id not in pipe.labels:
-            raise ModelError(
-                f"The plan's step {step.id!r} is no instruction of {pipe.name!r}, which knows: "
-                f"{', '.join(pipe.labels) or 'none'}. Add it by add_instruction({step.id!r}, ...), or train on the plan."
-            )
-
-
-def read_vector(nlp: Language, pipe: InstructedPipe, instruction: str) -> Floats1d:
-    return pipe.read_instruction(instruction, nlp=nlp)
 
 
 def find_pipes(nlp: Language, name: str) -> tuple[InstructedPipe, InstructedPipe]:
@@ -155,32 +126,25 @@ def find_pipes(nlp: Language, name: str) -> tuple[InstructedPipe, InstructedPipe
     return found["falconer_label"], found["falconer_span"]
 
 
-def read_sentences(doc: Doc, label: InstructedPipe, span: InstructedPipe, nlp: Language) -> list[tuple[CharSpan, Doc]]:
-    """Every sentence as a text of its own; a doc of one sentence has been read already."""
+def read_sentences(
+    docs: Sequence[Doc], label: InstructedPipe, span: InstructedPipe, nlp: Language
+) -> list[list[tuple[CharSpan, Doc]]]:
+    """Every sentence of each text as a text of its own; a doc of one sentence has been read already."""
+    texts = [cut_sentences(doc) for doc in docs]
+    sentences = [sentence for text in texts if len(text) > 1 for _, sentence in text]
+    encode(sentences, label, nlp)
+    for _ in span.pipe(label.pipe(sentences)):
+        pass
+    return texts
+
+
+def cut_sentences(doc: Doc) -> list[tuple[CharSpan, Doc]]:
+    """RAISES (ModelError): Nothing has looked for sentences."""
     if not doc.has_annotation("SENT_START"):
         raise ModelError(
             "The plan's unit is 'sentence', but nothing in the pipeline sets sentence starts. "
             "Add one before the transformer: nlp.add_pipe('sentencizer', first=True)."
         )
-    places = [CharSpan(sent.start_char, sent.end_char) for sent in doc.sents]
-    if len(places) < 2:
-        return [(place, doc) for place in places]
-    docs = [sent.as_doc() for sent in doc.sents]
-    encode(docs, label, nlp)
-    return list(zip(places, span.pipe(label.pipe(docs)), strict=True))
-
-
-def group_spans(group: SpanGroup, key: str) -> list[ScoredSpan]:
-    """One instruction's spans, with their scores."""
-    return [
-        ScoredSpan(span.text, span.start_char, span.end_char, float(score))
-        for span, score in zip(group, group.attrs["scores"], strict=True)
-        if span.label_ == key
-    ]
-
-
-def scored_spans(doc: Doc, found: FoundSpans) -> list[ScoredSpan]:
-    """Decoded token spans as characters of the text."""
-    spans = [doc[start:end] for start, end in zip(found.start.tolist(), found.end.tolist(), strict=True)]
-    rows = zip(spans, found.score.tolist(), strict=True)
-    return [ScoredSpan(span.text, span.start_char, span.end_char, score) for span, score in rows]
+    sents = list(doc.sents)
+    docs = [sent.as_doc() for sent in sents] if len(sents) > 1 else [doc for _ in sents]
+    return [(CharSpan(sent.start_char, sent.end_char), one) for sent, one in zip(sents, docs, strict=True)]

@@ -17,7 +17,7 @@ from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.calibrate import calibrate
 from spacy_falconer.pipeline.callbacks import find_components, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
-from spacy_falconer.pipeline.plan import scored_spans
+from spacy_falconer.pipeline.passages import scored_spans
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.types import ScoredSpan
 

@@ -63,14 +63,92 @@ def test_a_step_for_each_passage_reads_its_filled_instruction(planned):
     about = {"id": "about", "op": "get_label", "instruction": "The review praises {span}.", "for_each": "price"}
     more = {"id": "more", "op": "get_span", "instruction": "What is said of {span}.", "for_each": "price"}
     nlp = planned(plan_of({**PRICE, "when": "true"}, about, more, output=["price", "about", "more"]), threshold=0.06)
-    read = []
-    label = nlp.get_pipe("falconer_label")
-    read_instruction = label.read_instruction
-    label.read_instruction = lambda text, nlp: read.append(text) or read_instruction(text, nlp=nlp)
-    doc = nlp("the price is nice and the cost is good " * 3)
-    passages = [span["text"] for span in doc._.mined["spans"]["price"]]
-    assert [one["for"]["text"] for one in doc._.mined["labels"]["about"]] == passages
-    assert sorted(read) == sorted({f"The review praises {text}." for text in passages})
+    text = "the price is nice and the cost is good " * 3
+    row = nlp(text)._.mined
+    passages = [span["text"] for span in row["spans"]["price"]]
+    assert [one["for"]["text"] for one in row["labels"]["about"]] == passages and passages
+    label, span = nlp.get_pipe("falconer_label"), nlp.get_pipe("falconer_span")
+    doc = nlp.get_pipe("transformer")(nlp.make_doc(text))
+    for one in row["labels"]["about"]:
+        vector = label.read_instruction(f"The review praises {one['for']['text']}.").reshape(1, -1)
+        assert one["score"] == pytest.approx(float(label.predict_vectors([doc], vector)[0, 0]), abs=1e-4)
+    expected = []
+    for passage in passages:
+        vector = span.read_instruction(f"What is said of {passage}.").reshape(1, -1)
+        found = span.find_spans(span.predict_vectors([doc], vector), [len(doc)], ["more"])
+        expected += [(doc[start:end].text, passage) for start, end in zip(found.start, found.end, strict=True)]
+    assert [(one["text"], one["for"]["text"]) for one in row["spans"]["more"]] == expected and expected
+
+
+def watch(pipe, read):
+    """Note what a component reads as instructions, call by call."""
+    read_instructions = pipe.read_instructions
+    pipe.read_instructions = lambda texts, nlp: read.append(list(texts)) or read_instructions(texts, nlp=nlp)
+
+
+ABOUT = {"id": "about", "op": "get_label", "instruction": "The review praises {span}.", "for_each": "price"}
+MORE = {"id": "more", "op": "get_span", "instruction": "What is said of {span}.", "for_each": "price"}
+WELL = {"id": "well", "op": "get_label", "instruction": "{span} is meant well.", "for_each": "price", "when": "more"}
+TEXTS = ["the price is nice and the cost is good " * 3, "i love it. i paid 5 dollars.", "", "it broke. bad cost", "a"]
+
+
+@pytest.mark.parametrize("unit", ["document", "sentence"])
+def test_rows_are_equal_at_any_batch_size(planned, unit):
+    plan = plan_of({**PRICE, "when": "true"}, ABOUT, MORE, WELL, output=["price", "about", "more"], unit=unit)
+    nlp = planned(plan, threshold=0.06)
+    nlp.add_pipe("sentencizer", first=True)
+    alone = [nlp(text)._.mined for text in TEXTS]
+    nlp.get_pipe("falconer_plan").attach(nlp)  # Forgets what it has read.
+    together = [doc._.mined for doc in nlp.pipe(TEXTS)]
+    assert flatten(together) == [
+        value if isinstance(value, str) else pytest.approx(value, abs=1e-4) for value in flatten(alone)
+    ]
+    assert any(isinstance(value, float) for value in flatten(alone))
+
+
+def flatten(value):
+    """All that a row says, in its order."""
+    if isinstance(value, dict):
+        value = [part for pair in value.items() for part in pair]
+    return (
+        [part for one in value for part in flatten(one)]
+        if isinstance(value, list)
+        else [value if value is not None else "none"]
+    )
+
+
+def test_what_all_texts_of_a_batch_ask_of_passages_is_read_together_and_once(planned):
+    nlp = planned(plan_of({**PRICE, "when": "true"}, ABOUT, MORE, WELL, output=["price", "more"]), threshold=0.06)
+    read = {name: [] for name in ("falconer_label", "falconer_span")}
+    for name, calls in read.items():
+        watch(nlp.get_pipe(name), calls)
+    rows = [doc._.mined for doc in nlp.pipe(TEXTS)]
+    passages = {span["text"] for row in rows for span in row["spans"]["price"]}
+    calls = [texts for texts in read["falconer_label"] if texts]
+    assert [len(calls), len([texts for texts in read["falconer_span"] if texts])] == [2, 1]
+    assert sorted(calls[0]) == sorted(f"The review praises {text}." for text in passages)
+    list(nlp.pipe(TEXTS))
+    assert len([texts for texts in read["falconer_label"] if texts]) == 2
+
+
+def test_passages_are_not_asked_about_where_a_condition_says_no(planned):
+    """Also where the condition is the answer about a passage that is not known before."""
+    never, always = {**MORE, "when": "about"}, {**MORE, "id": "all", "when": "not about"}
+    nlp = planned(plan_of({**PRICE, "when": "true"}, ABOUT, never, always, output=["more", "all"]), threshold=0.06)
+    label, read = nlp.get_pipe("falconer_label"), []
+    watch(nlp.get_pipe("falconer_span"), read)
+    label.cfg["thresholds"]["about"] = 0.0
+    assert "more" in nlp(TEXTS[0])._.mined["spans"]
+    assert nlp(TEXTS[0])._.mined["spans"].keys() == {"more"}
+    label.cfg["thresholds"]["about"] = 1.0
+    read.clear()
+    assert nlp(TEXTS[0])._.mined["spans"].keys() == {"all"}
+    list(nlp.pipe(TEXTS))
+    nlp.get_pipe("falconer_plan").set_plan(plan_of({**PRICE, "when": "true"}, ABOUT, never, output=["more"]))
+    nlp.get_pipe("falconer_plan").attach(nlp)
+    read.clear()
+    list(nlp.pipe(TEXTS))
+    assert not [texts for texts in read if texts]
 
 
 def test_every_sentence_is_a_text_of_its_own(planned):

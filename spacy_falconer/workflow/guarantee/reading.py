@@ -15,7 +15,7 @@ from thinc.types import Floats2d
 from spacy_falconer.grounding import find_quotes
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe
-from spacy_falconer.pipeline.plan import group_spans, scored_spans
+from spacy_falconer.pipeline.passages import group_spans, scored_spans
 from spacy_falconer.pipeline.span import FalconerSpan
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.plan.execute import execute

@@ -15,7 +15,7 @@ from spacy_falconer.grounding import find_quotes
 from spacy_falconer.llm.store import AnswerStore, Value
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.instructed import InstructedPipe
-from spacy_falconer.pipeline.plan import group_spans
+from spacy_falconer.pipeline.passages import group_spans
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.types import CharSpan, Record
 from spacy_falconer.workflow.choose import N_CANDIDATES

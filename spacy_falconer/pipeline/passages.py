@@ -1,0 +1,137 @@
+"""Reads a plan's steps off texts. What is asked about their passages is read together, and each text answers it at once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc, SpanGroup
+from thinc.types import Floats1d
+
+from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.decode import FoundSpans
+from spacy_falconer.pipeline.instructed import InstructedPipe
+from spacy_falconer.plan.execute import execute
+from spacy_falconer.plan.schema import Plan, Step
+from spacy_falconer.types import ScoredSpan
+
+MOST_VECTORS = 4096  # Kept; each is as wide as the encoder.
+
+
+class DocReader:
+    """Reads a plan's steps off a doc that both components have annotated.
+
+    Of passages it tells what has been answered before. Else the step is `open`, with the instructions that it `asks`,
+    and a stand-in is told, by which no other step asks: it may depend on the answers.
+    """
+
+    def __init__(self, doc: Doc, *, label: InstructedPipe, span: InstructedPipe):
+        self.doc = doc
+        self.label = label
+        self.span = span
+        self.answers: dict[tuple[str, str], Any] = {}
+        self.open: Step | None = None
+        self.asks: dict[str, None] = {}  # In order, each once.
+
+    def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
+        if step.for_each is None:
+            self._check_known(self.label, step)
+            score = self.doc.cats[step.id]
+        else:
+            score = self._recall(step, instruction, stand_in=0.0)
+        return score, score >= self.label.threshold_of(step.id)
+
+    def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]:
+        if step.for_each is None:
+            self._check_known(self.span, step)
+            return group_spans(self.doc.spans[self.span.cfg["spans_key"]], step.id)
+        return self._recall(step, instruction, stand_in=[])
+
+    def ask(self, plan: Plan) -> bool:
+        """Run the plan up to the first step that asks what has not been answered, and say whether there is one."""
+        self.open, self.asks = None, {}
+        execute(plan, self)
+        return self.open is not None
+
+    @property
+    def asked(self) -> InstructedPipe:
+        """The component that the open step asks."""
+        return self.span if self.open.op == "get_span" else self.label
+
+    def answer(self, vectors: dict[str, Floats1d]) -> None:
+        """Answer the open step, all of its instructions at once."""
+        pipe, key = self.asked, self.open.id
+        scores = pipe.predict_vectors([self.doc], pipe.model.ops.xp.stack([vectors[text] for text in self.asks]))
+        if pipe is self.label:
+            found: Iterable[Any] = scores[0].tolist()
+        else:
+            spans = pipe.find_spans(scores, [len(self.doc)], [key] * len(self.asks))
+            found = [scored_spans(self.doc, spans.take(spans.instruction == k)) for k in range(len(self.asks))]
+        self.answers.update(zip([(key, text) for text in self.asks], found, strict=True))
+
+    def _recall(self, step: Step, instruction: str, *, stand_in: Any) -> Any:
+        answer = self.answers.get((step.id, instruction))
+        if answer is None and self.open in (None, step):
+            self.open = step
+            self.asks[instruction] = None
+        return stand_in if answer is None else answer
+
+    def _check_known(self, pipe: InstructedPipe, step: Step) -> None:
+        if step.id not in pipe.labels:
+            raise ModelError(
+                f"The plan's step {step.id!r} is no instruction of {pipe.name!r}, which knows: "
+                f"{', '.join(pipe.labels) or 'none'}. Add it by add_instruction({step.id!r}, ...), or train on the plan."
+            )
+
+
+class VectorStore:
+    """The vectors of instructions about passages, which recur. Those that were wanted last are kept."""
+
+    def __init__(self) -> None:
+        self.kept: OrderedDict[tuple[InstructedPipe, str], Floats1d] = OrderedDict()
+
+    def find(self, pipe: InstructedPipe, texts: Iterable[str], nlp: Language) -> dict[str, Floats1d]:
+        """The vectors of all texts; those that are not kept are read together."""
+        wanted = list(dict.fromkeys(texts))
+        new = [text for text in wanted if (pipe, text) not in self.kept]
+        self.kept.update(
+            ((pipe, text), row) for text, row in zip(new, pipe.read_instructions(new, nlp=nlp), strict=True)
+        )
+        for text in wanted:
+            self.kept.move_to_end((pipe, text))
+        found = {text: self.kept[pipe, text] for text in wanted}
+        while len(self.kept) > MOST_VECTORS:
+            self.kept.popitem(last=False)
+        return found
+
+    def clear(self) -> None:
+        self.kept.clear()
+
+
+def answer_passages(plan: Plan, readers: Sequence[DocReader], store: VectorStore, nlp: Language) -> None:
+    """Answer the steps that run for each passage: of every text the first one that is open, then the next."""
+    waiting = readers if any(step.for_each for step in plan.steps) else []
+    while waiting := [reader for reader in waiting if reader.ask(plan)]:
+        for pipe in (waiting[0].label, waiting[0].span):
+            asking = [reader for reader in waiting if reader.asked is pipe]
+            vectors = store.find(pipe, (text for reader in asking for text in reader.asks), nlp)
+            for reader in asking:
+                reader.answer(vectors)
+
+
+def group_spans(group: SpanGroup, key: str) -> list[ScoredSpan]:
+    """One instruction's spans, with their scores."""
+    return [
+        ScoredSpan(span.text, span.start_char, span.end_char, float(score))
+        for span, score in zip(group, group.attrs["scores"], strict=True)
+        if span.label_ == key
+    ]
+
+
+def scored_spans(doc: Doc, found: FoundSpans) -> list[ScoredSpan]:
+    """Decoded token spans as characters of the text."""
+    spans = [doc[start:end] for start, end in zip(found.start.tolist(), found.end.tolist(), strict=True)]
+    rows = zip(spans, found.score.tolist(), strict=True)
+    return [ScoredSpan(span.text, span.start_char, span.end_char, score) for span, score in rows]
