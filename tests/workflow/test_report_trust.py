@@ -9,7 +9,9 @@ import srsly
 from reports import HOSTILE, Page, make_full_scores, make_hostile, write_run
 
 from spacy_falconer.workflow.page import make_page, read_run
+from spacy_falconer.workflow.page.cost import LATENCY_S, find_cost
 from spacy_falconer.workflow.page.promise import find_kept
+from spacy_falconer.workflow.times import Took, note_time
 
 KEPT = {
     "promise": "recall=0.95, delta=0.05, label_budget=60, on=positive+price",
@@ -120,9 +122,23 @@ def test_the_table_has_thresholds_and_marks_those_that_too_few_answers_speak_for
     assert text.count(f"† {doubt}") == 1 and text.count("†") == 3
 
 
-@pytest.mark.parametrize("noted", [{}, {"positive": {"threshold": 0.29}}, {"positive": {"threshold": "x", "target": 3}}])
+@pytest.mark.parametrize(
+    "noted", [{}, {"positive": {"threshold": 0.29}}, {"positive": {"threshold": "x", "target": 3}}]
+)
 def test_a_table_without_what_thresholds_are_for(folder, noted):
     srsly.write_json(folder / "scores.json", {**make_full_scores(), "thresholds": noted})
     text = read_page(folder).text
     is_known = noted.get("positive") == {"threshold": 0.29}
     assert ("threshold" in text) is is_known and ("0.29" in text) is is_known and "†" not in text
+
+
+def test_where_answers_are_recorded_the_language_models_time_is_assumed_and_said_to_be(folder):
+    note_time(folder, "mine", Took(2.0, n_texts=80))
+    cost, text = find_cost(read_run(folder)), read_page(folder).text
+    assert cost.pace.is_assumed and cost.pace.metamodel == 40.0
+    assert cost.pace.llm == pytest.approx(16 / LATENCY_S / (cost.sample.n_requests / cost.sample.n_texts))
+    assert "for it 1.5 s a request are assumed, 16 at a time. That is a statement, not a measurement." in text
+    assert "40.0 texts a second by the metamodel. The language model was not asked" in text
+    assert f"time for all texts≈ 2 s≈ {80 / cost.pace.llm:.0f} sassumed" in text
+    note_time(folder, "annotate", Took(100.0, n_requests=40))
+    assert "assumed" not in read_page(folder).text and find_cost(read_run(folder)).pace.llm == pytest.approx(0.4)

@@ -14,10 +14,12 @@ from spacy_falconer.llm.estimate import estimate
 from spacy_falconer.llm.prices import REMEDY, find_price, prices_date
 from spacy_falconer.llm.store import HUMAN, AnswerStore
 from spacy_falconer.llm.tally import Tally
+from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.page.run import Run
 from spacy_falconer.workflow.said import read_llm
 
 KINDS = ("requests", "input", "output")
+LATENCY_S = 1.5  # Of one request to a language model that nobody timed, the text's and its answers': an assumption.
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,25 @@ class Pace:
     """Texts a second: the language model's, as its requests were answered in this run, and the metamodel's.
 
     None where that was not noted. n_texts: The whole corpus.
+    is_assumed (bool): The language model was not asked in this run, and `LATENCY_S` stands for what it takes.
     """
 
     llm: float | None
     metamodel: float | None
     n_texts: int
+    is_assumed: bool = False
+
+    @property
+    def words(self) -> str:
+        """Where the times come from."""
+        measured = {"the metamodel": self.metamodel, "the language model": None if self.is_assumed else self.llm}
+        paces = [f"{pace:.1f} by {who}" for who, pace in measured.items() if pace is not None]
+        assumed = (
+            f" The language model was not asked in this run: for it {LATENCY_S:g} s a request are assumed, "
+            f"{Endpoint.max_in_flight} at a time. That is a statement, not a measurement."
+        )
+        told = " and ".join(paces).replace(" by", " texts a second by", 1)
+        return f"Time: at the pace of this run, {told}.{assumed if self.is_assumed else ''}"
 
 
 @dataclass(frozen=True)
@@ -96,11 +112,15 @@ def find_model(answers: Iterable[Doc], tally: Tally) -> str:
 
 
 def find_pace(run: Run, n_texts: int | None, requests_per_text: float) -> Pace | None:
-    """None where nothing was noted."""
+    """None where nothing was noted. Beside a metamodel's pace the language model's is assumed where it was not timed."""
     asked, mined = run.times.get("annotate"), run.times.get("mine")
     llm = asked.n_requests / asked.seconds / requests_per_text if asked and asked.n_requests and asked.seconds else None
     own = mined.n_texts / mined.seconds if mined and mined.n_texts and mined.seconds else None
-    return Pace(llm, own, n_texts) if n_texts and (llm or own) else None
+    if not n_texts or not (llm or own):
+        return None
+    if llm is None and requests_per_text:
+        return Pace(Endpoint.max_in_flight / LATENCY_S / requests_per_text, own, n_texts, is_assumed=True)
+    return Pace(llm, own, n_texts)
 
 
 def measure(tally: Tally, model: str) -> list[float]:
