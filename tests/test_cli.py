@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 
 import pytest
@@ -423,3 +424,15 @@ def test_a_gpu_that_is_not_there_is_said_at_once(command, monkeypatch):
     result = CliRunner().invoke(app, [command, "--gpu-id", "3"])
     assert result.exit_code == 1
     assert "--gpu-id 3: No GPU 3" in result.output and "-1 for the CPU" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("command", ["mine", "evaluate", "calibrate", "review export", "train"])
+def test_the_folder_of_a_run_is_no_pipeline_and_the_one_in_it_is_named(command, folder, saved):
+    shutil.copytree(saved, folder / "out" / "pipeline")
+    answers, others = folder / "answers.jsonl", ["--output", folder / "rows.jsonl"]
+    arguments = {
+        "train": ["train", folder / "plan.json", answers, "--source", folder / "out", *others],
+        "evaluate": ["evaluate", folder / "out", answers],
+    }.get(command, [*command.split(), folder / "out", answers, *others])
+    output = " ".join(run(*arguments, exit_code=1).split())
+    assert "ModelError" in output and "out/pipeline'" in output.replace(" ", "")

@@ -11,7 +11,7 @@ from spacy_falconer.cli.train import warn_of_thresholds
 
 def calibrate_cli(
     # fmt: off
-    pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),
+    pipeline: Path = options.PIPELINE,
     answers: Path = typer.Argument(
         ..., help="Answers it was not trained on, .spacy or .jsonl", exists=True, dir_okay=False
     ),
@@ -25,8 +25,7 @@ def calibrate_cli(
 
     Example: falconer calibrate pipeline test.spacy --output precise --target precision=0.95
     """
-    import spacy
-
+    from spacy_falconer.pipeline.source import load_pipeline
     from spacy_falconer.workflow.answers import read_answers
     from spacy_falconer.workflow.calibration import format_changes, measure_changes
     from spacy_falconer.workflow.fitted import format_thresholds, note_fitted
@@ -35,7 +34,7 @@ def calibrate_cli(
     from spacy_falconer.workflow.thresholds import fit_candidates, read_candidates
 
     with plain_errors():
-        nlp = spacy.load(pipeline)
+        nlp = load_pipeline(pipeline)
         plan = find_plan(nlp)
         targets = parse_targets(target, plan=plan)
         docs, _ = read_answers(answers, plan, nlp)

@@ -10,7 +10,7 @@ from spacy_falconer.cli.screen import plain_errors
 
 def evaluate_cli(
     # fmt: off
-    pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),
+    pipeline: Path = options.PIPELINE,
     answers: Path = typer.Argument(
         ..., help="Answers it was not trained on, .spacy or .jsonl", exists=True, dir_okay=False
     ),
@@ -52,15 +52,15 @@ def evaluate_cli(
 
     Example: falconer evaluate pipeline test.spacy --baselines train.spacy --json scores.json
     """
-    import spacy
     import srsly
 
+    from spacy_falconer.pipeline.source import load_pipeline
     from spacy_falconer.workflow.answers import read_answers
     from spacy_falconer.workflow.evaluate import evaluate, find_origin, name_plan
     from spacy_falconer.workflow.report import format_scores
 
     with plain_errors():
-        nlp = spacy.load(pipeline)
+        nlp = load_pipeline(pipeline)
         plan = name_plan(nlp)
         docs, train_docs, again = (
             read_answers(path, plan, nlp)[0] if path is not None else [] for path in (answers, baselines, second)

@@ -13,7 +13,7 @@ N_SEARCHED = 100_000  # Records among which the texts of the first rows are look
 
 def mine_cli(
     # fmt: off
-    pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),
+    pipeline: Path = options.PIPELINE,
     corpus: str = typer.Argument(
         ...,
         help="Texts: .jsonl, .csv, .tsv, .txt (each also .gz or .zst), .parquet, or a folder of them",
@@ -69,8 +69,7 @@ def mine_cli(
 
     Example: falconer mine pipeline reviews.jsonl --output rows.jsonl
     """
-    import spacy
-
+    from spacy_falconer.pipeline.source import load_pipeline
     from spacy_falconer.workflow.clear import check_apart
     from spacy_falconer.workflow.corpus_file import CorpusFile
     from spacy_falconer.workflow.parts import Paths
@@ -82,7 +81,7 @@ def mine_cli(
         settings = {"batch_size": batch_size, "precision": precision, "part_size": part_size, "fresh": fresh}
         alone = {"since": (since, None), "n_process": (n_process, 1), "guarantee": (guarantee, None)}
         on_ray = mine_ray.is_on_ray(engine, corpus, output, **alone)
-        nlp = spacy.load(pipeline)
+        nlp = load_pipeline(pipeline)
         if on_ray:
             cluster = {"address": ray_address, "n_workers": workers, "n_threads": worker_cpus, "n_gpus": worker_gpus}
             report = mine_ray.mine_by_ray(nlp, records, output, quiet=quiet, cluster=cluster, **settings)

@@ -60,6 +60,7 @@ def parse_file(value: str) -> Path | None:
     return path
 
 
+PIPELINE = typer.Argument(..., help="Folder of a trained pipeline, or the name of an installed one", file_okay=False)
 CORPUS = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True)
 TextField = Annotated[list[str], typer.Option("--text-field", help="Column of the text; several are joined")]
 IdField = Annotated[str, typer.Option("--id-field", help="Column of the text's id")]

@@ -13,7 +13,7 @@ review = typer.Typer(name="review", help="Review by people: uncertain texts out,
 @review.command("export")
 def export_cli(
     # fmt: off
-    pipeline: Path = typer.Argument(..., help="Folder of a trained pipeline", exists=True, file_okay=False),
+    pipeline: Path = options.PIPELINE,
     corpus: Path = options.CORPUS,
     output: Path = typer.Option(..., "--output", "-o", help="Where to write the tasks", dir_okay=False),
     tool: str = typer.Option("prodigy", "--format", help="prodigy, label-studio or argilla"),
@@ -41,16 +41,15 @@ def export_cli(
 
     Example: falconer review export pipeline reviews.jsonl --store answers.db --format label-studio --output review.json
     """
-    import spacy
-
     from spacy_falconer.llm.store import AnswerStore
+    from spacy_falconer.pipeline.source import load_pipeline
     from spacy_falconer.workflow.review import export_reviews
 
     with plain_errors(), open_corpus(corpus, text_field, id_field) as records:
         opened = AnswerStore(store) if store is not None else None
         with progress("Reading", None, quiet=quiet) as tick:
             done = export_reviews(
-                spacy.load(pipeline), records, output, tool=tool, n=n, store=opened, rows=rows, model=model, seed=seed,
+                load_pipeline(pipeline), records, output, tool=tool, n=n, store=opened, rows=rows, model=model, seed=seed,
                 tick=tick,
             )  # fmt: skip
     if done.n_left_out:

@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import spacy
 from spacy.language import Language
-from spacy.util import load_config
+from spacy.util import is_package, load_config
 
-from spacy_falconer.errors import ModelError
+from spacy_falconer.errors import FalconerError, ModelError
 from spacy_falconer.pipeline.callbacks import FACTORIES, find_components, find_instructed
 from spacy_falconer.pipeline.instructed import LISTENER
 
 OWN_ENCODER = "falconer_transformer"
 BASE = "en_falconer_sm"
+INSIDE = ("pipeline", "model-best")  # Where a pipeline stands in the folders that induce and spacy train write.
+
+
+def load_pipeline(path: Path | str, **options: Any) -> Language:
+    """A pipeline from its folder, or by the name of an installed one.
+
+    options: As of `spacy.load`.
+    RAISES (ModelError): There is none, or it cannot be loaded.
+    """
+    is_installed = not Path(path).exists() and is_package(str(path))
+    with plain_loading(Path(path)):
+        return spacy.load(str(path) if is_installed else Path(path), **options)
+
+
+@contextmanager
+def plain_loading(path: Path) -> Iterator[None]:
+    """RAISES (ModelError): What stands at the path is no pipeline, or cannot be loaded here; perhaps with one that is."""
+    try:
+        yield
+    except FalconerError:
+        raise
+    except (OSError, ValueError) as error:
+        near = next((path / name for name in INSIDE if (path / name / "config.cfg").exists()), None)
+        remedy = f"It holds one: name {str(near)!r}" if near else "Check the path, and that what it needs is installed"
+        raise ModelError(
+            f"No pipeline can be loaded from {str(path)!r} ({' '.join(str(error).split())[:300]}). Expected a folder that "
+            f"`falconer train` wrote, or the name of an installed pipeline. {remedy}."
+        ) from error
 
 
 def find_base() -> Path:
@@ -40,10 +72,12 @@ def choose_source(source: Path | None, config: Path | None) -> Path | None:
 def find_parts(source: Path) -> list[str]:
     """The names of a saved pipeline's encoder and falconer components, in its order.
 
-    RAISES (ModelError): It has no transformer, or no component of ours.
+    RAISES (ModelError): It is no pipeline, has no transformer, or no component of ours.
     """
-    config = load_config(source / "config.cfg")
-    factories = {name: config["components"][name].get("factory") for name in config["nlp"]["pipeline"]}
+    with plain_loading(source):
+        config = load_config(source / "config.cfg")
+    names = config.get("nlp", {}).get("pipeline", ())
+    factories = {name: config["components"][name].get("factory") for name in names}
     ours = [name for name, factory in factories.items() if factory in FACTORIES]
     encoders = {config["components"][name]["model"]["tok2vec"].get("upstream") for name in ours}
     parts = [name for name in factories if name in encoders or name in ours]

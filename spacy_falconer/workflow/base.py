@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 
 import numpy
-import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -16,7 +15,7 @@ from thinc.api import Adam, fix_random_seed
 from thinc.types import Floats1d, Floats2d
 
 from spacy_falconer.pipeline.callbacks import add_instructions, find_instructed
-from spacy_falconer.pipeline.source import find_parts
+from spacy_falconer.pipeline.source import find_parts, load_pipeline
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.embed import mean_vector
 from spacy_falconer.workflow.said import Said, read_findings, read_thresholds
@@ -53,7 +52,7 @@ class Encoded:
 
 def load_base(source: Path, plan: Plan) -> Base:
     """RAISES (ModelError): The pipeline is none of ours."""
-    nlp = spacy.load(source, enable=find_parts(source))
+    nlp = load_pipeline(source, enable=find_parts(source))
     add_instructions(nlp, plan)
     return Base(nlp, {pipe.name: pipe.model.to_bytes() for pipe in find_instructed(nlp)})
 

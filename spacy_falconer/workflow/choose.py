@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import spacy
 from thinc.types import Floats2d
 
 from spacy_falconer.corpus.choose import choose_balanced, choose_diverse, choose_random, combine_rounds
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.pipeline.callbacks import add_instructions
-from spacy_falconer.pipeline.source import choose_source
+from spacy_falconer.pipeline.source import choose_source, load_pipeline
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.embed import embed
@@ -116,7 +115,7 @@ def score_likely(texts: Sequence[str], vectors: Floats2d, plan: Plan, sampling: 
     if sampling.source is None:
         steps = [step.instruction for step in plan.text_steps()]
         return vectors @ embed(steps, config=sampling.config).T
-    nlp = spacy.load(sampling.source)
+    nlp = load_pipeline(sampling.source)
     add_instructions(nlp, plan)
     return read_scores(nlp, texts, plan)[0]
 

@@ -11,7 +11,7 @@ from spacy.language import Language
 from spacy.util import load_config
 from thinc.types import Floats2d
 
-from spacy_falconer.pipeline.source import find_parts
+from spacy_falconer.pipeline.source import find_parts, load_pipeline
 from spacy_falconer.workflow.train import find_default_config
 
 MAX_CHARACTERS = 600  # The beginning says what a text is about; long texts would take long.
@@ -24,7 +24,7 @@ def embed(texts: Sequence[str], *, config: Path | None = None, source: Path | No
     source (Path): A pipeline, whose encoder is taken.
     config (Path): A training config, whose encoder is taken where there is no source; by default the package's own.
     """
-    nlp = load_encoder(config) if source is None else spacy.load(source, enable=find_parts(source)[:1])
+    nlp = load_encoder(config) if source is None else load_pipeline(source, enable=find_parts(source)[:1])
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # Alike in length, so little is padded.
     docs = nlp.pipe((texts[i][:MAX_CHARACTERS] or " " for i in order), batch_size=BATCH_SIZE)
     by_length = numpy.stack([mean_vector(doc._.trf_data) for doc in docs])

@@ -17,6 +17,7 @@ from spacy_falconer.errors import AnswerError
 from spacy_falconer.pipeline.callbacks import add_instructions, find_components, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
 from spacy_falconer.pipeline.score import asked_keys, places
+from spacy_falconer.pipeline.source import load_pipeline
 from spacy_falconer.plan import Plan, parse_plan
 from spacy_falconer.workflow.answers import read_answers
 
@@ -41,7 +42,7 @@ def remember(
     again = sample(replay, round(MOST_REPLAYED * len(docs)), seed=seed)
     said = find_said(again)
     again = [leave_out(doc, list_asked(doc) - said["get_label"] - said["get_span"]) for doc in again]
-    nlp = spacy.load(source)
+    nlp = load_pipeline(source)
     if silent:
         add_instructions(nlp, plan)
     taught = {op: said[op] | {step.id for step in plan.text_steps(op)} - set(silent) for op in said}
@@ -128,7 +129,7 @@ def read_earlier(path: Path, source: Path) -> list[Doc]:
 
     RAISES (AnswerError): The file answers none of them.
     """
-    steps = list_steps(spacy.load(source))
+    steps = list_steps(load_pipeline(source))
     docs, _ = read_answers(path, parse_plan({"instruction": "Earlier tasks", "steps": steps}), spacy.blank(LANGUAGE))
     asked = [doc for doc in docs if list_asked(doc)]
     if not asked:

@@ -6,7 +6,7 @@ import pytest
 import spacy
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.pipeline.source import add_falconer
+from spacy_falconer.pipeline.source import add_falconer, find_parts, load_pipeline
 
 LISTENER = {
     "@architectures": "spacy-transformers.TransformerListener.v1",
@@ -95,3 +95,41 @@ def test_a_sourced_component_asks_for_its_pipeline(make_nlp):
 def test_nothing_to_source(own):
     with pytest.raises(ModelError, match="no falconer component that listens"):
         add_falconer(spacy.blank("en"), own)
+
+
+# A pipeline's place.
+
+
+def test_a_pipeline_is_found_by_its_folder_or_its_name(nlp, tmp_path, monkeypatch):
+    nlp.to_disk(tmp_path / "pipeline")
+    assert load_pipeline(tmp_path / "pipeline").pipe_names == nlp.pipe_names
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "en_mine").mkdir()
+    (tmp_path / "en_mine" / "__init__.py").write_text(
+        f"import spacy\n\ndef load(**options):\n    return spacy.load({str(tmp_path / 'pipeline')!r}, **options)\n"
+    )
+    info = tmp_path / "en_mine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: en_mine\nVersion: 1.0\n")
+    assert load_pipeline("en_mine").pipe_names == nlp.pipe_names
+
+
+@pytest.mark.parametrize("load", [load_pipeline, find_parts])
+def test_a_folder_around_a_pipeline_names_the_one_in_it(nlp, tmp_path, load):
+    for name in ("pipeline", "model-best"):
+        (tmp_path / name).mkdir()
+        nlp.to_disk(tmp_path / name / name)
+        with pytest.raises(ModelError, match=f"No pipeline can be loaded.*It holds one: name '.*{name}/{name}'"):
+            load(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty", "damaged", "of another plugin"])
+def test_what_cannot_be_loaded_is_said_in_words(nlp, tmp_path, name):
+    for folder in ("damaged", "of another plugin"):
+        nlp.to_disk(tmp_path / folder)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged" / "falconer_span" / "model").unlink()
+    config = tmp_path / "of another plugin" / "config.cfg"
+    config.write_text(config.read_text().replace('"falconer_label"', '"unheard_of"'))
+    with pytest.raises(ModelError, match="No pipeline can be loaded.*Expected a folder.*Check the path"):
+        load_pipeline(tmp_path / name)
