@@ -14,11 +14,14 @@ from spacy.language import Language
 from torch import Tensor, nn
 
 from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.device import on_gpu
 from spacy_falconer.metamodel.encoder import EncoderShim, PieceTransformer, has_bf16
+from spacy_falconer.metamodel.read import PIECES_ON_GPU
 
 Read = Callable[[Tensor, Tensor], Tensor]  # Ids and mask, (n_windows, n_pieces), to vectors, (n_windows, n_pieces, D).
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "compiled")
+ON_CPU_ALONE = ("int8", "compiled")
 LEAST_LIKENESS = 0.9995  # Mean cosine with what float32 says, below which `auto` leaves a precision alone.
 N_WINDOWS, N_ROUNDS = 8, 2
 SAMPLE = (
@@ -32,12 +35,14 @@ SAMPLE = (
 def accelerate(nlp: Language, precision: str = "auto") -> Iterator[str]:
     """Read texts faster inside of the `with` block, by a copy of the encoder that is less exact.
 
-    The pipeline itself stays as it is: saved inside the block it is float32, and it refuses to be trained there.
+    The pipeline itself stays as it is: saved inside the block it is float32, and it refuses to be trained there. On a GPU
+    it also reads in larger batches.
 
     precision (str): "bf16"; "int8", the encoder's matrices in 8 bits; "compiled", by OpenVINO, in bfloat16 where the
-        processor multiplies it; "fp32", as it is; or "auto", the fastest here that says what float32 says.
+        processor multiplies it, both on the CPU alone; "fp32", as it is; or "auto", the fastest here that says what
+        float32 says.
     YIELDS (str): The precision, for "auto" the chosen one.
-    RAISES (ModelError): There is no such precision, the pipeline has no encoder of ours, or OpenVINO is not installed.
+    RAISES (ModelError): There is no such precision here, the pipeline has no encoder of ours, or OpenVINO is not installed.
     """
     encoders = find_encoders(nlp)
     chosen = choose_precision(nlp) if check_precision(precision) == "auto" else precision
@@ -45,7 +50,8 @@ def accelerate(nlp: Language, precision: str = "auto") -> Iterator[str]:
     try:
         for encoder in encoders:
             encoder.fast = make_reader(encoder._model, chosen)
-        yield chosen
+        with large_batches(nlp):
+            yield chosen
     finally:
         for encoder, fast in zip(encoders, before, strict=True):
             encoder.fast = fast
@@ -55,9 +61,28 @@ def check_precision(precision: str) -> str:
     """RAISES (ModelError): There is no such precision, or it needs what is not installed."""
     if precision not in PRECISIONS:
         raise ModelError(f"There is no precision {precision!r}. Choose one of: {', '.join(PRECISIONS)}.")
+    if precision in ON_CPU_ALONE and on_gpu():
+        raise ModelError(
+            f"The precision {precision!r} is for the CPU, and the pipeline computes on a GPU. Choose 'bf16' or 'auto', or "
+            "leave --gpu-id out."
+        )
     if precision == "compiled" and not has_openvino():
         raise ModelError("The precision 'compiled' needs OpenVINO: pip install 'spacy-falconer[compiled]'.")
     return precision
+
+
+@contextmanager
+def large_batches(nlp: Language) -> Iterator[None]:
+    """On a GPU, let transformers read as many texts together as it reads pieces at once, for as long as the block lasts."""
+    ours = [pipe.cfg for _, pipe in nlp.pipeline if isinstance(getattr(pipe, "model", None), PieceTransformer)]
+    before = [cfg["max_batch_items"] for cfg in ours]
+    try:
+        for cfg in ours if on_gpu() else ():
+            cfg["max_batch_items"] = max(PIECES_ON_GPU, cfg["max_batch_items"])
+        yield
+    finally:
+        for cfg, most in zip(ours, before, strict=True):
+            cfg["max_batch_items"] = most
 
 
 def find_models(nlp: Language) -> list[PieceTransformer]:

@@ -21,7 +21,7 @@ from spacy_falconer.metamodel.layout import Layout, align_texts, batch_windows, 
 from spacy_falconer.metamodel.windows import Windows
 
 PIECES_ON_CPU = 1024  # Read at once: what they take stays in the processor's cache.
-PIECES_ON_GPU = 2**16
+PIECES_ON_GPU = 2**16  # A GPU waits for the processor between batches, the less the larger they are.
 
 
 @dataclass

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import connection, get_context, parent_process
@@ -22,6 +22,7 @@ from spacy.tokens import Doc
 
 from spacy_falconer.corpus.language import make_detector
 from spacy_falconer.errors import FalconerError, ModelError
+from spacy_falconer.metamodel.device import on_gpu
 from spacy_falconer.workflow.mined import Row, find_mined
 
 CHUNK_TEXTS = 512  # Texts after which the strings that they brought into the vocabulary are forgotten.
@@ -29,6 +30,7 @@ CHUNK_CHARACTERS = 2**20
 KEPT_WORDS = 20_000  # Strings that stay; with them, a tokenizer makes little anew.
 EXACT = "fp32"  # The precision that `nlp.pipe` reads in.
 BATCH_CHARACTERS = 2**18  # Of long texts, fewer are read at once.
+TIMES_ON_GPU = 8  # So many times the texts of a batch.
 
 Detector = Callable[[str], "str | None"]
 
@@ -57,9 +59,11 @@ ReadChunks = Callable[[Sequence[Sequence[str]]], Iterable[list[Reading]]]
 def open_reader(nlp: Language, *, n_process: int, batch_size: int, precision: str = EXACT) -> Iterator[ReadChunks]:
     """Make a function that reads chunks of texts, in this process or in several.
 
+    batch_size (int): Texts that are read at once; fewer of long ones, and on a GPU `TIMES_ON_GPU` times as many.
     precision (str): As of `accelerate`.
-    RAISES (ModelError): A process ended. What it was reading is not read.
+    RAISES (ModelError): A process ended, and what it was reading is not read. Or several are to read on a GPU.
     """
+    check_processes(n_process)
     if n_process == 1:
         with read_in(nlp, precision):
             yield partial(map, partial(read_chunk, nlp, make_describe(nlp), batch_size=batch_size))
@@ -84,11 +88,22 @@ def open_reader(nlp: Language, *, n_process: int, batch_size: int, precision: st
 
 @contextmanager
 def read_in(nlp: Language, precision: str) -> Iterator[None]:
-    """Read so for as long as the block lasts. In `EXACT` nothing is done, also to pipelines without an encoder of ours."""
-    from spacy_falconer.metamodel.accelerate import accelerate
+    """Read so for as long as the block lasts, on a GPU in large batches. In `EXACT` also pipelines without an encoder of
+    ours can.
+    """
+    from spacy_falconer.metamodel.accelerate import accelerate, large_batches
 
-    with nullcontext() if precision == EXACT else accelerate(nlp, precision):
+    with large_batches(nlp) if precision == EXACT else accelerate(nlp, precision):
         yield
+
+
+def check_processes(n_process: int) -> None:
+    """RAISES (ModelError): Several processes are to read, and on a GPU."""
+    if n_process > 1 and on_gpu():
+        raise ModelError(
+            f"{n_process} processes were to read on a GPU, which one process keeps busy; the others would read on the CPU. "
+            "Leave --n-process out, or --gpu-id. Several GPUs: --engine ray --worker-gpus 1."
+        )
 
 
 def read_texts(texts: Sequence[str], read_chunks: ReadChunks, *, tick: Callable[[float], Any]) -> list[Reading]:
@@ -128,7 +143,7 @@ def read_chunk(nlp: Language, describe: Describe, texts: Sequence[str], *, batch
     RAISES (Exception): As the pipeline, where it fails on every text of several: then the texts are not to blame.
     """
     try:
-        return _pipe(nlp, describe, texts, batch_size=max(1, min(batch_size, BATCH_CHARACTERS // (len(texts[0]) + 1))))
+        return _pipe(nlp, describe, texts, batch_size=count_at_once(batch_size, len(texts[0])))
     except FalconerError:
         raise
     except Exception as error:
@@ -138,6 +153,12 @@ def read_chunk(nlp: Language, describe: Describe, texts: Sequence[str], *, batch
         if all(reading.failure for reading in readings):
             raise
         return readings
+
+
+def count_at_once(batch_size: int, n_characters: int) -> int:
+    """How many texts are read at once, the longest of which has so many characters."""
+    most = batch_size * TIMES_ON_GPU if on_gpu() else batch_size
+    return max(1, min(most, BATCH_CHARACTERS // (n_characters + 1)))
 
 
 def make_describe(nlp: Language) -> Describe:

@@ -7,10 +7,13 @@ import importlib.util
 import numpy
 import pytest
 import spacy
+import torch
 from spacy.training import Example
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.metamodel.accelerate import PRECISIONS, accelerate, choose_precision
+from spacy_falconer.metamodel import architectures
+from spacy_falconer.metamodel.accelerate import PRECISIONS, accelerate, choose_precision, large_batches, list_candidates
+from spacy_falconer.metamodel.read import PIECES_ON_CPU, PIECES_ON_GPU, pieces_at_once
 
 TEXTS = ["i paid 5 dollars and love it", "", "the bad price broke. " * 30, "it is nice"]
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="the extra is not installed")
@@ -91,3 +94,42 @@ def test_what_cannot_be_is_refused(nlp, monkeypatch):
     monkeypatch.setattr("spacy_falconer.metamodel.accelerate.has_openvino", lambda: False)
     with pytest.raises(ModelError, match="pip install"), accelerate(nlp, "compiled"):
         pass
+
+
+@pytest.fixture
+def on_a_gpu(monkeypatch):
+    """Code that asks where it computes is told so; all stays on the CPU."""
+    monkeypatch.setattr("spacy_falconer.metamodel.device.get_torch_default_device", lambda: torch.device("cuda"))
+
+
+@pytest.mark.parametrize("precision", ["int8", "compiled"])
+def test_what_is_for_the_cpu_alone_is_refused_on_a_gpu(nlp, on_a_gpu, precision):
+    with pytest.raises(ModelError, match=f"'{precision}' is for the CPU.*'bf16' or 'auto'"), accelerate(nlp, precision):
+        pass
+    assert not {"int8", "compiled"} & set(list_candidates(torch.device("cuda")))
+
+
+def test_on_a_gpu_texts_are_read_in_large_batches_for_as_long_as_the_block_lasts(nlp, on_a_gpu, monkeypatch):
+    texts, read = [TEXTS[0]] * 900, []
+    transformer = nlp.get_pipe("transformer")
+    predict = transformer.predict
+    monkeypatch.setattr(type(transformer), "predict", lambda self, docs: read.append(len(docs)) or predict(docs))
+    for block in (large_batches(nlp), accelerate(nlp, "fp32")):
+        with block, nlp.select_pipes(enable="transformer"):
+            list(nlp.pipe(texts, batch_size=900))
+        assert transformer.cfg["max_batch_items"] == 4096
+    assert read == [900, 900]
+    with nlp.select_pipes(enable="transformer"):
+        list(nlp.pipe(texts, batch_size=900))
+    assert len(read) > 3
+
+
+def test_on_the_cpu_batches_stay_as_they_are(nlp):
+    with large_batches(nlp):
+        assert nlp.get_pipe("transformer").cfg["max_batch_items"] == 4096
+
+
+def test_a_gpu_is_given_more_at_once():
+    assert pieces_at_once(torch.device("cpu")) == PIECES_ON_CPU < PIECES_ON_GPU == pieces_at_once(torch.device("cuda"))
+    cpu, gpu = (architectures.units_at_once(torch.device(name)) for name in ("cpu", "cuda"))
+    assert cpu == architectures.MET_AT_ONCE < gpu
