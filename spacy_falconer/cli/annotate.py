@@ -7,12 +7,15 @@ import typer
 
 from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import batch_lines, msg, open_corpus, plain_errors, progress, show_bill, show_cost
+from spacy_falconer.errors import FalconerError
 
 
 def annotate_cli(
     # fmt: off
     plan: Path = typer.Argument(..., help="The plan, as a .json file", exists=True, dir_okay=False),
-    corpus: Path = options.CORPUS,
+    corpus: Path | None = typer.Argument(
+        None, help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt; none with --again", exists=True
+    ),
     store: Path = typer.Option(..., "--store", help="Where every answer is kept; made if it is not there"),
     output: Path = typer.Option(..., "--output", "-o", help="Answers to learn from, as a .spacy file"),
     test_output: Path | None = typer.Option(None, "--test-output", help="Answers to test on, as a .spacy file"),
@@ -23,6 +26,15 @@ def annotate_cli(
         None,
         "--recorded",
         help="Recorded answers; where they answer the plan, only they are taken, and nobody is asked",
+    ),
+    again: Path | None = typer.Option(
+        None,
+        "--again",
+        metavar="ANSWERS",
+        help="Answers whose texts are asked about afresh, into a store of its own, to see how far a language model agrees "
+        "with itself (evaluate --second)",
+        exists=True,
+        dir_okay=False,
     ),
     sample: options.Sample = 500,
     recorded_only: options.RecordedOnly = False,
@@ -53,15 +65,22 @@ def annotate_cli(
     Answers that the store holds are not paid for again. Where a limit is reached, what was answered is written, and
     the same command goes on from there.
 
+    With --again, in place of a corpus, the texts of answers are asked about a second time.
+
     Example: falconer annotate plan.json reviews.jsonl --sample 500 --store answers.db --output answers.spacy
     """
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.plan import read_plan
-    from spacy_falconer.workflow.annotate import annotate, check_outputs, write_annotated
+    from spacy_falconer.workflow.again import annotate_again
+    from spacy_falconer.workflow.annotate import annotate, answered_docs, check_outputs, write_annotated
     from spacy_falconer.workflow.times import Took, note_beside
 
     with plain_errors():
         check_outputs(output, test_output)
+        check_texts(again, corpus, output, {
+            "--test-output": test_output, "--test-answers": test_answers, "--recorded": recorded, "--annotator": annotator,
+            "--recorded-only": recorded_only, "--choose": choose != "random", "--rounds": rounds > 1,
+        })  # fmt: skip
     with plain_errors(), AnswerStore(store) as opened, open_corpus(corpus, text_field, id_field) as records:
         endpoint = options.make_endpoint(
             model, max_cost=max_cost, max_requests=max_requests, max_in_flight=max_in_flight, is_batch=batch,
@@ -71,31 +90,62 @@ def annotate_cli(
         checked = read_plan(plan)
         cost, start = show_cost(endpoint.ledger), time.perf_counter()
         with show_bill(endpoint.ledger, quiet=quiet), progress("Annotating", sample, quiet=quiet, note=cost) as tick:
-            annotated = annotate(
-                checked, records, opened, sampling=sampling, endpoint=endpoint, recorded_only=recorded_only,
-                recorded=Path(recorded) if recorded else None, redact=options.find_redactor(redact),
-                annotator=options.find_annotator(annotator), memory=output.with_suffix(".chosen.json"), tick=tick, warn=msg.warn,
-                watch=batch_lines(quiet=quiet),
-            )  # fmt: skip
-        note_beside(output, "annotate", Took(round(time.perf_counter() - start, 3), endpoint.ledger.total.n_requests))
+            settings = {
+                "sampling": sampling, "endpoint": endpoint, "redact": options.find_redactor(redact),
+                "memory": output.with_suffix(".chosen.json"), "tick": tick, "watch": batch_lines(quiet=quiet),
+            }  # fmt: skip
+            if again is not None:
+                annotated = annotate_again(checked, answered_docs(again, checked), opened, **settings)
+            else:
+                annotated = annotate(
+                    checked, records, opened, recorded_only=recorded_only, recorded=Path(recorded) if recorded else None,
+                    annotator=options.find_annotator(annotator), warn=msg.warn, **settings,
+                )  # fmt: skip
+        took = Took(round(time.perf_counter() - start, 3), endpoint.ledger.total.n_requests)
         tests = Path(test_answers) if test_answers else None
         n_train, n_test = write_annotated(annotated, checked, output, test_output, test_answers=tests, seed=seed)
+        if again is None:
+            note_beside(output, "annotate", took)
         if not quiet:
-            show_annotated(annotated)
-            msg.good(f"{n_train} answered texts to learn from, {n_test} to test on")
+            show_annotated(annotated, is_again=again is not None)
+            models = ", ".join(annotated.models)
+            msg.good(
+                f"{n_train} answered texts to learn from, {n_test} to test on" if again is None else
+                f"{n_train} texts read again, by {models}. How far both agree: evaluate --second {output}"
+            )  # fmt: skip
         if annotated.stopped is not None:
             raise annotated.stopped
 
 
-def show_annotated(annotated) -> None:
-    """Whose answers these are, what they come to, and what failed."""
+def check_texts(again: Path | None, corpus: Path | None, output: Path, others: dict[str, object]) -> None:
+    """RAISES (FalconerError): Texts come neither from a corpus nor from answers, or from both; or, beside those of
+    answers, something has no meaning, or would take the answers' place.
+    """
+    if (again is None) == (corpus is None):
+        raise FalconerError(
+            "Expected texts to ask about: either a CORPUS, or --again ANSWERS, whose texts are asked about afresh."
+        )
+    if again is not None and (said := [name for name, value in others.items() if value]):
+        raise FalconerError(
+            f"With --again the texts are those of {str(again)!r}, and a language model is asked: {', '.join(said)} "
+            "has no meaning there. Leave it out."
+        )
+    if again is not None and output.resolve() == again.resolve():
+        raise FalconerError(
+            f"The second reading would take the place of the first, {str(again)!r}. Name another --output."
+        )
+
+
+def show_annotated(annotated, *, is_again: bool = False) -> None:
+    """Whose answers these are, what they come to, and what failed. `is_again`: They are not to be learned from."""
     from spacy_falconer.workflow.bill import format_failed
     from spacy_falconer.workflow.summary import format_answers
 
     if annotated.is_recorded:
         msg.info(f"These answers are recorded, by {', '.join(annotated.models)}; no language model was asked.")
     print(format_answers(annotated.docs, annotated.report))
-    warn_of_one_sided(annotated.docs)
+    if not is_again:
+        warn_of_one_sided(annotated.docs)
     if annotated.failed:
         again = "They are not asked again, unless you say `answers delete --failures`."
         msg.warn(f"Texts without an answer: {len(annotated.failed)}. {again}", format_failed(annotated.failed))
