@@ -8,7 +8,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.workflow.mine_state import CLUSTER_HEAD, remove_state
-from spacy_falconer.workflow.parts import Paths
+from spacy_falconer.workflow.parts import Paths, plain_disk
 from spacy_falconer.workflow.ray_files import is_remote
 
 BESIDE = ("manifest.json", "rejects.jsonl", "seen.db", "guarantee.json")
@@ -66,8 +66,9 @@ def clear(paths: Paths) -> None:
 def remove(own: list[Path], paths: Paths) -> None:
     """Remove files; where that is cut off, what is left is known to be to be removed."""
     mark = paths.work / CLEARING
-    mark.touch()
-    remove_state(paths.state)
-    for file in own:
-        file.unlink(missing_ok=True)
-    mark.unlink(missing_ok=True)
+    with plain_disk(paths.work):
+        mark.touch()
+        remove_state(paths.state)
+        for file in own:
+            file.unlink(missing_ok=True)
+        mark.unlink(missing_ok=True)

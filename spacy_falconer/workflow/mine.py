@@ -31,7 +31,7 @@ from spacy_falconer.workflow.mine_part import Miner, Part, Tick, check_any, cut_
 from spacy_falconer.workflow.mine_state import CLUSTER_HEAD, MineState, Seen, give_way, remove_state
 from spacy_falconer.workflow.mined import find_plan
 from spacy_falconer.workflow.mined import make_rows as make_rows
-from spacy_falconer.workflow.parts import Paths, dump_row, durable, join_parts, write_part
+from spacy_falconer.workflow.parts import Paths, dump_row, durable, join_parts, plain_disk, write_part
 from spacy_falconer.workflow.precision import settle_precision
 from spacy_falconer.workflow.reading import EXACT, open_reader
 from spacy_falconer.workflow.tabular import check_parquet
@@ -206,11 +206,12 @@ def count_read(path: Path) -> int:
 
 def tidy(paths: Paths) -> None:
     """Remove what a finished run needs no more."""
-    remove_state(paths.state)
-    if not paths.is_folder and paths.work.exists():
-        clear(paths)
-        if not any(paths.work.iterdir()):
-            paths.work.rmdir()
+    with plain_disk(paths.work):
+        remove_state(paths.state)
+        if not paths.is_folder and paths.work.exists():
+            clear(paths)
+            if not any(paths.work.iterdir()):
+                paths.work.rmdir()
 
 
 def mine_parts(run: Run, miner: Miner, tick: Tick) -> None:

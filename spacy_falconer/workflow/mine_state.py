@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from spacy_falconer.errors import CorpusError
-from spacy_falconer.workflow.parts import durable
+from spacy_falconer.workflow.parts import durable, plain_disk
 from spacy_falconer.workflow.reading import Reading
 
 CLUSTER_HEAD = "_run.json"  # What a run on a cluster was begun with. It has no other state than its parts.
 PER_QUERY = 500
+UNUSABLE = re.compile("locked|not a database|malformed")  # What sqlite says where it is not the disk that fails.
 TABLES = """
 CREATE TABLE IF NOT EXISTS head (content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS parts (part INTEGER PRIMARY KEY, content TEXT NOT NULL);
@@ -47,25 +49,28 @@ class PartDone:
 class MineState:
     """The file of an unfinished run. One process at a time has it; it may be killed at any moment.
 
-    RAISES (CorpusError): Another run is writing to the same output.
+    RAISES (CorpusError): Another run is writing to the same output, or the disk is full. So do the methods.
     """
 
     def __init__(self, path: Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0)
-        try:
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA cache_size=-8192")  # KiB.
-            self._db.executescript(f"BEGIN IMMEDIATE;{TABLES}COMMIT;")
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise CorpusError(
-                f"{str(path)!r} cannot be used ({error}); another run may be writing these rows: "
-                "wait for it or stop it. If there is none, remove the file."
-            ) from error
+        with plain_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+            try:
+                self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                self._db.execute("PRAGMA cache_size=-8192")  # KiB.
+                self._db.executescript(f"BEGIN IMMEDIATE;{TABLES}COMMIT;")
+            except sqlite3.DatabaseError as error:
+                self._db.close()
+                if not UNUSABLE.search(str(error)):
+                    raise
+                raise CorpusError(
+                    f"{str(path)!r} cannot be used ({error}); another run may be writing these rows: "
+                    "wait for it or stop it. If there is none, remove the file."
+                ) from error
 
     def __enter__(self) -> MineState:
         return self
@@ -75,15 +80,18 @@ class MineState:
 
     def head(self) -> Json | None:
         """What the run was begun with."""
-        row = self._db.execute("SELECT content FROM head").fetchone()
+        with plain_disk(self._path):
+            row = self._db.execute("SELECT content FROM head").fetchone()
         return json.loads(row[0]) if row else None
 
     def begin(self, head: Json) -> None:
-        self._db.execute("INSERT INTO head VALUES (?)", (json.dumps(head),))
+        with plain_disk(self._path):
+            self._db.execute("INSERT INTO head VALUES (?)", (json.dumps(head),))
 
     def parts(self) -> list[Json]:
         """What is to be known of the parts that are done, in order."""
-        return [json.loads(content) for (content,) in self._db.execute("SELECT content FROM parts ORDER BY part")]
+        with plain_disk(self._path):
+            return [json.loads(content) for (content,) in self._db.execute("SELECT content FROM parts ORDER BY part")]
 
     def rejects(self) -> Iterator[Json]:
         for (content,) in self._db.execute("SELECT content FROM rejects ORDER BY rowid"):
@@ -91,12 +99,14 @@ class MineState:
 
     def find_readings(self, keys: Iterable[bytes]) -> dict[bytes, Reading]:
         """Of those texts that were read in an earlier part."""
-        return {key: _load(content) for key, content in _select(self._db, "SELECT key, content FROM readings", keys)}
+        with plain_disk(self._path):
+            found = _select(self._db, "SELECT key, content FROM readings", keys)
+            return {key: _load(content) for key, content in found}
 
     def note(self, done: PartDone) -> None:
         """Take a part for done, with everything that came of it."""
-        self._db.execute("BEGIN IMMEDIATE")
-        with self._db:
+        with plain_disk(self._path), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
             readings = ((key, _dump(done.readings[key])) for key in sorted(done.readings))  # In the table's own order.
             self._db.executemany("INSERT OR IGNORE INTO readings VALUES (?, ?)", readings)
             self._db.executemany("INSERT OR IGNORE INTO records VALUES (?)", ((key,) for key in sorted(done.records)))
@@ -137,8 +147,9 @@ def give_way(count_read: Callable[[], int], remove: Callable[[], Any]) -> Iterat
     try:
         yield
     except CorpusError:
-        if not count_read():
-            remove()
+        with suppress(CorpusError):  # On a full disk, perhaps.
+            if not count_read():
+                remove()
         raise
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,14 +69,34 @@ class Paths:
 
 
 @contextmanager
+def plain_disk(path: Path) -> Iterator[None]:
+    """RAISES (CorpusError): What is done inside fails by the disk."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise CorpusError(
+            f"{str(path)!r} cannot be written or read ({error}). What was mined before is kept. See to the disk's room and "
+            "its rights, and run the same again to go on."
+        ) from error
+
+
+@contextmanager
 def durable(path: Path) -> Iterator[Path]:
-    """Where to write a file. It takes its place when it is whole and on the disk, and then only."""
+    """Where to write a file. It takes its place when it is whole and on the disk, and then only.
+
+    RAISES (CorpusError): The disk is full, or refuses. What was written is removed.
+    """
     part = path.with_name(path.name + ".part")
-    yield part
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    os.replace(part, path)
-    sync_folder(path.parent)
+    with plain_disk(path):
+        try:
+            yield part
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+            os.replace(part, path)
+        except (OSError, sqlite3.Error):
+            part.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_falconer.errors import CorpusError
-from spacy_falconer.workflow.parts import Paths, durable
+from spacy_falconer.workflow.parts import Paths, durable, plain_disk
 
 NOTE = "_done-"  # Begins the names of notes. Readers of folders pass over names with an underscore.
 
@@ -51,11 +51,15 @@ def make_absolute(path: Path) -> Path:
 
 
 def publish(file: Path, target: Path) -> None:
-    """Copy a local file to where it belongs. On a local disk it appears when it is whole."""
-    if is_remote(target):
-        target.fs.makedirs(target.parent.path, exist_ok=True)
-        target.fs.put_file(str(file), target.path)
-    else:
+    """Copy a local file to where it belongs. On a local disk it appears when it is whole.
+
+    RAISES (CorpusError): The disk is full, or refuses.
+    """
+    with plain_disk(target):
+        if is_remote(target):
+            target.fs.makedirs(target.parent.path, exist_ok=True)
+            target.fs.put_file(str(file), target.path)
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         with durable(target) as part:
             shutil.copyfile(file, part)
