@@ -5,6 +5,10 @@
 DATA is the folder of data sets. Instructions are the sets' label meanings. Spans: strict micro F1 of the best spans that
 do not overlap, at the pipeline's default threshold. Labels: how often the label with the highest score is a right one,
 beside the cosine of MiniLM's sentence vectors; and micro F1 at that threshold. --untouched takes the sets that nothing was chosen by.
+
+ECE: the expected calibration error of the scores as they are, without any answers: how far they are from the share that is
+right, over ten bins of equal mass, with its 95% interval over resampled texts. Of labels every pair of a text and a label has a score;
+of spans every one found with a score of at least 0.1.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from pathlib import Path
 from statistics import mean
 from typing import ClassVar
 
+import numpy
 import spacy
 import torch
 import typer
@@ -30,11 +35,16 @@ from spacy_falconer.metamodel.pretrain.score import (
     BATCH_SIZE,
     THRESHOLDS,
     HeldOut,
+    ReadSpans,
     compute_f,
+    count_best,
     count_labels,
     count_spans,
     read_held_out,
+    read_labels,
+    read_spans,
 )  # fmt: skip
+from spacy_falconer.metamodel.reliability import Measured, measure_ece
 from spacy_falconer.pipeline.callbacks import find_components
 from spacy_falconer.pipeline.source import find_base
 
@@ -64,23 +74,25 @@ def main(
 
 @dataclass(frozen=True)
 class Row:
-    """Of a held-out set: F1 by threshold; of labels, accuracy, and that of the cosine."""
+    """Of a held-out set: F1 by threshold, and the calibration error; of labels, accuracy, and that of the cosine."""
 
-    HEADER: ClassVar = ["set", "texts", "labels", "F1", "best F1", "accuracy", "cosine"]
+    HEADER: ClassVar = ["set", "texts", "labels", "F1", "best F1", "ECE", "accuracy", "cosine"]
 
     name: str
     n_texts: int
     n_labels: int
     f1: list[float]
     threshold: float
+    ece: Measured | None = None
     accuracy: float | None = None
     cosine: float | None = None
 
     def cells(self) -> list[str]:
-        values = [self.f1[THRESHOLDS.index(self.threshold)], max(self.f1), self.accuracy, self.cosine]
+        f1, accuracies = (self.f1[THRESHOLDS.index(self.threshold)], max(self.f1)), (self.accuracy, self.cosine)
+        error = f"{self.ece.value:.3f} ({self.ece.low:.3f} to {self.ece.high:.3f})" if self.ece else ""
         return [
-            self.name, str(self.n_texts), str(self.n_labels),
-            *("" if value is None else f"{value:.3f}" for value in values),
+            self.name, str(self.n_texts), str(self.n_labels), *(f"{value:.3f}" for value in f1), error,
+            *("" if value is None else f"{value:.3f}" for value in accuracies),
         ]  # fmt: skip
 
 
@@ -88,16 +100,30 @@ class Row:
 def score_set(model: Metamodel, cosine: Metamodel, reader: TextReader, held: HeldOut, threshold: float) -> Row:
     size = (held.name, len(held.rows), len(held.instructions))
     if any(row.spans for row in held.rows):
-        return Row(*size, [compute_f(*row) for row in count_spans(model, reader, held)], threshold)
-    counts, n_best = count_labels(model, reader, held)
-    accuracy, base = n_best / len(held.rows), score_cosine(cosine, reader, held)
-    return Row(*size, [compute_f(*row) for row in counts], threshold, accuracy, base)
+        read = read_spans(model, reader, held)
+        return Row(*size, [compute_f(*row) for row in count_spans(read)], threshold, measure_spans(read))
+    scores, right = read_labels(model, reader, held)
+    error = measure_ece(scores.ravel(), right.ravel(), texts=numpy.repeat(numpy.arange(len(scores)), scores.shape[1]))
+    accuracy, base = count_best(scores, right) / len(held.rows), score_cosine(cosine, reader, held)
+    return Row(*size, [compute_f(*row) for row in count_labels(scores, right)], threshold, error, accuracy, base)
+
+
+def measure_spans(read: Sequence[ReadSpans]) -> Measured | None:
+    """The calibration error of the spans that are found; None where none is."""
+    rows = [
+        (span.score, (span.start, span.end, span.label) in text.wanted, number)
+        for number, text in enumerate(read) for span in text.found
+    ]  # fmt: skip
+    scores, right, texts = zip(*rows, strict=True) if rows else ((), (), ())
+    return measure_ece(scores, right, texts=texts)
 
 
 def format_means(kind: str, rows: Sequence[Row]) -> str:
     by_threshold = [mean(column) for column in zip(*(row.f1 for row in rows), strict=True)]
     lines = [f"{kind} sets, mean F1 by threshold: " + ", ".join(
         f"{threshold} {value:.3f}" for threshold, value in zip(THRESHOLDS, by_threshold, strict=True))]  # fmt: skip
+    if any(row.ece for row in rows):
+        lines.append(f"mean ECE {mean(row.ece.value for row in rows if row.ece):.3f}")
     if kind == "label":
         lines.append(
             f"mean accuracy {mean(row.accuracy for row in rows):.3f}, cosine {mean(row.cosine for row in rows):.3f}"

@@ -72,12 +72,15 @@ def score_model(model: Metamodel, reader: TextReader, held_out: Iterable[HeldOut
 
 
 def score_spans(model: Metamodel, reader: TextReader, held: HeldOut) -> dict[str, float]:
-    return summarize(held.name, count_spans(model, reader, held))
+    return summarize(held.name, count_spans(read_spans(model, reader, held)))
 
 
 def score_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> dict[str, float]:
-    counts, n_best = count_labels(model, reader, held)
-    return {f"{held.name}_acc": n_best / len(held.rows), **summarize(held.name, counts)}
+    scores, right = read_labels(model, reader, held)
+    return {
+        f"{held.name}_acc": count_best(scores, right) / len(held.rows),
+        **summarize(held.name, count_labels(scores, right)),
+    }
 
 
 def summarize(name: str, counts: NDArray) -> dict[str, float]:
@@ -86,10 +89,17 @@ def summarize(name: str, counts: NDArray) -> dict[str, float]:
     return {f"{name}_f": by_threshold[THRESHOLDS.index(THRESHOLD)], f"{name}_best": max(by_threshold)}
 
 
-def count_spans(model: Metamodel, reader: TextReader, held: HeldOut) -> NDArray:
-    """Spans that are right, found and wanted, at each of `THRESHOLDS`, shape (n_thresholds, 3)."""
+@dataclass(frozen=True)
+class ReadSpans:
+    """Of a text, the spans from the least of `THRESHOLDS` upwards, and the places and labels that are right."""
+
+    found: Sequence[Found]
+    wanted: set[tuple[int, int, str]]
+
+
+def read_spans(model: Metamodel, reader: TextReader, held: HeldOut) -> list[ReadSpans]:
     instructions = model.read_means(_read(model, reader, list(held.instructions.values()))[0])
-    counts = numpy.zeros((len(THRESHOLDS), 3))
+    read = []
     for rows in _split(held.rows):
         pieces, readings = _read(model, reader, [row.text for row in rows])
         logits = model.span(model.encode(pieces), pieces.lengths, instructions)  # (N, K, 3)
@@ -97,27 +107,43 @@ def count_spans(model: Metamodel, reader: TextReader, held: HeldOut) -> NDArray:
             rows, readings, logits.softmax(-1).cpu().split(pieces.lengths.tolist()), strict=True
         ):
             wanted = {(start, end, label) for label, spans in row.spans.items() for start, end in spans}
-            spans = find_spans(text.numpy(), reading, list(held.instructions), threshold=THRESHOLDS[0])
-            for place, threshold in enumerate(THRESHOLDS):  # Those above it are kept first, whatever is below.
-                found = {(span.start, span.end, span.label) for span in spans if span.score >= threshold}
-                counts[place] += len(found & wanted), len(found), len(wanted)
+            read.append(
+                ReadSpans(find_spans(text.numpy(), reading, list(held.instructions), threshold=THRESHOLDS[0]), wanted)
+            )
+    return read
+
+
+def read_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> tuple[NDArray, NDArray]:
+    """The scores of all labels, and which are right, both of shape (n_texts, K)."""
+    labels, scores, right = list(held.instructions), [], []
+    instructions = model.read_means(_read(model, reader, list(held.instructions.values()))[0])
+    for rows in _split(held.rows):
+        pieces, _ = _read(model, reader, [row.text for row in rows])
+        logits = model.label(model.encode(pieces), pieces.lengths, instructions)  # (B, K)
+        scores.append(logits.sigmoid().cpu().numpy())
+        right += [[label in row.labels for label in labels] for row in rows]
+    return numpy.concatenate(scores), numpy.array(right)
+
+
+def count_spans(read: Sequence[ReadSpans]) -> NDArray:
+    """Spans that are right, found and wanted, at each of `THRESHOLDS`, shape (n_thresholds, 3)."""
+    counts = numpy.zeros((len(THRESHOLDS), 3))
+    for text in read:
+        for place, threshold in enumerate(THRESHOLDS):  # Those above it are kept first, whatever is below.
+            found = {(span.start, span.end, span.label) for span in text.found if span.score >= threshold}
+            counts[place] += len(found & text.wanted), len(found), len(text.wanted)
     return counts
 
 
-def count_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> tuple[NDArray, int]:
-    """As `count_spans`; and of how many texts the label with the highest score is right."""
-    labels, n_best = list(held.instructions), 0
-    instructions = model.read_means(_read(model, reader, list(held.instructions.values()))[0])
-    counts = numpy.zeros((len(THRESHOLDS), 3))
-    for rows in _split(held.rows):
-        pieces, _ = _read(model, reader, [row.text for row in rows])
-        scores = model.label(model.encode(pieces), pieces.lengths, instructions).sigmoid()  # (B, K)
-        right = numpy.array([[label in row.labels for label in labels] for row in rows])
-        found = scores.cpu().numpy() >= numpy.reshape(THRESHOLDS, (-1, 1, 1))  # (n_thresholds, B, K)
-        n_wanted = sum(len(row.labels) for row in rows)
-        counts += numpy.stack([(found & right).sum((1, 2)), found.sum((1, 2)), [n_wanted] * len(found)], axis=1)
-        n_best += int(right[range(len(rows)), scores.argmax(dim=1).tolist()].sum())
-    return counts, n_best
+def count_labels(scores: NDArray, right: NDArray) -> NDArray:
+    """Labels that are right, found and wanted, at each of `THRESHOLDS`, shape (n_thresholds, 3)."""
+    found = scores >= numpy.reshape(THRESHOLDS, (-1, 1, 1))  # (n_thresholds, n_texts, K)
+    return numpy.stack([(found & right).sum((1, 2)), found.sum((1, 2)), [right.sum()] * len(found)], axis=1)
+
+
+def count_best(scores: NDArray, right: NDArray) -> int:
+    """Of how many texts the label with the highest score is right."""
+    return int(right[range(len(right)), scores.argmax(axis=1)].sum())
 
 
 def find_spans(
