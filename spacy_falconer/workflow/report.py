@@ -11,6 +11,8 @@ from wasabi import table
 
 from spacy_falconer.pages import showable
 from spacy_falconer.plan import Plan, format_tree, read_plan
+from spacy_falconer.workflow.manifest import read_manifest
+from spacy_falconer.workflow.parts import Paths, read_first_rows, read_rows
 
 TEXT_WIDTH, CELL_WIDTH, N_ROWS = 44, 34, 10
 FILES = {
@@ -181,8 +183,15 @@ def format_folder(folder: Path, texts: Mapping[str, str]) -> str:
     texts: The corpus's texts by id, for the rows.
     """
     scores = srsly.read_json(folder / "scores.json") if (folder / "scores.json").exists() else None
-    rows = list(srsly.read_jsonl(folder / "rows.jsonl")) if (folder / "rows.jsonl").exists() else None
-    return format_run(folder, read_plan(folder / "plan.json"), scores, rows, len(rows or ()), texts)
+    path = folder / "rows.jsonl"
+    rows = read_first_rows(path, N_ROWS) if path.exists() else None
+    return format_run(folder, read_plan(folder / "plan.json"), scores, rows, count_rows(path) if rows else 0, texts)
+
+
+def count_rows(path: Path) -> int:
+    """How many rows there are, as their manifest says; without one they are counted."""
+    totals = (read_manifest(Paths(path).beside("manifest.json")) or {}).get("totals", {})
+    return totals["n_rows"] if "n_rows" in totals else sum(1 for _ in read_rows(path))
 
 
 def format_run(
