@@ -8,6 +8,7 @@ import typer
 from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import msg, plain_errors
 from spacy_falconer.errors import AnswerError
+from spacy_falconer.pages import showable
 
 if TYPE_CHECKING:
     from spacy_falconer.workflow.own.bring import Brought
@@ -118,9 +119,11 @@ def show_brought(brought: Brought, rejects: Path | None, *, quiet: bool) -> None
     """What became of a file. What its owner should know of it is told with --quiet, too."""
     taken = brought.taken
     if rejects is not None:
-        msg.warn(f"Not taken: {len(taken.rejects)}; all are in {rejects}. The first:", taken.rejects[0].reason)
+        msg.warn(
+            f"Not taken: {len(taken.rejects)}; all are in {rejects}. The first:", showable(taken.rejects[0].reason)
+        )
     if brought.foreign:
-        named = ", ".join(f"{name} ({n})" for name, n in brought.foreign.most_common(20))
+        named = showable(", ".join(f"{name} ({n})" for name, n in brought.foreign.most_common(20)))
         msg.warn(f"Labels that are no step's, left out: {named}. Say which step they are by --map LABEL=STEP.")
     if brought.missing:
         msg.warn(f"The file has no label {', '.join(brought.missing)}, which --map names.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wasabi import Printer
 
 from spacy_falconer.errors import FalconerError
+from spacy_falconer.pages import showable
 
 if TYPE_CHECKING:
     from spacy_falconer.llm.ledger import Ledger
@@ -28,7 +29,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except FalconerError as error:
-        msg.fail(type(error).__name__, str(error), exits=1)
+        msg.fail(type(error).__name__, showable(str(error)), exits=1)
 
 
 @contextmanager

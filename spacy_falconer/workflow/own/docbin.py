@@ -11,6 +11,7 @@ from spacy.tokens import Doc, Span
 
 from spacy_falconer.corpus.docbin import GOLD, read_docbin
 from spacy_falconer.errors import AnswerError
+from spacy_falconer.plan.show import show
 from spacy_falconer.workflow.own.names import Names
 from spacy_falconer.workflow.review.files import Found, Reject
 from spacy_falconer.workflow.review.work import ANSWERED, OPEN, Mark, Work
@@ -54,7 +55,8 @@ def find_sources(doc: Doc) -> dict[str, Sequence[Span]]:
 
 
 def read_doc(doc: Doc, names: Names, vocabulary: Vocabulary, *, by: str, complete: bool | None) -> Work:
-    """RAISES (AnswerError): Only some of its tokens say whether they are entities."""
+    """RAISES (AnswerError): Only some of its tokens say whether they are entities; or what it says is of no known form."""
+    check_stated(doc)
     if complete is None and is_half_annotated(doc):
         raise AnswerError(
             "Only some of its tokens say whether they are entities, so nobody knows what else there is. Take it as "
@@ -69,6 +71,24 @@ def read_doc(doc: Doc, names: Names, vocabulary: Vocabulary, *, by: str, complet
     asked = () if complete else find_asked(doc, names, vocabulary)
     outcome = ANSWERED if (asked or complete) and doc.text.strip() else OPEN
     return Work(doc.text, by, outcome, tuple(labels), tuple(marks), asked=asked)
+
+
+def check_stated(doc: Doc) -> None:
+    """spaCy keeps whatever is set on a doc.
+
+    RAISES (AnswerError): A category has no name or no number, or a group does not list what was asked.
+    """
+    for name, value in doc.cats.items():
+        if not isinstance(name, str) or not isinstance(value, (bool, int, float)) or value != value:
+            raise AnswerError(
+                f"Its category {show(name)} is {show(value)}; expected a number from 0 (false) to 1 (true). Correct the doc."
+            )
+    for key, group in doc.spans.items():
+        asked = group.attrs.get("asked", [])
+        if not isinstance(asked, (list, tuple)) or not all(isinstance(one, str) for one in asked):
+            raise AnswerError(
+                f"Its group {show(key)} has {show(asked)} as 'asked'; expected a list of names. Remove it."
+            )
 
 
 def find_asked(doc: Doc, names: Names, vocabulary: Vocabulary) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ def read(record: dict[str, Any], part: Any) -> Work:
 
 def find_outcome(responses: dict[str, Any], note: Any) -> str:
     """A draft is not looked at to the end; what is discarded, or not said to be checked, is skipped."""
-    states = {one.get("status") for one in responses.values()}
+    states = {str(one.get("status")) for one in responses.values()}
     if "draft" in states:
         return OPEN
     said = responses.get(REVIEWED, {}).get("value", CHECKED if note is None or "submitted" in states else UNSURE)

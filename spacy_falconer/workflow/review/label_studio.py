@@ -104,7 +104,7 @@ def read(record: dict[str, Any], part: Any) -> Work:
         elif kind not in COMMENTS:
             raise AnswerError(f"It holds a result of type {kind!r}; expected labels and choices. Export such ones.")
     return Work(
-        expect(data, TEXT, str), str(by), SKIPPED if is_skipped else ANSWERED, tuple(labels), tuple(marks),
+        expect(data, TEXT, str), "" if by is None else str(by), SKIPPED if is_skipped else ANSWERED, tuple(labels), tuple(marks),
         note=data.get(NOTE), when=read_time(part.get("updated_at") or part.get("created_at")),
     )  # fmt: skip
 
@@ -121,5 +121,5 @@ def read_region(value: dict[str, Any]) -> list[Mark]:
 def read_time(value: Any) -> float:
     try:
         return datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):  # No date, or one so near to the first or the last that it has no place.
         return 0.0

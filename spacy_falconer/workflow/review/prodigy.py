@@ -28,6 +28,7 @@ from spacy_falconer.workflow.review.work import (
 OUTCOMES = {"accept": ANSWERED, "reject": REJECTED, "ignore": SKIPPED}
 BINARY_VIEWS = ("ner", "spans")  # Here "accept" says nothing about what else is in the text.
 CONFIG_SUFFIX = ".config.json"
+LAST_S = 1e15  # No time comes after it, be it in milliseconds.
 
 
 def dump(items: Sequence[Item], plan: Plan) -> str:
@@ -106,7 +107,7 @@ def read(record: dict[str, Any], part: Any) -> Work:
     common = {
         "text": record["text"],
         "by": str(by),
-        "when": float(expect(record, "_timestamp", (int, float), default=0)),
+        "when": read_time(expect(record, "_timestamp", (int, float), default=0)),
     }
     if note is None and "label" in record and "options" not in record and outcome in (ANSWERED, REJECTED):
         label = expect(record, "label", str)  # One question: accepted is yes, rejected is no.
@@ -119,6 +120,11 @@ def read(record: dict[str, Any], part: Any) -> Work:
     asked = () if "spans" in record else tuple(options)
     said = {"labels": tuple(chosen), "marks": tuple(marks)}
     return Work(**common, **said, outcome=outcome, note=note, asked=asked, offered=tuple(options))
+
+
+def read_time(value: float) -> float:
+    """Seconds since 1970; 0 where a number is no time."""
+    return float(value) if 0 <= value < LAST_S else 0.0
 
 
 def read_span(span: Any) -> Mark:
