@@ -100,7 +100,7 @@ def test_reliability_is_drawn_before_and_after(folder):
     )
     assert "labels before calibration (dashed), share that is right" in page.text
     assert "10 labels: 0.100 (0.050 to 0.150), before calibration 0.300 (0.200 to 0.400)" in page.text
-    assert "positive70.120 (0.010 to 0.200)0.340 (0.300 to 0.400)" in page.text and "gift70.120" in page.text
+    assert "positive70.1200.010–0.2000.3400.300–0.400" in page.text and "gift70.1200.010–0.200–" in page.text
 
 
 def test_scores_of_earlier_versions_are_drawn_as_they_are(folder):
