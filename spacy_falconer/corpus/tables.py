@@ -6,18 +6,24 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import IO, Any
 
 from spacy_falconer.corpus.files import InputFile, name_without_ending, open_bytes
 from spacy_falconer.errors import CorpusError
 
 Row = dict[str, Any]
+Cells = list[str]
 
 LONGEST_LINE = 2**26  # Bytes. A longer one is no row, but a file without line ends.
 LONGEST_CELL = 2**26  # Characters; csv refuses more than 131,072 unless told otherwise.
+LONGEST_RUN = 2**25  # Bytes, about, of the lines that a quoted cell goes on over. A longer one is a stray quote.
+LINE_BYTES = 64  # That Python takes for a line beside its characters.
 SHOWN = 200  # Characters of a row that cannot be read.
+LINE_END = re.compile("[\r\n]")
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
@@ -57,8 +63,9 @@ def read_lines(opened: IO[bytes]) -> Iterator[bytes | Flaw]:
         if len(line) < LONGEST_LINE or line.endswith(b"\n"):
             yield line
             continue
+        start = show(line)
         while line and not line.endswith(b"\n"):
-            start, line = show(line), opened.readline(LONGEST_LINE)
+            line = opened.readline(LONGEST_LINE)
         yield Flaw(f"the line is longer than {LONGEST_LINE:,} bytes", start)
 
 
@@ -74,35 +81,170 @@ def parse_line(line: bytes) -> Row | Flaw:
 
 
 def read_csv(file: InputFile) -> Numbered:
+    """The rows of a .csv or .tsv file, named by its first. Without that one, nothing of the file can be read."""
     csv.field_size_limit(LONGEST_CELL)
     with open_bytes(file.path) as opened:
         # What is not UTF-8 becomes half characters, and its row alone is refused.
         lines = io.TextIOWrapper(opened, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        reader = csv.DictReader(lines, delimiter="\t" if file.kind == "tsv" else ",")
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield reader.line_num + 1, Flaw(f"no {file.kind} ({error})")
-            else:
-                yield reader.line_num, find_flaw(row) or row
+        rows = read_rows(lines, file.kind)
+        number, header = next(rows, (0, []))
+        if isinstance(header, Flaw):
+            reason = f"the columns' names cannot be read, and without them nothing of the file: {header.reason}"
+            yield number, replace(header, reason=reason, file_ends=True)
+            return
+        for number, cells in rows:
+            yield number, cells if isinstance(cells, Flaw) else name_cells(cells, header)
 
 
-def find_flaw(row: dict[Any, Any]) -> Flaw | None:
-    """What is wrong with a row of cells."""
-    cells = [cell for cell in row.values() if isinstance(cell, str)]
-    start = ",".join(cells)[:SHOWN]
-    if None in row:
+def read_rows(lines: Iterator[str], kind: str) -> Iterator[tuple[int, Cells | Flaw]]:
+    """Rows of cells, with the lines on which they end. The first says how many cells a row has.
+
+    A cell that begins with a double quote ends with one; within it are separators, line ends, and doubled quotes. Where
+    the quotes in a row do not pair so, or make a row of several lines that has not the first's number of cells, the
+    line on which it begins is read alone, and the next as one on which a row begins: no line is lost. In .csv the line
+    is a flaw. In .tsv, where most files quote nothing, its quotes are characters like any others; and so they are where
+    a quoted cell would hold tabs of a line that has as many as a row.
+    """
+    quoted = csv.reader((), delimiter="\t" if kind == "tsv" else ",", strict=True).dialect
+    following = Following(lines)
+    number = n_cells = 0
+    while line := following.begin_row():
+        number += 1
+        row: Cells | Flaw
+        try:
+            row = read_row(line, following, quoted, n_cells)
+            number += len(following.taken)
+        except csv.Error as error:
+            following.put_back()
+            row = read_alone(line, kind, error)
+        if row:
+            n_cells = n_cells or (0 if isinstance(row, Flaw) else len(row))
+            yield number, row
+    if following.damage is not None:
+        raise following.damage
+
+
+class Following:
+    """The lines of a file, of which those that a row takes after its first can be put back.
+
+    damage: Ended the lines, and is to be raised after them.
+    """
+
+    def __init__(self, lines: Iterator[str]):
+        self.lines = self._until_damage(lines)
+        self.ahead: deque[str] = deque()
+        self.taken: list[str] = []
+        self.damage: Exception | None = None
+
+    def _until_damage(self, lines: Iterator[str]) -> Iterator[str]:
+        try:
+            for line in lines:  # noqa: UP028 (`yield from` would close the file)
+                yield line
+        except Exception as error:  # noqa: BLE001 (whatever it is, the rows before it come first)
+            self.damage = error
+
+    def begin_row(self) -> str:
+        """Its first line, "" after the last row."""
+        self.taken.clear()
+        return self._next()
+
+    def _next(self) -> str:
+        return self.ahead.popleft() if self.ahead else next(self.lines, "")
+
+    def take(self) -> Iterator[str]:
+        """The lines after it, one by one."""
+        return iter(self._next, "") if self.ahead else self.lines
+
+    def put_back(self) -> None:
+        self.ahead.extendleft(reversed(self.taken))
+
+
+def read_row(line: str, following: Following, quoted: Any, n_cells: int) -> Cells:
+    """The cells of the row that begins with a line.
+
+    n_cells: Of a row of this file, 0 where it is not known yet.
+    RAISES (csv.Error): The quotes in it do not pair, or they do so by chance.
+    """
+    if '"' not in line:
+        return next(csv.reader((line,), quoted))
+    cells, is_open = split_line(line, quoted)
+    if is_open:
+        cells = read_on(cells, following, quoted, n_cells)
+    is_tabbed = quoted.delimiter == "\t" and "\t" in "".join(cells)
+    if is_tabbed and takes_rows_in(cells, line, following.taken, n_cells):
+        raise csv.Error("quotes around the tabs of a row")
+    return cells
+
+
+def read_on(cells: Cells, following: Following, quoted: Any, n_cells: int) -> Cells:
+    """The cells of a row whose last so far goes on in the next line."""
+    parts, n_bytes = [cells.pop()], 0
+    for line in following.take():
+        following.taken.append(line)
+        n_bytes += len(line) + LINE_BYTES
+        if n_bytes > LONGEST_RUN:
+            break
+        if '"' not in line:
+            parts.append(line)
+            continue
+        pieces, is_open = split_line('"' + line, quoted)
+        parts.append(pieces[0])
+        if len(pieces) > 1:
+            cells.append("".join(parts))
+            parts = [pieces.pop()]
+            cells += pieces[1:]
+        if not is_open or len(cells) >= n_cells > 0:
+            cells.append("".join(parts))
+            if len(cells) != n_cells > 0:
+                raise csv.Error(f"over several lines, and not of {n_cells} cells as the first row")
+            return cells
+    raise csv.Error(f"a quoted cell without an end in the file or the next {LONGEST_RUN:,} bytes")
+
+
+def takes_rows_in(cells: Cells, line: str, taken: Sequence[str], n_cells: int) -> bool:
+    """Whether a cell holds a tab of a line that has as many as a row, and so is most likely several cells."""
+    if not taken:
+        return len(cells) != n_cells == line.count("\t") + 1
+    hold_tabs = any("\t" in cell and LINE_END.search(cell) for cell in cells)
+    return hold_tabs and any(one.count("\t") + 1 >= n_cells > 1 for one in taken)
+
+
+def split_line(line: str, quoted: Any) -> tuple[Cells, bool]:
+    """Its cells, and whether the last goes on in the next line."""
+    reader = csv.reader((line, '"'), quoted)  # The second is read only where a cell is open, and ends it.
+    return next(reader), reader.line_num == 2
+
+
+def read_alone(line: str, kind: str, error: csv.Error) -> Cells | Flaw:
+    """A line that begins no row by its quotes."""
+    if kind == "tsv" and '"' in line:
+        try:
+            return next(csv.reader((line,), delimiter="\t", quoting=csv.QUOTE_NONE))
+        except csv.Error as other:
+            error = other
+    remedy = "" if kind == "tsv" or '"' not in line else (
+        "; a cell that begins with a double quote ends with one, and one within it is written twice"
+    )  # fmt: skip
+    return Flaw(f"no {kind} ({error}){remedy}", mend(line.rstrip("\r\n")[:SHOWN]))
+
+
+def name_cells(cells: Cells, header: Cells) -> Row | Flaw:
+    """A row by its columns, None where it has no more cells; or what is wrong with it."""
+    start = ",".join(cells[: len(header)])[:SHOWN]
+    if len(cells) > len(header):
         return Flaw(
-            f"more cells than the {len(row) - 1} columns, the first beyond them {row[None][0][:60]!r}; a text that holds "
-            "the separator stands in double quotes",
+            f"more cells than the {len(header)} columns, the first beyond them {cells[len(header)][:60]!r}; a text that "
+            "holds the separator stands in double quotes",
             start,
         )
     if any(not cell.isascii() and HALF_CHARACTER.search(cell) for cell in cells):
-        return Flaw("not UTF-8", start.encode("utf8", "surrogateescape").decode("utf8", "replace"))
-    return None
+        return Flaw("not UTF-8", mend(start))
+    return dict(zip_longest(header, cells))
+
+
+def mend(text: str) -> str:
+    """A text without the halves of characters that stand for bytes that are not UTF-8."""
+    return text.encode("utf8", "surrogateescape").decode("utf8", "replace")
 
 
 def read_txt(file: InputFile) -> Numbered:
