@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import batch_lines, msg, open_corpus, plain_errors, progress, show_bill, show_cost
+from spacy_falconer.cli.screen import batch_lines, msg, open_corpus, plain_errors, progress, say, show_bill, show_cost
 from spacy_falconer.errors import FalconerError
 
 
@@ -143,7 +143,7 @@ def show_annotated(annotated, *, is_again: bool = False) -> None:
 
     if annotated.is_recorded:
         msg.info(f"These answers are recorded, by {', '.join(annotated.models)}; no language model was asked.")
-    print(format_answers(annotated.docs, annotated.report))
+    say(format_answers(annotated.docs, annotated.report))
     if not is_again:
         warn_of_one_sided(annotated.docs)
     if annotated.failed:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import msg, plain_errors
+from spacy_falconer.cli.screen import msg, plain_errors, say
 from spacy_falconer.errors import AnswerError
-from spacy_falconer.pages import showable
 
 if TYPE_CHECKING:
     from spacy_falconer.workflow.own.bring import Brought
@@ -119,11 +118,9 @@ def show_brought(brought: Brought, rejects: Path | None, *, quiet: bool) -> None
     """What became of a file. What its owner should know of it is told with --quiet, too."""
     taken = brought.taken
     if rejects is not None:
-        msg.warn(
-            f"Not taken: {len(taken.rejects)}; all are in {rejects}. The first:", showable(taken.rejects[0].reason)
-        )
+        msg.warn(f"Not taken: {len(taken.rejects)}; all are in {rejects}. The first:", taken.rejects[0].reason)
     if brought.foreign:
-        named = showable(", ".join(f"{name} ({n})" for name, n in brought.foreign.most_common(20)))
+        named = ", ".join(f"{name} ({n})" for name, n in brought.foreign.most_common(20))
         msg.warn(f"Labels that are no step's, left out: {named}. Say which step they are by --map LABEL=STEP.")
     if brought.missing:
         msg.warn(f"The file has no label {', '.join(brought.missing)}, which --map names.")
@@ -132,7 +129,7 @@ def show_brought(brought: Brought, rejects: Path | None, *, quiet: bool) -> None
     if quiet:
         return
     for key, (n_texts, n_found) in brought.counts.items():
-        print(f"  {key}: answered of {n_texts} texts, true or found in {n_found}")
+        say(f"  {key}: answered of {n_texts} texts, true or found in {n_found}")
     if brought.unanswered:
         msg.info(f"Steps of which it says nothing, and which stay open: {', '.join(brought.unanswered)}")
     unread = ", ".join(f"{n} {name}" for name, n in taken.outcomes.items() if name != "answered")
@@ -211,4 +208,4 @@ def batches_cli(
     with plain_errors():
         if cancel:
             stop_batches(store)
-        print(format_batches(find_batches(store)))
+        say(format_batches(find_batches(store)))

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import msg, plain_errors
+from spacy_falconer.cli.screen import msg, plain_errors, say
 from spacy_falconer.cli.train import warn_of_thresholds
 
 
@@ -45,7 +45,7 @@ def calibrate_cli(
         nlp.to_disk(output)
     if not quiet:
         msg.good(f"Scores and thresholds by {len(docs)} answered texts. Pipeline: {output}")
-        print(format_changes(changes))
-        msg.info("After: each fifth of the texts by calibrations that were fitted to the others.")
-        print(format_thresholds(fitted))
+        say(format_changes(changes))
+        msg.info("Before: as the scores were. After: each fifth of the texts by calibrations that were fitted to the others.")
+        say(format_thresholds(fitted))
         warn_of_thresholds(fitted)

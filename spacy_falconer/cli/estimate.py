@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import open_corpus, plain_errors
+from spacy_falconer.cli.screen import open_corpus, plain_errors, say
 
 
 def estimate_cli(
@@ -42,4 +42,4 @@ def estimate_cli(
             sampling=options.make_sampling(sample, choose, rounds, few_shot, seed=seed),
             endpoint=options.make_endpoint(model, is_batch=batch), redact=options.find_redactor(redact),
         )  # fmt: skip
-    print(format_estimate(found))
+    say(format_estimate(found))

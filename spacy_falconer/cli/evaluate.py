@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import plain_errors
+from spacy_falconer.cli.screen import plain_errors, say
 
 
 def evaluate_cli(
@@ -73,4 +73,4 @@ def evaluate_cli(
         json_file.parent.mkdir(parents=True, exist_ok=True)
         srsly.write_json(json_file, scores)
     if not quiet:
-        print(format_scores(scores))
+        say(format_scores(scores))

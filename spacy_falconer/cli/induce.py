@@ -11,7 +11,7 @@ from spacy_falconer.cli import options
 from spacy_falconer.cli.annotate import show_annotated
 from spacy_falconer.cli.mine import find_texts, show_problems
 from spacy_falconer.cli.plan import show_plan
-from spacy_falconer.cli.screen import batch_lines, msg, open_corpus, plain_errors, progress, show_bill, show_cost
+from spacy_falconer.cli.screen import batch_lines, msg, open_corpus, plain_errors, progress, say, show_bill, show_cost
 from spacy_falconer.cli.train import show_training
 
 
@@ -104,7 +104,7 @@ def show_step(step: str, result: Any, *, output: Path) -> None:
     elif step == "compose":
         msg.info("The plan asks texts what it asked before: the trained pipeline took it, and was not trained again.")
     elif step == "evaluate":
-        print(format_scores(result))
+        say(format_scores(result))
     elif step == "mine":
         show_problems(result, output / "rows.jsonl", LANGUAGE)
         msg.good(f"{result.n_rows} rows of {result.n_texts} texts, {result.texts_per_second:.1f} texts/s")
@@ -117,4 +117,4 @@ def show_induced(found: Any, records: Any) -> None:
     if found.done_before:
         msg.info(f"Done before, and not again: {', '.join(found.done_before)}.")
     ids = {row["id"] for row in islice(found.rows(), N_ROWS)}
-    print(format_folder(found.output, find_texts(records, ids)))
+    say(format_folder(found.output, find_texts(records, ids)))

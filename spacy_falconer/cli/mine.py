@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from spacy_falconer.cli import mine_guarantee, mine_ray, options
-from spacy_falconer.cli.screen import mining, msg, plain_errors
+from spacy_falconer.cli.screen import mining, msg, plain_errors, say
 
 N_SEARCHED = 100_000  # Records among which the texts of the first rows are looked for.
 
@@ -123,7 +123,7 @@ def show_mined(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: int
 
     if isinstance(output, Path) and isinstance(records.path, Path):  # What is far away is not read here.
         rows = read_first_rows(output, n_rows)
-        print(format_rows(rows, find_plan(nlp), find_texts(records, {row["id"] for row in rows})))
+        say(format_rows(rows, find_plan(nlp), find_texts(records, {row["id"] for row in rows})))
     if report.n_texts and report.n_texts == report.n_before and not report.seconds:
         msg.good(f"{report.n_rows} rows in {output}: mined before, from the same. To mine again, use --fresh.")
         return

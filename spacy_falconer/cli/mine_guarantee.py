@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import batch_lines, msg, progress, show_bill
+from spacy_falconer.cli.screen import batch_lines, msg, progress, say, show_bill
 from spacy_falconer.errors import FalconerError
 
 Guarantee = Annotated[
@@ -76,7 +76,7 @@ def ask_for(
         found = guarantee(
             nlp, records, promise, lambda plan: Asker(plan, opened, asked, redact, watch=batch_lines(quiet=quiet)),
             batch_size=batch_size, precision=settled, memory=paths.beside("guarantee.json"), tick=tick,
-            show=lambda *forecast: None if quiet else print(format_forecast(promise, *forecast)),
+            show=lambda *forecast: None if quiet else say(format_forecast(promise, *forecast)),
         )  # fmt: skip
     msg.good(format_guaranteed(found))
     return found

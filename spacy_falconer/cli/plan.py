@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import msg, open_corpus, plain_errors, show_bill
+from spacy_falconer.cli.screen import msg, open_corpus, plain_errors, say, show_bill
 
 
 def plan_cli(
@@ -58,5 +58,5 @@ def show_plan(found, output: Path) -> None:
         "asked": f"This plan is by {found.model}.",
     }
     msg.info(origins[found.origin])
-    print(format_tree(found.plan))
+    say(format_tree(found.plan))
     msg.info(f"The plan is in {output}. Edit the file, if you like, before anything is spent on answers.")

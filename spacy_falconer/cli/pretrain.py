@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from spacy_falconer.cli.screen import msg, plain_errors
+from spacy_falconer.cli.screen import msg, plain_errors, say
 
 
 def pretrain_cli(
@@ -52,7 +52,7 @@ def pretrain_cli(
 
 
 def print_line(values: dict) -> None:
-    print("  ".join(f"{name} {value}" for name, value in values.items()), flush=True)
+    say("  ".join(f"{name} {value}" for name, value in values.items()))
 
 
 def ship_cli(

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import msg, plain_errors
+from spacy_falconer.cli.screen import msg, plain_errors, say
 
 
 def report_cli(
@@ -23,7 +23,6 @@ def report_cli(
 
     Example: falconer report output --corpus reviews.jsonl
     """
-    from spacy_falconer.pages import showable
     from spacy_falconer.workflow.page import find_row_texts, read_run, write_page
     from spacy_falconer.workflow.report import format_run
 
@@ -31,7 +30,7 @@ def report_cli(
         run = read_run(folder)
         texts = find_row_texts(run, corpus) if corpus is not None else None
         page = write_page(run, texts)
-        print(format_run(folder, run.plan, run.scores, run.first, run.n_rows, texts or {}))
+        say(format_run(folder, run.plan, run.scores, run.first, run.n_rows, texts or {}))
         for line in run.missing:
-            msg.warn(showable(line))
-    print(f"The report, for a browser: {page}")
+            msg.warn(line)
+    say(f"The report, for a browser: {page}")

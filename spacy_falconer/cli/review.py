@@ -6,7 +6,6 @@ import typer
 
 from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import msg, open_corpus, plain_errors, progress
-from spacy_falconer.pages import showable
 
 review = typer.Typer(name="review", help="Review by people: uncertain texts out, corrections in.", no_args_is_help=True)
 
@@ -86,9 +85,7 @@ def import_cli(
         taken = take_reviews(read_plan(plan), files, opened)
         rejects = write_rejects(taken.rejects, files[0])
     if rejects is not None:
-        msg.warn(
-            f"Not taken: {len(taken.rejects)}; all are in {rejects}. The first:", showable(taken.rejects[0].reason)
-        )
+        msg.warn(f"Not taken: {len(taken.rejects)}; all are in {rejects}. The first:", taken.rejects[0].reason)
     show_taken(taken, quiet=quiet)
 
 

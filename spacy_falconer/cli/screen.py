@@ -1,13 +1,18 @@
-"""What the commands share: messages, progress bars, bills, and errors without a traceback."""
+"""What the commands share: messages, progress bars, bills, and errors without a traceback.
+
+All that a command writes goes through `msg` and `say`: texts, columns, labels and models have names that a terminal might obey.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from wasabi import Printer
 
@@ -20,7 +25,41 @@ if TYPE_CHECKING:
 
 LINE_INTERVAL_S = 15.0
 
-msg = Printer(pretty=sys.stdout.isatty())
+
+def plain(text: str) -> str:
+    """A text without what a terminal would obey, but for the ends of its lines."""
+    return "\n".join(showable(line) for line in re.split("\r\n|\r|\n", text))
+
+
+def one_line(text: str) -> str:
+    return " ".join(plain(text).split())
+
+
+def say(text: str, *, file: IO[str] | None = None) -> None:
+    """Print a text, plain."""
+    print(plain(text), file=file, flush=True)
+
+
+@dataclass(frozen=True)
+class Messages:
+    """wasabi's messages, plain: a title of one line, and what it is about."""
+
+    printer: Printer
+
+    def good(self, title: str, text: str = "", **options: Any) -> None:
+        self.printer.good(one_line(title), plain(text), **options)
+
+    def info(self, title: str, text: str = "", **options: Any) -> None:
+        self.printer.info(one_line(title), plain(text), **options)
+
+    def warn(self, title: str, text: str = "", **options: Any) -> None:
+        self.printer.warn(one_line(title), plain(text), **options)
+
+    def fail(self, title: str, text: str = "", **options: Any) -> None:
+        self.printer.fail(one_line(title), plain(text), **options)
+
+
+msg = Messages(Printer(pretty=sys.stdout.isatty()))
 
 
 @contextmanager
@@ -29,7 +68,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except FalconerError as error:
-        msg.fail(type(error).__name__, showable(str(error)), exits=1)
+        msg.fail(type(error).__name__, one_line(str(error)), exits=1)
 
 
 @contextmanager
@@ -42,7 +81,10 @@ def open_corpus(path: Path | None, text_field: list[str], id_field: str) -> Iter
         yield () if path is None else CorpusFile(path, text_field, id_field, flaws.setdefault)
     finally:
         if flaws:
-            msg.warn(f"Rows of the corpus that could not be read, and were left out: {len(flaws)}", next(iter(flaws)))
+            msg.warn(
+                f"Rows of the corpus that could not be read, and were left out: {len(flaws)}",
+                one_line(next(iter(flaws))),
+            )
 
 
 @contextmanager
@@ -56,13 +98,13 @@ def show_bill(ledger: Ledger, *, quiet: bool) -> Iterator[None]:
         yield
     finally:
         if not quiet and (bill := format_bill(ledger)):
-            print(bill)
+            say(bill)
 
 
 def tell_planning(step: str | Sequence[str], model: str) -> None:
     """A line whenever the planner is asked: no bar can say how far it has come."""
     if step == "plan":
-        print(f"Planning: {model} is asked. This may take a minute.", file=sys.stderr, flush=True)
+        say(f"Planning: {model} is asked. This may take a minute.", file=sys.stderr)
 
 
 def show_cost(ledger: Ledger) -> Callable[[], str]:
@@ -82,7 +124,7 @@ def batch_lines(*, quiet: bool) -> Callable[[list[Any]], None]:
         nonlocal last
         lines = format_batches(batches) if batches else ""
         if lines and lines != last and not quiet:
-            print(lines, file=sys.stderr, flush=True)
+            say(lines, file=sys.stderr)
         last = lines
 
     return show
@@ -136,6 +178,6 @@ def plain_lines(title: str, total: int | None, note: Callable[[], str] = lambda:
             last, rate = now, n_done / (now - start)
             left = [f"{(total - n_done) / rate:.0f} s left"] if total else []
             said = [f"{n_done} of {total or 'unknown'} texts", f"{rate:.1f} texts/s", *left, *filter(None, [note()])]
-            print(f"{title}: {', '.join(said)}", file=sys.stderr, flush=True)
+            say(f"{title}: {', '.join(said)}", file=sys.stderr)
 
     return tick

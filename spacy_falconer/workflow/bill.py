@@ -72,7 +72,7 @@ def format_failed(failed: Mapping[str, str]) -> str:
     """Reasons why texts have no answer, most frequent first, with how many and the beginning of one."""
     examples = {reason: text for text, reason in failed.items()}
     return "\n".join(
-        f"{n} x {reason} For example: {examples[reason][:EXAMPLE_WIDTH]!r}"
+        f"{n} x {' '.join(reason.split())} For example: {examples[reason][:EXAMPLE_WIDTH]!r}"
         for reason, n in Counter(failed.values()).most_common(MOST_REASONS)
     )
 
