@@ -17,15 +17,16 @@ Phrase = tuple[str, ...]
 LEAST_STEM, MOST_STEM = 4, 6  # Letters by which a word's forms are known.
 MOST_WORDS = 12  # Longer passages do not come again word for word.
 NAMES = r"[A-Z][\w&'-]*(?:\s+(?:of\s+)?[A-Z][\w&'-]*)*"
-# Beginnings of words that an instruction may hold, and what they then look like in a text.
+# Beginnings of words that an instruction may hold, and what they then look like in a text. What may begin at any character is
+# of limited length: else a long text without spaces takes time by its square.
 PATTERNS = {
-    "money price cost dollar euro fee": r"[$€£¥]\s?\d[\d.,]*\d|[$€£¥]\s?\d|\b\d[\d.,]*\s?(?:dollars?|bucks|cents|euros?|pounds|usd|eur)\b",
-    "percent": r"\b\d[\d.,]*\s?(?:%|percent\b|per cent\b)",
+    "money price cost dollar euro fee": r"[$€£¥]\s?\d[\d.,]*\d|[$€£¥]\s?\d|\b\d[\d.,]{0,30}\s?(?:dollars?|bucks|cents|euros?|pounds|usd|eur)\b",
+    "percent": r"\b\d[\d.,]{0,30}\s?(?:%|percent\b|per cent\b)",
     "date year month when": r"\b(?:\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}|(?:(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s)?\d{0,2},?\s?(?:19|20)\d\d)\b",
-    "email mail": r"[\w.+-]+@[\w-]+\.[\w.-]*\w",
+    "email mail": r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.-]*\w",
     "url link website": r"\b(?:https?://|www\.)\S+",
     "phone telephone": r"\+?\d[\d ()/-]{6,}\d",
-    "dose amount quantit measure size weight length unit concentration": r"\b\d[\d.,]*\s?(?:[a-zµμ]{1,4}(?:/[a-z]{1,4})?\b|%)",
+    "dose amount quantit measure size weight length unit concentration": r"\b\d[\d.,]{0,30}\s?(?:[a-zµμ]{1,4}(?:/[a-z]{1,4})?\b|%)",
     "name person people compan organi place countr city": NAMES,
 }
 
