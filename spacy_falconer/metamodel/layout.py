@@ -86,16 +86,30 @@ def align_texts(tokens: Ints, n_tokens: Ints, windows: Windows, layout: Layout) 
     n_tokens: Tokens of each text, shape (n_texts,), none of them 0.
     RETURNS: Rows of the layout, token after token, and how many belong to each token.
     """
-    ends = numpy.cumsum(n_tokens)
-    read = n_tokens[layout.text_of]  # Each window is asked for all tokens of its text.
-    token_of = expand((ends - n_tokens)[layout.text_of], read)
-    sizes = tokens[ends - 1, 1][layout.text_of] + 2  # A text may end on a space that is no token.
-    spread = numpy.cumsum(sizes) - sizes  # No window's characters are another's.
+    offsets = numpy.concatenate(windows.offsets)
+    sizes = tokens[numpy.cumsum(n_tokens) - 1, 1] + 2  # A text may end on a space that is no token.
+    firsts, read = find_tokens(tokens, n_tokens, sizes, offsets, layout)
+    token_of = expand(firsts, read)
+    spread = numpy.cumsum(sizes[layout.text_of]) - sizes[layout.text_of]  # No window's characters are another's.
     places = tokens[token_of] + numpy.repeat(spread, read)[:, None]
-    offsets = numpy.concatenate(windows.offsets) + numpy.repeat(spread, layout.lengths)[:, None]
-    found, piece_of = pair_up(places, offsets)
+    found, piece_of = pair_up(places, offsets + numpy.repeat(spread, layout.lengths)[:, None])
     token_of, rows = token_of[found], layout.rows_of(numpy.arange(len(layout.lengths)))[piece_of]
     if len(layout.lengths) > len(n_tokens):
         order = numpy.argsort(token_of, kind="stable")
         token_of, rows = token_of[order], rows[order]
     return rows, numpy.bincount(token_of, minlength=len(tokens))
+
+
+def find_tokens(tokens: Ints, n_tokens: Ints, sizes: Ints, offsets: Ints, layout: Layout) -> tuple[Ints, Ints]:
+    """The tokens that each window can hold: of all tokens, the first, and how many; shape (n_windows,).
+
+    sizes: Characters of each text, at least. offsets: Characters of all windows' pieces; those of special ones are empty.
+    """
+    spread = numpy.cumsum(sizes) - sizes  # No text's characters are another's.
+    starts, ends = (tokens + numpy.repeat(spread, n_tokens)[:, None]).T
+    is_real, of = offsets[:, 1] > offsets[:, 0], numpy.cumsum(layout.lengths) - layout.lengths
+    low = numpy.minimum.reduceat(numpy.where(is_real, offsets[:, 0], sizes.max()), of)
+    high = numpy.maximum.reduceat(numpy.where(is_real, offsets[:, 1], 0), of)
+    firsts = numpy.searchsorted(ends, spread[layout.text_of] + low, side="right")
+    lasts = numpy.searchsorted(starts, spread[layout.text_of] + high, side="left")
+    return firsts, numpy.maximum(lasts - firsts, 0)

@@ -58,7 +58,8 @@ def align_tokens(
     row_width (int): Padded length of a window; a piece's index is `window * row_width + position`.
     RETURNS: Piece indices, token after token, and how many belong to each token, shape (n_tokens,).
     """
-    pairs = [_align_window(tokens, window, start=i * row_width) for i, window in enumerate(offsets)]
+    starts, ends = numpy.ascontiguousarray(tokens.T)
+    pairs = [_align_window(starts, ends, window, start=i * row_width) for i, window in enumerate(offsets)]
     token_of = numpy.concatenate([pair[0] for pair in pairs])
     piece_of = numpy.concatenate([pair[1] for pair in pairs])
     order = numpy.argsort(token_of, kind="stable")
@@ -66,9 +67,13 @@ def align_tokens(
     return piece_of[order].astype(numpy.int32), lengths.astype(numpy.int32)
 
 
-def _align_window(tokens: NDArray, offsets: NDArray, *, start: int) -> tuple[NDArray, NDArray]:
-    token_of, piece_of = pair_up(tokens, offsets)
-    return token_of, start + piece_of
+def _align_window(starts: NDArray, ends: NDArray, offsets: NDArray, *, start: int) -> tuple[NDArray, NDArray]:
+    """Only the tokens between the window's first and last character are looked at: a long text has many windows."""
+    real = offsets[offsets[:, 1] > offsets[:, 0]]
+    low = int(numpy.searchsorted(ends, real[0, 0], side="right")) if len(real) else 0
+    high = int(numpy.searchsorted(starts, real[-1, 1], side="left")) if len(real) else 0
+    token_of, piece_of = pair_up(numpy.stack([starts[low:high], ends[low:high]], axis=1), offsets)
+    return low + token_of, start + piece_of
 
 
 def pair_up(tokens: NDArray, offsets: NDArray) -> tuple[NDArray, NDArray]:
