@@ -51,6 +51,7 @@ def build_metamodel_v1(
             "get_vector": get_vector,
             "predict_vectors": predict_vectors,
             "n_instructions": count_instructions,
+            "is_built": is_built,
             "load_head": load_head,
         },
     )
@@ -104,6 +105,10 @@ def init(model: Model, X: Sequence[Doc] | None = None, Y: FloatsXd | None = None
 def find_width(tok2vec: Model) -> int:
     """The encoder's width, from whichever layer of `tok2vec` knows it."""
     return next(node.get_dim("nO") for node in tok2vec.walk() if node.has_dim("nO"))
+
+
+def is_built(model: Model) -> bool:
+    return model.get_ref("head").shims[0]._model is not None
 
 
 def count_instructions(model: Model) -> int:

@@ -32,10 +32,10 @@ def add_instructions(nlp: Language, plan: Plan) -> None:
     A step that runs for each passage is read when it runs, with the passage filled in.
     """
     for factory, op in (("falconer_label", "get_label"), ("falconer_span", "get_span")):
-        for pipe in find_components(nlp, factory)[:1]:
-            for step in plan.text_steps(op):
-                if pipe.cfg["instructions"].get(step.id) != step.instruction:
-                    pipe.add_instruction(step.id, step.instruction, nlp=nlp)
+        pipe = find_component(nlp, factory)
+        for step in plan.text_steps(op) if pipe is not None else ():
+            if pipe.cfg["instructions"].get(step.id) != step.instruction:
+                pipe.add_instruction(step.id, step.instruction, nlp=nlp)
 
 
 def find_instructed(nlp: Language) -> list[InstructedPipe]:
@@ -46,3 +46,8 @@ def find_instructed(nlp: Language) -> list[InstructedPipe]:
 def find_components(nlp: Language, factory: str) -> list[InstructedPipe]:
     """The pipeline's components of one factory, whatever their names."""
     return [nlp.get_pipe(name) for name in nlp.component_names if nlp.get_pipe_meta(name).factory == factory]
+
+
+def find_component(nlp: Language, factory: str) -> InstructedPipe | None:
+    """The one that is meant where nothing else is said: the first."""
+    return next(iter(find_components(nlp, factory)), None)

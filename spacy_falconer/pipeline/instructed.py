@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from thinc.types import Floats1d, Floats2d, FloatsXd
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.calibrate import NOTHING
+from spacy_falconer.pipeline.home import Home
 
 READ_AT_ONCE = 256  # Instructions, which are short.
 LISTENER = "transformer-listener"
@@ -48,7 +48,7 @@ class InstructedPipe(TrainablePipe):
             raise ModelError(f"The threshold of {name!r} is {cfg['threshold']!r}; expected 0 to 1. Correct the config.")
         super().__init__(nlp.vocab, model, name, thresholds={}, calibrations={}, **cfg)
         self.scorer = scorer
-        self._made_in = weakref.ref(nlp)  # Weak, or it would keep alive the pipeline that it is sourced from.
+        self._made_in = Home(nlp)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -70,8 +70,14 @@ class InstructedPipe(TrainablePipe):
         key (str): Its key in `doc.cats`, or the label of its spans.
         text (str): The instruction, complete in itself, such as "The reviewer is satisfied with the product."
         nlp (Language): The pipeline that the component stands in; needed where it was sourced from another.
-        RAISES (ModelError): The key is taken, a value is no text, or the pipeline is not at hand.
+        RAISES (ModelError): The key is taken, a value is no text, the component has no weights, or the pipeline is not at
+            hand.
         """
+        if not self.model.attrs["is_built"](self.model):
+            raise ModelError(
+                f"{self.name!r} has no weights yet, and no instruction can be added. Initialize the pipeline; in one that is "
+                f"trained already, the component alone: nlp.get_pipe({self.name!r}).initialize(list, nlp=nlp)."
+            )
         check_instruction(key, text, known=self.cfg["instructions"], name=self.name)
         vector = self.read_instruction(text, nlp=nlp)
         self.model.attrs["add_vector"](self.model, vector)

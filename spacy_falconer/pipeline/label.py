@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy
 from spacy.language import Language
@@ -14,7 +15,10 @@ from thinc.types import Floats2d
 from spacy_falconer.metamodel.calibrate import calibrate
 from spacy_falconer.metamodel.decode import sigmoid
 from spacy_falconer.metamodel.loss import label_loss
-from spacy_falconer.pipeline.instructed import METAMODEL, InstructedPipe, check_encoded
+from spacy_falconer.pipeline.instructed import METAMODEL, InstructedPipe, check_encoded, listens
+
+if TYPE_CHECKING:
+    from spacy_transformers.data_classes import TransformerData
 
 
 @Language.factory(
@@ -57,9 +61,10 @@ class FalconerLabel(InstructedPipe):
         return self.to_scores(docs, self.model.predict(docs))
 
     def to_scores(self, docs: Sequence[Doc], logits: Floats2d) -> Floats2d:
-        """Nothing is true of a text without tokens."""
-        has_tokens = numpy.array([[len(doc) > 0] for doc in docs])
-        return sigmoid(self.model.ops.to_numpy(logits)) * has_tokens
+        """Nothing is true of a text in which nothing can be read."""
+        is_listening = listens(self)
+        has_words = [[any(find_words(doc, doc._.trf_data if is_listening else None))] for doc in docs]
+        return sigmoid(self.model.ops.to_numpy(logits)) * numpy.array(has_words)
 
     def set_annotations(self, docs: Iterable[Doc], scores: Floats2d) -> None:
         calibrated = calibrate(scores, *self.calibrations_of(self.labels))
@@ -72,3 +77,10 @@ class FalconerLabel(InstructedPipe):
         logits = self.model.ops.to_numpy(scores)
         loss, gradient = label_loss(logits, numpy.array(rows, dtype="float64").reshape(logits.shape))
         return loss, self.model.ops.asarray2f(gradient)
+
+
+def find_words(doc: Doc, read: TransformerData | None) -> Iterator[bool]:
+    """Of each token whether it is no space and, where it is known what the encoder has read, has pieces there."""
+    if read is None:
+        return (not token.is_space for token in doc)
+    return (bool(n) and not token.is_space for token, n in zip(doc, read.align.lengths, strict=True))

@@ -37,7 +37,7 @@ class DocReader:
 
     def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
         if step.for_each is None:
-            self._check_known(self.label, step)
+            check_read(step, self.label, is_read=step.id in self.doc.cats)
             score = self.doc.cats[step.id]
         else:
             score = self._recall(step, instruction, stand_in=0.0)
@@ -45,8 +45,9 @@ class DocReader:
 
     def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]:
         if step.for_each is None:
-            self._check_known(self.span, step)
-            return group_spans(self.doc.spans[self.span.cfg["spans_key"]], step.id)
+            key = self.span.cfg["spans_key"]
+            check_read(step, self.span, is_read=key in self.doc.spans and "scores" in self.doc.spans[key].attrs)
+            return group_spans(self.doc.spans[key], step.id)
         return self._recall(step, instruction, stand_in=[])
 
     def ask(self, plan: Plan) -> bool:
@@ -78,12 +79,19 @@ class DocReader:
             self.asks[instruction] = None
         return stand_in if answer is None else answer
 
-    def _check_known(self, pipe: InstructedPipe, step: Step) -> None:
-        if step.id not in pipe.labels:
-            raise ModelError(
-                f"The plan's step {step.id!r} is no instruction of {pipe.name!r}, which knows: "
-                f"{', '.join(pipe.labels) or 'none'}. Add it by add_instruction({step.id!r}, ...), or train on the plan."
-            )
+
+def check_read(step: Step, pipe: InstructedPipe, *, is_read: bool) -> None:
+    """RAISES (ModelError): The component does not know the step, or has not read the text."""
+    if step.id not in pipe.labels:
+        raise ModelError(
+            f"The plan's step {step.id!r} is no instruction of {pipe.name!r}, which knows: "
+            f"{', '.join(pipe.labels) or 'none'}. Add it by add_instruction({step.id!r}, ...), or train on the plan."
+        )
+    if not is_read:
+        raise ModelError(
+            f"The plan's step {step.id!r} is answered by {pipe.name!r}, which has not read the text, or what it wrote is gone. "
+            f"Enable {pipe.name!r}, and let it stand before the plan, with nothing between them that overwrites its answers."
+        )
 
 
 class VectorStore:
@@ -105,6 +113,9 @@ class VectorStore:
         while len(self.kept) > MOST_VECTORS:
             self.kept.popitem(last=False)
         return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return VectorStore, ()  # Of a copied pipeline, the components are others.
 
     def clear(self) -> None:
         self.kept.clear()

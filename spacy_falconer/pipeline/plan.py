@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,14 @@ from typing import Any
 import numpy
 import srsly
 from spacy.language import Language
+from spacy.pipeline import Pipe
 from spacy.tokens import Doc
 from spacy.util import minibatch
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.architectures import cut_texts
+from spacy_falconer.pipeline.callbacks import FACTORIES, find_component
+from spacy_falconer.pipeline.home import Home
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
 from spacy_falconer.pipeline.passages import DocReader, VectorStore, answer_passages
 from spacy_falconer.plan.execute import execute, execute_sentences
@@ -38,7 +40,7 @@ def make_falconer_plan(nlp: Language, name: str, plan: dict[str, Any] | None, ke
     return FalconerPlan(nlp, name, plan=parse_plan(plan) if plan else None, keep_trf_data=keep_trf_data)
 
 
-class FalconerPlan:
+class FalconerPlan(Pipe):
     """Writes the mined row of each text in `doc._.mined`, None where the plan does not keep it.
 
     With `unit: sentence` it is a list of rows, one for each sentence kept.
@@ -48,7 +50,7 @@ class FalconerPlan:
         self.name = name
         self.plan = plan
         self.keep_trf_data = keep_trf_data
-        self._made_in = weakref.ref(nlp)
+        self._made_in = Home(nlp)
         self._vectors = VectorStore()
         if not Doc.has_extension("mined"):
             Doc.set_extension("mined", default=None)
@@ -58,16 +60,21 @@ class FalconerPlan:
 
     def attach(self, nlp: Language) -> None:
         """Tell the component which pipeline it stands in; needed where it was sourced from another."""
-        self._made_in = weakref.ref(nlp)
+        self._made_in = Home(nlp)
         self._vectors.clear()
 
     def __call__(self, doc: Doc) -> Doc:
-        return next(self.pipe([doc]))
+        return self._finish([doc])[0]
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         for batch in minibatch(stream, batch_size):
             for some in cut_texts(numpy.array([len(doc) for doc in batch]), MOST_TOKENS):
-                yield from self._finish(batch[some])
+                try:
+                    docs = self._finish(batch[some])
+                except Exception as error:
+                    self.get_error_handler()(self.name, self, batch[some], error)
+                else:
+                    yield from docs
 
     def _finish(self, docs: Sequence[Doc]) -> Sequence[Doc]:
         if self.plan is not None:
@@ -119,11 +126,11 @@ class FalconerPlan:
 
 def find_pipes(nlp: Language, name: str) -> tuple[InstructedPipe, InstructedPipe]:
     """The two components whose answers the plan uses."""
-    found = {nlp.get_pipe_meta(pipe_name).factory: nlp.get_pipe(pipe_name) for pipe_name in nlp.component_names}
-    missing = [factory for factory in ("falconer_label", "falconer_span") if factory not in found]
-    if missing:
+    label, span = (find_component(nlp, factory) for factory in FACTORIES)
+    if label is None or span is None:
+        missing = [factory for factory, pipe in zip(FACTORIES, (label, span), strict=True) if pipe is None]
         raise ModelError(f"{name!r} needs {' and '.join(missing)} in its pipeline. Add them before {name!r}.")
-    return found["falconer_label"], found["falconer_span"]
+    return label, span
 
 
 def read_sentences(

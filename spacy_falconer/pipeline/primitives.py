@@ -15,10 +15,11 @@ from spacy.tokens import Doc
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.calibrate import calibrate
-from spacy_falconer.pipeline.callbacks import find_components, find_instructed
+from spacy_falconer.pipeline.callbacks import find_component, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
 from spacy_falconer.pipeline.passages import scored_spans
 from spacy_falconer.pipeline.source import find_base
+from spacy_falconer.pipeline.span import split_by_text
 from spacy_falconer.types import ScoredSpan
 
 BATCH_SIZE = 64
@@ -51,16 +52,17 @@ def get_span(texts: Iterable[str], instruction: str, nlp: Language | None = None
     pipe, nlp = _find(nlp, "falconer_span")
     key, vectors = _read(pipe, instruction, nlp)
     for docs in _encoded(texts, pipe, nlp):
-        for doc in docs:
-            yield scored_spans(doc, pipe.find_spans(pipe.predict_vectors([doc], vectors), [len(doc)], [key]))
+        found = pipe.find_spans(pipe.predict_vectors(docs, vectors), [len(doc) for doc in docs], [key])
+        for doc, spans in zip(docs, split_by_text(found, docs), strict=True):
+            yield scored_spans(doc, spans)
 
 
 def _find(nlp: Language | None, factory: str) -> tuple[InstructedPipe, Language]:
     nlp = nlp if nlp is not None else _load_default()
-    found = find_components(nlp, factory)
-    if not found:
+    pipe = find_component(nlp, factory)
+    if pipe is None:
         raise ModelError(f"The pipeline has no {factory!r}: {', '.join(nlp.component_names) or 'empty'}. Add it first.")
-    return found[0], nlp
+    return pipe, nlp
 
 
 @cache
@@ -101,7 +103,12 @@ def _find_meant(instruction: str, pipe: InstructedPipe, nlp: Language) -> str | 
 
 
 def _encoded(texts: Iterable[str], pipe: InstructedPipe, nlp: Language) -> Iterator[list[Doc]]:
-    """Batches of texts that the component's transformer has read."""
+    """Batches of texts that the component's transformer has read.
+
+    RAISES (ModelError): The texts are one.
+    """
+    if isinstance(texts, str):
+        raise ModelError(f"The texts are one string, {texts[:60]!r}. Expected several: put it into a list, [text].")
     for batch in spacy.util.minibatch(texts, BATCH_SIZE):
         docs = [nlp.make_doc(text) for text in batch]
         encode(docs, pipe, nlp)

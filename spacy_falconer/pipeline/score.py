@@ -45,7 +45,7 @@ def score_spans(examples: Iterable[Example], *, labels: Sequence[str], spans_key
         gold = eg.reference.spans.get(spans_key)
         found = places(eg.predicted.spans.get(spans_key))
         wanted = places(gold)
-        for key in [key for key in labels if key in asked_keys(gold)]:
+        for key in [key for key in labels if is_asked(gold, key)]:
             _count(counts[key], found.get(key, set()), wanted.get(key, set()), weight)
             counts[key].fn += weight * n_missed(gold, key)
     per_type = {key: prf.to_dict() for key, prf in counts.items()}
@@ -56,6 +56,11 @@ def weights_of(docs: Sequence[Doc]) -> list[float]:
     """How much each text counts: its weight where all have one, else 1."""
     weights = [doc.user_data.get("weight") for doc in docs]
     return [1.0] * len(docs) if None in weights else weights
+
+
+def is_asked(group: SpanGroup | None, key: str) -> bool:
+    """Whether a text was asked. Where nothing says what it was asked, it was everything, as in anyone's span data."""
+    return group is not None and ("asked" not in group.attrs or key in group.attrs["asked"])
 
 
 def asked_keys(group: SpanGroup | None) -> set[str]:

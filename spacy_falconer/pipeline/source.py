@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from spacy.util import is_package, load_config
 from spacy_falconer.errors import FalconerError, ModelError
 from spacy_falconer.pipeline.callbacks import FACTORIES, find_components, find_instructed
 from spacy_falconer.pipeline.instructed import LISTENER
+from spacy_falconer.pipeline.plan import FalconerPlan
 
 OWN_ENCODER = "falconer_transformer"
 BASE = "en_falconer_sm"
@@ -89,23 +90,50 @@ def find_parts(source: Path) -> list[str]:
     return parts
 
 
-def add_falconer(nlp: Language, source: Language) -> None:
+def add_falconer(nlp: Language, source: Language, *, spans_key: str | None = None) -> None:
     """Add a falconer pipeline's transformer and components to the end of another pipeline.
 
-    Beside a transformer of the user's own, ours is called `falconer_transformer`, and ours alone is listened to.
+    They are the source's own, as wherever spaCy sources; the plan's component is a new one. Beside a transformer of the
+    user's own, ours is called `falconer_transformer`, and ours alone is listened to.
 
-    RAISES (ModelError): `source` has no falconer component with a transformer to listen to.
+    spans_key (str): Where `falconer_span` writes from now on, by default where it did, "sc" unless it was trained otherwise.
+    RAISES (ModelError): `source` has no falconer component with a transformer to listen to, or `nlp` has components of
+        those names, or one that writes to the same spans. Then it is left as it was.
     """
     encoder = _find_encoder(source)
     own_name = OWN_ENCODER if encoder in nlp.component_names else encoder
+    pipes = [pipe for factory in (*FACTORIES, "falconer_plan") for pipe in find_components(source, factory)]
+    _check_free(nlp, [own_name, *(pipe.name for pipe in pipes)])
+    _check_spans(nlp, pipes, spans_key)
     nlp.add_pipe(encoder, name=own_name, source=source)
-    for factory in (*FACTORIES, "falconer_plan"):
-        for pipe in find_components(source, factory):
-            nlp.add_pipe(pipe.name, source=source)
-            _listen_to(nlp, pipe.name, own_name)
+    for pipe in pipes:
+        if isinstance(pipe, FalconerPlan):
+            nlp.add_pipe("falconer_plan", name=pipe.name, config={"keep_trf_data": pipe.keep_trf_data}).plan = pipe.plan
+            continue
+        nlp.add_pipe(pipe.name, source=source)
+        _listen_to(nlp, pipe.name, own_name)
+        if spans_key is not None and "spans_key" in pipe.cfg:
+            pipe.cfg["spans_key"] = nlp.get_pipe_config(pipe.name)["spans_key"] = spans_key
     nlp._link_components()
-    for pipe in find_components(nlp, "falconer_plan"):
-        pipe.attach(nlp)
+
+
+def _check_free(nlp: Language, names: Sequence[str]) -> None:
+    if taken := [name for name in names if name in nlp.component_names]:
+        raise ModelError(
+            f"The pipeline ({', '.join(nlp.component_names)}) has {taken[0]!r} already. Remove it by "
+            f"nlp.remove_pipe({taken[0]!r}), or rename it by nlp.rename_pipe."
+        )
+
+
+def _check_spans(nlp: Language, pipes: Sequence[Any], wanted: str | None) -> None:
+    """RAISES (ModelError): A component of the pipeline writes where ours would."""
+    for key in [wanted or pipe.cfg["spans_key"] for pipe in pipes if "spans_key" in getattr(pipe, "cfg", {})]:
+        for name in nlp.component_names:
+            if key == nlp.get_pipe_config(name).get("spans_key"):
+                raise ModelError(
+                    f"{name!r} writes to doc.spans[{key!r}], and so would ours. Give ours a place of its own: "
+                    "add_falconer(nlp, source, spans_key='falconer')."
+                )
 
 
 def _find_encoder(source: Language) -> str:

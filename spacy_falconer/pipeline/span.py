@@ -16,7 +16,7 @@ from spacy_falconer.metamodel.calibrate import calibrate
 from spacy_falconer.metamodel.decode import FoundSpans, decode_spans, softmax
 from spacy_falconer.metamodel.loss import SHARES, pair_weights, span_loss, span_targets
 from spacy_falconer.pipeline.instructed import METAMODEL, InstructedPipe, check_encoded
-from spacy_falconer.pipeline.score import asked_keys
+from spacy_falconer.pipeline.score import is_asked
 
 
 @Language.factory(
@@ -86,7 +86,7 @@ class FalconerSpan(InstructedPipe):
         return replace(found, score=calibrate(found.score, slopes, offsets))
 
     def get_loss(self, examples: Iterable[Example], scores: Floats3d) -> tuple[float, Floats3d]:
-        """Cross-entropy over what was asked: the group's attrs["asked"], else the labels that it holds.
+        """Cross-entropy over what was asked: the group's attrs["asked"], else everything.
 
         Where attrs["shares"] has B, I and O scores of a key's tokens, shape (n_tokens, 3), these are to be said again.
         """
@@ -118,10 +118,11 @@ def make_group(doc: Doc, found: FoundSpans, *, keys: Sequence[str], name: str) -
 def example_targets(eg: Example, keys: Sequence[str], spans_key: str) -> Floats3d:
     """What a text's answers say of its tokens: shares of B, I and O, zeros where it is unknown, shape (n_tokens, K, 3)."""
     group = eg.reference.spans.get(spans_key)
-    asked, shares = asked_keys(group), find_shares(eg, group)
+    shares = find_shares(eg, group)
     unasked = numpy.zeros((len(eg.predicted), 3))
     columns = [
-        shares[key] if key in shares else _column(eg.predicted, group, key) if key in asked else unasked for key in keys
+        shares[key] if key in shares else _column(eg.predicted, group, key) if is_asked(group, key) else unasked
+        for key in keys
     ]
     return numpy.stack(columns, axis=1) if columns else numpy.zeros((len(eg.predicted), 0, 3))
 

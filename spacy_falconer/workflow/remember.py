@@ -13,6 +13,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.util import minibatch
 from thinc.types import FloatsXd
 
+from spacy_falconer.corpus.docbin import LANGUAGE
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.pipeline.callbacks import add_instructions, find_components, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
@@ -21,7 +22,6 @@ from spacy_falconer.pipeline.source import load_pipeline
 from spacy_falconer.plan import Plan, parse_plan
 from spacy_falconer.workflow.answers import read_answers
 
-LANGUAGE = "en"
 MOST_REPLAYED = 1.0  # Earlier answers, for each new one.
 BATCH_TEXTS = 32
 
@@ -116,10 +116,10 @@ def add_spans(docs: Sequence[Doc], pipe: InstructedPipe, keys: Sequence[str], sc
     for doc, own in zip(docs, numpy.split(scores.astype("float32"), ends[:-1]), strict=True):
         found = pipe.find_spans(own, [len(doc)], keys)
         rows = zip(found.instruction.tolist(), found.start.tolist(), found.end.tolist(), strict=True)
-        group = doc.spans["sc"] if "sc" in doc.spans else SpanGroup(doc, name="sc")
-        asked = asked_keys(group)
+        group = doc.spans["sc"] if "sc" in doc.spans else SpanGroup(doc, name="sc", attrs={"asked": []})
         group.extend([Span(doc, start, end, label=keys[k]) for k, start, end in rows])
-        group.attrs["asked"] = [*asked, *keys]
+        if "asked" in group.attrs:  # Else everything is.
+            group.attrs["asked"] = [*group.attrs["asked"], *keys]
         group.attrs["shares"] = {key: own[:, k] for k, key in enumerate(keys)}
         doc.spans["sc"] = group
 

@@ -13,7 +13,7 @@ from spacy_falconer.metamodel.calibrate import calibrate, fit_calibrations
 from spacy_falconer.metamodel.threshold import Candidates, append, choose_threshold, pool
 from spacy_falconer.pipeline.callbacks import find_components, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe
-from spacy_falconer.pipeline.score import asked_keys, n_missed, places, weights_of
+from spacy_falconer.pipeline.score import is_asked, n_missed, places, weights_of
 from spacy_falconer.workflow.fitted import Fitted, note_fitted
 from spacy_falconer.workflow.targets import BEST_F1, Targets
 
@@ -123,7 +123,7 @@ def span_candidates(key: str, pairs: Pairs, *, spans_key: str) -> Candidates:
     weights = weights_of([wanted for _, wanted in pairs])
     for i, ((found, wanted), weight) in enumerate(zip(pairs, weights, strict=True)):
         gold = wanted.spans.get(spans_key)
-        if key not in asked_keys(gold):
+        if not is_asked(gold, key):
             continue
         targets = places(gold).get(key, set())
         to_find += [weight] * (len(targets) + n_missed(gold, key))

@@ -57,6 +57,26 @@ def test_an_empty_text_says_nothing(eager):
     assert list(doc.spans["sc"]) == []
 
 
+@pytest.mark.parametrize("text", ["   ", "\r\n", "\x00", "\u200b", " \u200b \x00"])
+def test_a_text_in_which_nothing_can_be_read_says_nothing(nlp, text):
+    assert nlp(text).cats == {"positive": 0.0, "defect": 0.0}
+    assert min(nlp(f"{text} it").cats.values()) > 0.0
+    nlp.replace_listeners("transformer", "falconer_label", ["model.tok2vec"])
+    assert min(nlp(f"{text} it").cats.values()) > 0.0
+
+
+def test_a_component_without_weights_takes_no_instruction(nlp):
+    nlp.add_pipe("falconer_span", name="more", config={"spans_key": "more"})
+    fresh = nlp.get_pipe("more")
+    with pytest.raises(
+        ModelError, match=r"'more' has no weights yet.*nlp.get_pipe\('more'\).initialize\(list, nlp=nlp\)"
+    ):
+        fresh.add_instruction("shop", "Names of shops.")
+    fresh.initialize(list, nlp=nlp)
+    fresh.add_instruction("shop", "Names of shops.")
+    assert "more" in nlp("I paid").spans and nlp.get_pipe("falconer_span").labels == ("price", "praised")
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 64])
 def test_scores_are_equal_at_any_batch_size(eager, batch_size):
     assert_equal_scores(scores(eager, batch_size=batch_size), scores(eager))

@@ -182,3 +182,19 @@ def test_a_step_that_no_component_knows(planned):
     plan = plan_of({"id": "gift", "op": "get_label", "instruction": "A gift."})
     with pytest.raises(ModelError, match="step 'gift' is no instruction of 'falconer_label'.*positive, defect"):
         planned(plan)("I love it.")
+
+
+@pytest.mark.parametrize("name", ["falconer_label", "falconer_span"])
+def test_a_disabled_component_is_named(planned, name):
+    nlp = planned(plan_of({**PRICE, "when": "true"}, POSITIVE, output=["price"]))
+    with nlp.select_pipes(disable=[name]), pytest.raises(ModelError, match=f"answered by '{name}'.*Enable '{name}'"):
+        nlp("I love it.")
+
+
+def test_errors_go_where_the_pipeline_sends_them(planned):
+    nlp, seen = planned(plan_of(POSITIVE)), []
+    nlp.set_error_handler(lambda name, pipe, docs, error: seen.append((name, len(docs), type(error))))
+    with nlp.select_pipes(disable=["falconer_label"]):
+        assert list(nlp.pipe(["I love it.", "It broke."])) == []
+    assert seen == [("falconer_plan", 2, ModelError)]
+    assert len(list(nlp.pipe(["I love it.", "It broke."]))) == 2

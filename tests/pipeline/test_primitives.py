@@ -28,6 +28,13 @@ def test_get_span_is_the_component(make_nlp):
         assert [text[one.start : one.end] for one in spans] == [one.text for one in spans]
 
 
+def test_one_text_is_not_taken_for_many(nlp):
+    with pytest.raises(ModelError, match=r"texts are one string, 'I love it'.*\[text\]"):
+        next(get_label("I love it", "positive", nlp))
+    with pytest.raises(ModelError, match="texts are one string"):
+        next(get_span("I love it", "price", nlp))
+
+
 def test_a_new_instruction_leaves_the_pipeline_as_it_was(nlp):
     assert len(list(get_label(TEXTS, "It was a gift.", nlp))) == len(TEXTS)
     assert nlp.get_pipe("falconer_label").labels == ("positive", "defect")

@@ -4,6 +4,7 @@ import pytest
 from spacy.training import Example
 
 from spacy_falconer.pipeline.score import score_labels, score_spans
+from spacy_falconer.pipeline.span import example_targets
 
 CFG = {"threshold": 0.5, "thresholds": {"defect": 0.9}}
 
@@ -40,6 +41,21 @@ def test_spans_that_were_not_asked_do_not_count(example):
     examples = [example({}, {}, found, [("price", "25 dollars")], asked=["price"])]
     scores = score_spans(examples, labels=["price", "praised"], spans_key="sc", **CFG)
     assert (scores["spans_sc_f"], scores["spans_sc_macro_f"]) == pytest.approx((1.0, 1.0))
+
+
+def test_where_nothing_says_what_was_asked_everything_was(example):
+    """As in span data of anyone: a text without spans says that there are none."""
+    examples = [example({}, {}, [("price", 2, 4, 0.9), ("praised", 5, 6, 0.9)], [("price", "25 dollars")])]
+    examples.append(example({}, {}, [("price", 2, 4, 0.9)]))
+    for eg in examples:
+        del eg.reference.spans["sc"].attrs["asked"]
+    scores = score_spans(examples, labels=["price", "praised"], spans_key="sc", **CFG)
+    assert scores["spans_sc_per_type"]["price"] == pytest.approx({"p": 0.5, "r": 1.0, "f": 2 / 3})
+    assert scores["spans_sc_per_type"]["praised"]["p"] == 0.0
+    for eg in examples:
+        assert example_targets(eg, ["price", "praised"], "sc").sum(axis=-1).all()
+        del eg.reference.spans["sc"]
+        assert not example_targets(eg, ["price", "praised"], "sc").any()
 
 
 @pytest.mark.parametrize("miss", [{"missed": {"price": [[7, 8]]}}, {"unplaced": {"price": 1}}])

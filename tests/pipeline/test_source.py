@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import pickle
+
 import pytest
 import spacy
 
+from spacy_falconer import get_span
 from spacy_falconer.errors import ModelError
 from spacy_falconer.pipeline.source import add_falconer, find_parts, load_pipeline
+from spacy_falconer.types import ScoredSpan
 
 LISTENER = {
     "@architectures": "spacy-transformers.TransformerListener.v1",
@@ -95,6 +101,94 @@ def test_a_sourced_component_asks_for_its_pipeline(make_nlp):
 def test_nothing_to_source(own):
     with pytest.raises(ModelError, match="no falconer component that listens"):
         add_falconer(spacy.blank("en"), own)
+
+
+PLAN = {
+    "instruction": "Mine it",
+    "steps": [
+        {"id": "positive", "op": "get_label", "instruction": "The reviewer is satisfied."},
+        {"id": "price", "op": "get_span", "instruction": "Amounts of money."},
+    ],
+    "output": ["price"],
+}
+
+
+@pytest.fixture
+def planned(make_nlp):
+    nlp = make_nlp(threshold=0.06)
+    nlp.add_pipe("falconer_plan", config={"plan": PLAN})
+    return nlp
+
+
+def test_a_plan_stays_in_each_pipeline_that_it_was_added_to(planned):
+    first, second, text = spacy.blank("en"), spacy.blank("en"), "I paid 25 dollars"
+    expected = planned(text)._.mined
+    add_falconer(first, planned)
+    add_falconer(second, planned)
+    del second
+    gc.collect()
+    assert planned(text)._.mined == first(text)._.mined == expected
+    del planned
+    gc.collect()
+    assert first(text)._.mined == expected
+
+
+def test_a_copied_pipeline_is_one_of_its_own(planned):
+    text = "I paid 25 dollars"
+    expected, copied = planned(text)._.mined, copy.deepcopy(planned)
+    copied.get_pipe("falconer_span").cfg["thresholds"]["price"] = 1.0
+    assert copied(text)._.mined["spans"] == {"price": []} and planned(text)._.mined == expected
+    del planned
+    gc.collect()
+    assert copied(text)._.mined["labels"] == expected["labels"]
+    copied.get_pipe("falconer_label").add_instruction("gift", "It was a gift.")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_pipeline_is_pickled_as_for_another_process(planned, whole):
+    """A process that is spawned gets the components, and no pipeline beside them."""
+    text = "I paid 25 dollars"
+    expected = planned(text)._.mined
+    if whole:
+        assert pickle.loads(pickle.dumps(planned))(text)._.mined == expected
+        return
+    pipes, doc = pickle.loads(pickle.dumps([pipe for _, pipe in planned.pipeline])), planned.make_doc(text)
+    gc.collect()
+    for pipe in pipes:
+        doc = next(pipe.pipe([doc]))
+    assert doc._.mined == expected
+
+
+def test_what_cannot_be_added_leaves_the_pipeline_as_it_was(planned):
+    names = planned.pipe_names
+    with pytest.raises(ModelError, match="has 'falconer_label' already.*nlp.remove_pipe"):
+        add_falconer(planned, planned)
+    assert planned.pipe_names == names
+
+
+def test_spans_of_the_users_own_are_not_overwritten(own, planned):
+    own.add_pipe("span_ruler", config={"spans_key": "sc"}).add_patterns([{"label": "MINE", "pattern": "paid"}])
+    names = own.pipe_names
+    with pytest.raises(ModelError, match=r"'span_ruler' writes to doc.spans\['sc'\].*spans_key='falconer'"):
+        add_falconer(own, planned)
+    assert own.pipe_names == names
+    add_falconer(own, planned, spans_key="falconer")
+    doc = own("I paid 25 dollars")
+    assert [span.label_ for span in doc.spans["sc"]] == ["MINE"]
+    assert len(doc._.mined["spans"]["price"]) == sum(span.label_ == "price" for span in doc.spans["falconer"]) > 0
+
+
+def test_beside_a_second_component_the_first_is_meant(planned):
+    expected = planned("I paid 25 dollars")._.mined
+    planned.add_pipe("falconer_span", name="more", config={"spans_key": "more"}, before="falconer_plan")
+    planned.get_pipe("more").initialize(list, nlp=planned)
+    assert planned("I paid 25 dollars")._.mined == expected
+    assert list(get_span(["I paid 25 dollars"], "price", planned)) == [
+        [
+            ScoredSpan(one["text"], one["start"], one["end"], pytest.approx(one["score"]))
+            for one in expected["spans"]["price"]
+        ]
+    ]
 
 
 # A pipeline's place.
