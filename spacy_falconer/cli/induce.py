@@ -92,7 +92,7 @@ def ignore(step: str, result: Any) -> None:
 
 def show_step(step: str, result: Any, *, output: Path) -> None:
     """What came of a step, as soon as it is done."""
-    from spacy_falconer.workflow.annotate import LANGUAGE
+    from spacy_falconer.corpus.docbin import LANGUAGE
     from spacy_falconer.workflow.report import format_scores
 
     if step == "plan":

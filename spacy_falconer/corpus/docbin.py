@@ -16,6 +16,7 @@ from spacy_falconer.grounding import align, find_quotes
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 
+LANGUAGE = "en"  # On whose tokens answers are placed, where there is no pipeline yet.
 SPANS_KEY = "sc"
 GOLD = "gold"
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from spacy_falconer.corpus.files import InputFile, list_files
 from spacy_falconer.corpus.sentences import read_units as read_units
 from spacy_falconer.corpus.sentences import split_sentences as split_sentences
-from spacy_falconer.corpus.tables import HALF_CHARACTER, SHOWN, Flaw, Numbered, Row, find_reader
+from spacy_falconer.corpus.tables import SHOWN, Flaw, Numbered, Row, find_reader
 from spacy_falconer.errors import CorpusError
-from spacy_falconer.types import Record
+from spacy_falconer.types import HALF_CHARACTER, Record
 
 
 class Place(NamedTuple):

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from spacy_falconer.corpus.files import InputFile, name_without_ending, open_bytes
 from spacy_falconer.errors import CorpusError
+from spacy_falconer.types import HALF_CHARACTER
 
 Row = dict[str, Any]
 Cells = list[str]
@@ -24,7 +25,6 @@ LONGEST_RUN = 2**25  # Bytes, about, of the lines that a quoted cell goes on ove
 LINE_BYTES = 64  # That Python takes for a line beside its characters.
 SHOWN = 200  # Characters of a row that cannot be read.
 LINE_END = re.compile("[\r\n]")
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)

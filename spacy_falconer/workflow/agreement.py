@@ -11,11 +11,12 @@ import numpy
 from numpy.typing import NDArray
 
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.said import Said, answers_all, answers_reached, find_row
+from spacy_falconer.workflow.said import Place, Said, answers_all, answers_reached, find_row
 
 N_RESAMPLES, LEVEL = 1000, 0.95
 TAIL = (1 - LEVEL) / 2
 Json = dict[str, Any]
+Row = Mapping[str, AbstractSet[Place]]  # By column, as `find_row` gives it.
 Answers = Sequence[AbstractSet[Hashable] | None]  # Of each text what was said; None where it was not asked.
 
 
@@ -109,16 +110,27 @@ def count_rows(found: Sequence[Said], wanted: Sequence[Said], plan: Plan) -> dic
     sides = [
         [find_row(plan, said) if ok else None for said, ok in zip(side, both, strict=True)] for side in (found, wanted)
     ]
-    kept: Callable = lambda row: set() if row is None else {True}  # noqa: E731
-    values: Callable = lambda row: {(key, place) for key, some in (row or {}).items() for place in some}  # noqa: E731
-    whole: Callable = lambda row: set() if row is None else {frozenset(values(row))}  # noqa: E731
-    measures = {"kept": kept} if plan.keep.strip() != "true" else {}
+    measures: dict[str, Callable[[Row | None], AbstractSet[Hashable]]] = {}
+    if plan.keep.strip() != "true":
+        measures["kept"] = find_kept
     if any(plan.steps_by_id[key].op == "get_span" for key in plan.output):
-        measures.update(values=values, whole=whole)
+        measures.update(values=find_values, whole=find_whole)
     return {
         name: count(*([measure(row) if ok else None for row, ok in zip(side, both, strict=True)] for side in sides))
         for name, measure in measures.items()
     }
+
+
+def find_kept(row: Row | None) -> set[bool]:
+    return set() if row is None else {True}
+
+
+def find_values(row: Row | None) -> set[tuple[str, Place]]:
+    return {(key, place) for key, places in (row or {}).items() for place in places}
+
+
+def find_whole(row: Row | None) -> set[frozenset[tuple[str, Place]]]:
+    return set() if row is None else {frozenset(find_values(row))}
 
 
 def resample(counts: Mapping[Hashable, Counts], texts: Texts, *, seed: int) -> dict[Hashable, NDArray]:

@@ -12,7 +12,7 @@ import spacy
 from spacy.tokens import Doc
 
 from spacy_falconer.corpus.choose import choose_random
-from spacy_falconer.corpus.docbin import GroundingReport, make_docs, split_docs, write_docbin
+from spacy_falconer.corpus.docbin import LANGUAGE, GroundingReport, make_docs, split_docs, write_docbin
 from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import AnswerError, ServerError
 from spacy_falconer.llm.annotate import count_stale, is_full, partial_answers, read_answer
@@ -43,8 +43,6 @@ from spacy_falconer.workflow.memory import Memory
 from spacy_falconer.workflow.own.annotator import Annotator, Answering, take_place
 from spacy_falconer.workflow.plan import dump_questions
 from spacy_falconer.workflow.rounds import annotate_in_rounds
-
-LANGUAGE = "en"
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_falconer import __version__
-from spacy_falconer.corpus.docbin import read_docbin
+from spacy_falconer.corpus.docbin import LANGUAGE, read_docbin
 from spacy_falconer.errors import ServerError
 from spacy_falconer.llm.exchange import read_exchange
 from spacy_falconer.llm.forms import prompt_version
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
-from spacy_falconer.workflow.annotate import LANGUAGE, Annotated, annotate, write_annotated
+from spacy_falconer.workflow.annotate import Annotated, annotate, write_annotated
 from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.evaluate import evaluate

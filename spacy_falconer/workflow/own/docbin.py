@@ -9,14 +9,13 @@ from pathlib import Path
 import spacy
 from spacy.tokens import Doc, Span
 
-from spacy_falconer.corpus.docbin import GOLD, read_docbin
+from spacy_falconer.corpus.docbin import GOLD, LANGUAGE, read_docbin
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.plan.show import show
 from spacy_falconer.workflow.own.names import Names
 from spacy_falconer.workflow.review.files import Found, Reject
 from spacy_falconer.workflow.review.work import ANSWERED, OPEN, Mark, Work
 
-LANGUAGE = "en"
 ENTITIES = "ents"
 LEAST_TRUE = 0.5  # Of a category's value.
 

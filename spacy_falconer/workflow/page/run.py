@@ -13,11 +13,10 @@ import spacy
 import srsly
 from spacy.tokens import Doc
 
-from spacy_falconer.corpus.docbin import read_docbin
+from spacy_falconer.corpus.docbin import LANGUAGE, read_docbin
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.llm.tally import Tally, read_tally
 from spacy_falconer.plan import Plan, read_plan
-from spacy_falconer.workflow.annotate import LANGUAGE
 from spacy_falconer.workflow.folder import find_composed, find_mined_by
 from spacy_falconer.workflow.manifest import read_manifest
 from spacy_falconer.workflow.parts import Paths, Row, find_rows, read_rows

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import spacy
 
+from spacy_falconer.corpus.docbin import LANGUAGE
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.grounding import find_quotes
 from spacy_falconer.llm.store import HUMAN, AnswerStore, Value
@@ -19,8 +20,6 @@ from spacy_falconer.workflow.files import whole
 from spacy_falconer.workflow.review.decide import Decision, decide, find_usual, keep_last, settle
 from spacy_falconer.workflow.review.files import Found, Reject, read_works
 from spacy_falconer.workflow.review.work import ANSWERED, Asked
-
-LANGUAGE = "en"
 
 
 @dataclass(frozen=True)
