@@ -46,6 +46,8 @@ def calibrate_cli(
     if not quiet:
         msg.good(f"Scores and thresholds by {len(docs)} answered texts. Pipeline: {output}")
         say(format_changes(changes))
-        msg.info("Before: as the scores were. After: each fifth of the texts by calibrations that were fitted to the others.")
+        msg.info(
+            "Before: as the scores were. After: each fifth of the texts by calibrations that were fitted to the others."
+        )
         say(format_thresholds(fitted))
         warn_of_thresholds(fitted)

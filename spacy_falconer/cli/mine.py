@@ -57,7 +57,12 @@ def mine_cli(
     max_cost: options.MaxCost = None,
     max_requests: options.MaxRequests = None,
     max_in_flight: options.MaxInFlight = options.MAX_IN_FLIGHT,
+    requests_per_minute: options.RequestsPerMinute = None,
+    tokens_per_minute: options.TokensPerMinute = None,
+    timeout: options.Timeout = options.TIMEOUT_S,
+    batch: options.Batch = False,
     redact: options.Redact = None,
+    annotator: options.Annotator = None,
     show: int = typer.Option(10, "--show", help="Rows to print at the end"),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, no table"),
     # fmt: on
@@ -88,7 +93,8 @@ def mine_cli(
         else:
             endpoint = {
                 "model": model, "max_cost": max_cost, "max_requests": max_requests, "max_in_flight": max_in_flight,
-                "redact": redact,
+                "requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute, "timeout_s": timeout,
+                "is_batch": batch, "redact": redact, "annotator": annotator,
             }  # fmt: skip
             promised = mine_guarantee.keep_promise(
                 guarantee, nlp, records, output, store=store, quiet=quiet, endpoint=endpoint, batch_size=batch_size,

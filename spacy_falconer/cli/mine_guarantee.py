@@ -53,7 +53,7 @@ def ask_for(
 ) -> Any:
     """Say what is to come, ask, and say what is certain. RETURNS (Guaranteed)
 
-    endpoint: Settings of the endpoint, and "redact", as `options` has them.
+    endpoint: Settings of the endpoint, "redact" and "annotator", as `options` has them.
     precision, fresh, batch_size: As of `mine`.
     """
     from spacy_falconer.llm.store import AnswerStore
@@ -61,12 +61,14 @@ def ask_for(
     from spacy_falconer.workflow.guarantee.promise import parse_promise
     from spacy_falconer.workflow.guarantee.run import guarantee
     from spacy_falconer.workflow.guarantee.show import format_forecast, format_guaranteed
+    from spacy_falconer.workflow.own.annotator import take_place
     from spacy_falconer.workflow.parts import Paths
     from spacy_falconer.workflow.precision import settle_precision
 
     promise, paths = parse_promise(words), Paths(output)
-    redact = options.find_redactor(endpoint.pop("redact"))
+    redact, annotator = options.find_redactor(endpoint.pop("redact")), options.find_annotator(endpoint.pop("annotator"))
     asked = options.make_endpoint(endpoint.pop("model"), **endpoint)
+    own = take_place(annotator, asked, redact=redact, n_shots=0)
     settled = settle_precision(nlp, precision, paths, fresh=fresh)
     with (
         AnswerStore(store) as opened,
@@ -74,7 +76,8 @@ def ask_for(
         progress("Reading", None, quiet=quiet) as tick,
     ):
         found = guarantee(
-            nlp, records, promise, lambda plan: Asker(plan, opened, asked, redact, watch=batch_lines(quiet=quiet)),
+            nlp, records, promise,
+            lambda plan: Asker(plan, opened, asked, redact, watch=batch_lines(quiet=quiet), annotator=own),
             batch_size=batch_size, precision=settled, memory=paths.beside("guarantee.json"), tick=tick,
             show=lambda *forecast: None if quiet else say(format_forecast(promise, *forecast)),
         )  # fmt: skip

@@ -123,7 +123,7 @@ def mine(
     reading = {"n_process": n_process, "batch_size": batch_size, "precision": precision}
     with open_state(run, fresh=fresh) as state, open_reader(nlp, **reading) as read:
         n_before = make_totals(state.parts())["n_texts"]
-        mine_parts(run, Miner(nlp, run.plan, run.paths, state, run.seen, read, answered), tick)
+        mine_parts(run, Miner(nlp, run.plan, run.paths, state, run.seen, read, answered, run.is_guaranteed), tick)
         finish(run, state)
         report = MineReport(**make_totals(state.parts()), n_before=n_before)
     tidy(run.paths)
@@ -142,6 +142,11 @@ class Run:
     head: dict[str, Any]
     seen: Seen | None
     part_size: int
+
+    @property
+    def is_guaranteed(self) -> bool:
+        """Rows say who answered."""
+        return "guarantee" in self.head["options"]
 
 
 def make_run(
@@ -250,9 +255,9 @@ def finish(run: Run, state: MineState) -> None:
     """Make the rows whole, and what stands beside them. What is done already is done again, and comes out the same."""
     paths, parts = run.paths, state.parts()
     if not paths.is_folder:
-        join_parts(paths, parts, run.plan)
+        join_parts(paths, parts, run.plan, has_by=run.is_guaranteed)
     elif not parts:
-        write_part([], paths.part(0), run.plan)
+        write_part([], paths.part(0), run.plan, has_by=run.is_guaranteed)
     write_rejects(state, paths.beside("rejects.jsonl"))
     state.copy_records(paths.beside("seen.db"))
     write_manifest(paths, run.head, parts, make_totals(parts))

@@ -46,6 +46,7 @@ class Miner:
     seen: Seen | None
     read_chunks: ReadChunks
     answered: Mapping[bytes, Reading] = field(default_factory=dict)  # Of texts that were read before.
+    is_guaranteed: bool = False
 
     def mine(self, part: Part, tick: Tick) -> None:
         """Read what is new in a part, write its rows, and note that it is done."""
@@ -85,7 +86,7 @@ class Miner:
             "start": part.start,
             "end": part.start + len(part.items),
             **({"file": path.name} if self.paths.is_folder else {}),
-            "checksum": write_part(rows, path, self.plan),
+            "checksum": write_part(rows, path, self.plan, has_by=self.is_guaranteed),
             "digest": digest_items(part.items),
             "n_rows": len(rows),
         }

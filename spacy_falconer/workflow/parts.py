@@ -109,17 +109,20 @@ def sync_folder(folder: Path) -> None:
             os.close(opened)
 
 
-def write_part(rows: Sequence[Row], path: Path, plan: Plan) -> str:
-    """Write one part. RETURNS (str): The checksum of its bytes."""
+def write_part(rows: Sequence[Row], path: Path, plan: Plan, *, has_by: bool) -> str:
+    """Write one part. RETURNS (str): The checksum of its bytes.
+
+    has_by (bool): The rows say who answered.
+    """
     with durable(path) as part:
         if path.suffix == ".parquet":
-            write_parquet(rows, part, plan)
+            write_parquet(rows, part, plan, has_by=has_by)
         else:
             part.write_bytes(b"".join(map(dump_row, rows)))
         return checksum(part)
 
 
-def join_parts(paths: Paths, parts: Iterable[Mapping[str, Any]], plan: Plan) -> None:
+def join_parts(paths: Paths, parts: Iterable[Mapping[str, Any]], plan: Plan, *, has_by: bool) -> None:
     """Make the one file of all the rows.
 
     parts: Of each, its "part" (number) and "checksum".
@@ -128,7 +131,7 @@ def join_parts(paths: Paths, parts: Iterable[Mapping[str, Any]], plan: Plan) -> 
     files = (check_part(paths.part(part["part"]), part["checksum"]) for part in parts)
     with durable(paths.output) as joined:
         if paths.ending == ".parquet":
-            join_parquet(files, joined, plan)
+            join_parquet(files, joined, plan, has_by=has_by)
         else:
             join_bytes(files, joined)
 

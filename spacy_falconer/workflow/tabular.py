@@ -17,8 +17,11 @@ Row = dict[str, Any]
 GROUP_ROWS = 100_000  # Rows that stand together in the joined file, at least.
 
 
-def make_schema(plan: Plan) -> pyarrow.Schema:
-    """The columns of a plan's rows. Other columns of the corpus are JSON, as their types are not known before."""
+def make_schema(plan: Plan, *, has_by: bool) -> pyarrow.Schema:
+    """The columns of a plan's rows. Other columns of the corpus are JSON, as their types are not known before.
+
+    has_by (bool): The rows say who answered.
+    """
     pa = _load()
     place = [("start", pa.int64()), ("end", pa.int64())]
     words = pa.struct([("text", pa.string()), *place])
@@ -33,23 +36,24 @@ def make_schema(plan: Plan) -> pyarrow.Schema:
     ]
     columns = [("id", pa.string()), ("labels", pa.struct(labels)), ("spans", pa.struct(spans))]
     columns += [("sentence", pa.struct(place))] if plan.unit == "sentence" else []
+    columns += [("by", pa.string())] if has_by else []
     # Parquet has no column without any field.
     return pa.schema([*((name, kind) for name, kind in columns if kind != pa.struct([])), ("fields", pa.string())])
 
 
-def write_parquet(rows: Sequence[Row], path: Path, plan: Plan) -> None:
+def write_parquet(rows: Sequence[Row], path: Path, plan: Plan, *, has_by: bool = False) -> None:
     from pyarrow import parquet
 
-    schema = make_schema(plan)
+    schema = make_schema(plan, has_by=has_by)
     flat = [{**row, "fields": json.dumps(row["fields"], default=str) if "fields" in row else None} for row in rows]
     parquet.write_table(_load().Table.from_pylist(flat, schema=schema), path)
 
 
-def join_parquet(files: Iterable[Path], joined: Path, plan: Plan) -> None:
+def join_parquet(files: Iterable[Path], joined: Path, plan: Plan, *, has_by: bool = False) -> None:
     """One file of many, read one after another."""
     from pyarrow import parquet
 
-    pa, schema = _load(), make_schema(plan)
+    pa, schema = _load(), make_schema(plan, has_by=has_by)
     with parquet.ParquetWriter(joined, schema) as writer:
         waiting: list[pyarrow.Table] = []
         for file in files:

@@ -16,6 +16,7 @@ from spacy.language import Language
 from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import BudgetError
 from spacy_falconer.llm import estimate as llm
+from spacy_falconer.llm.annotate import is_full
 from spacy_falconer.llm.batch import batch_prices
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer, Record
@@ -33,7 +34,9 @@ from spacy_falconer.workflow.reading import EXACT, Reading
 
 LESS = (0.99, 0.975, 0.95, 0.925, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)  # Targets that are tried where one cannot be reached.
 
-Forecast = Callable[[int, int, llm.Estimate], Any]
+LLM, METAMODEL = "llm", "metamodel"  # Who answered, in the rows.
+
+Forecast = Callable[[int, int, llm.Estimate | None], Any]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Guaranteed:
     readings: What is mined from every text, by its key: the language model's answers where there are some, else the pipeline's.
     n_texts: Different texts of the corpus. `n_recorded` were answered before, `n_asked` are new, `n_failed` have no answer.
     precision (str): In which the pipeline read; it took `seconds`.
+    annotator (str): Who was asked in the language model's place.
     """
 
     promise: Promise
@@ -55,11 +59,14 @@ class Guaranteed:
     n_failed: int
     precision: str
     seconds: float
+    annotator: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """For the file beside the rows."""
         counts = {name: getattr(self, name) for name in ("n_texts", "n_recorded", "n_asked", "n_failed")}
-        return {"promise": str(self.promise), "at_least": {key: dict(one) for key, one in self.rates.items()}, **counts}
+        asked = {"annotator": self.annotator} if self.annotator else {}
+        at_least = {key: dict(one) for key, one in self.rates.items()}
+        return {"promise": str(self.promise), "at_least": at_least, **counts, **asked}
 
 
 @dataclass
@@ -109,10 +116,14 @@ class Guarantor:
         """Texts that were answered when the run began; one that goes on after a stop begins with the same."""
         memory = Memory(self.memory, self._question(sayings))
         numbers = {text: number for number, text in enumerate(self.texts)}
-        return memory.recall("recorded", lambda: [numbers[one.text] for one in self.asker.read(self.texts)])
+        return memory.recall("recorded", lambda: [numbers[one.text] for one in self._recall(self.texts)])
+
+    def _recall(self, texts: Sequence[str]) -> list[Answer]:
+        """The answers that are there. One that leaves something open is none: its row could not be made."""
+        return [one for one in self.asker.read(texts) if is_full(one, self.plan)]
 
     def _take(self, known: Known, sayings: Sayings, numbers: Sequence[int]) -> None:
-        answers = {one.text: one for one in self.asker.read([self.texts[number] for number in numbers])}
+        answers = {one.text: one for one in self._recall([self.texts[number] for number in numbers])}
         found = [number for number in numbers if self.texts[number] in answers]
         if found:
             judged = sayings.judge(found, [answers[self.texts[number]] for number in found])
@@ -121,12 +132,15 @@ class Guarantor:
     def _ask(self, sayings: Sayings, numbers: Any) -> Known:
         """The language model's judgement. RAISES (ServerError): It cannot be asked on; what was answered is kept."""
         texts = [self.texts[number] for number in numbers]
-        answers: dict[str, Answer] = {one.text: one for one in self.asker.ask(texts)}
+        answers: dict[str, Answer] = {one.text: one for one in self.asker.ask(texts) if is_full(one, self.plan)}
         if self.asker.stopped is not None:
             raise self.asker.stopped
         return sayings.judge(numbers, [answers.get(text) for text in texts])
 
-    def _estimate(self, known: Known, n_texts: int) -> llm.Estimate:
+    def _estimate(self, known: Known, n_texts: int) -> llm.Estimate | None:
+        """What asking about so many texts takes; None where a user's own annotator is asked."""
+        if self.asker.annotator is not None:
+            return None
         unread = [text for text, is_read in zip(self.texts, known.is_read, strict=True) if not is_read]
         endpoint = self.asker.endpoint
         prices = endpoint.ledger.prices
@@ -161,13 +175,19 @@ class Guarantor:
         self, sayings: Sayings, outcome: Outcome, known: Known, *, n_recorded: int, seconds: float
     ) -> Guaranteed:
         read = [self.texts[number] for number in numpy.flatnonzero(outcome.read)]
-        readings = {make_key(text): reading for text, reading in zip(self.texts, sayings.readings, strict=True)}
-        readings.update((make_key(one.text), make_reading(one, self.plan)) for one in self.asker.read(read))
+        both = zip(self.texts, sayings.readings, strict=True)
+        readings = {make_key(text): say_by(METAMODEL, reading) for text, reading in both}
+        readings.update((make_key(one.text), say_by(LLM, make_reading(one, self.plan))) for one in self._recall(read))
         rates = {step.id: rates for step, rates in zip(sayings.steps, outcome.certified, strict=True)}
         return Guaranteed(
             self.promise, rates, readings, len(self.texts), n_recorded, outcome.n_asked, int(known.is_failed.sum()),
-            self.precision, seconds,
+            self.precision, seconds, annotator.name if (annotator := self.asker.annotator) else None,
         )  # fmt: skip
+
+
+def say_by(name: str, reading: Reading) -> Reading:
+    """A reading whose rows say who answered."""
+    return replace(reading, rows=tuple({**row, "by": name} for row in reading.rows))
 
 
 def guarantee(

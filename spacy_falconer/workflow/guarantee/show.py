@@ -8,8 +8,16 @@ from spacy_falconer.workflow.guarantee.promise import Promise
 from spacy_falconer.workflow.guarantee.run import Guaranteed
 
 
-def format_forecast(promise: Promise, n_forecast: int, n_texts: int, estimate: Estimate) -> str:
-    """How many texts will be asked about, and the price, before anything is asked."""
+def format_forecast(promise: Promise, n_forecast: int, n_texts: int, estimate: Estimate | None) -> str:
+    """How many texts will be asked about, and the price, before anything is asked.
+
+    estimate: None where nothing is paid for.
+    """
+    if estimate is None:
+        return (
+            f"{promise}: about {n_forecast:,} of {n_texts:,} texts will be asked about, if the pipeline's scores mean what "
+            "they say. No language model is asked."
+        )
     cost = estimate.cost_usd
     price = f", ${cost.low:.4f} to ${cost.high:.4f}" if cost is not None else ""
     share = f"about {n_forecast:,} of {n_texts:,} texts"
@@ -22,8 +30,10 @@ def format_forecast(promise: Promise, n_forecast: int, n_texts: int, estimate: E
 def format_guaranteed(found: Guaranteed) -> str:
     """What is certain of each instruction's answers, and what it took."""
     chance = f"{1.0 - found.promise.delta:.0%}"
+    name = found.annotator
+    answers = f"the answers of the annotator {name!r}" if name else "the language model's answers"
     lines = [
-        f"Certain, with a chance of {chance} that all of it is so (against the language model's answers):",
+        f"Certain, with a chance of {chance} that all of it is so (against {answers}):",
         *(
             f"  {key}: " + ", ".join(f"{name} at least {_show_rate(rate)}" for name, rate in rates.items())
             for key, rates in found.rates.items()

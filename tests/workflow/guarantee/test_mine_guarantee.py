@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import sys
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import spacy
 import srsly
+from batch_server import BatchServer
+from server import make_reply
 from spacy.language import Language
 from typer.testing import CliRunner
 
 from spacy_falconer.cli.app import app
+from spacy_falconer.llm.batch import ask_in_batch
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer, CharSpan, Quote
+from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.guarantee.reading import make_reading, read_sayings
+from spacy_falconer.workflow.parts import read_first_rows
 
 N_TEXTS = 240
 
@@ -58,6 +66,79 @@ def test_rows_of_texts_that_were_read_are_the_language_models(saved, corpus, llm
     kept = [rows[f"r{i}"] for i in range(N_TEXTS) if f"r{i}" in rows and write_texts(i) in answers]
     assert kept and all(row["labels"]["positive"] == 1.0 for row in kept)
     assert all(one["score"] == 1.0 and "dollars" in one["text"] for row in kept for one in row["spans"]["price"])
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet", "rows"])
+def test_each_row_says_who_answered(saved, corpus, llm_server, name):
+    if name != "rows.jsonl":
+        pytest.importorskip("pyarrow")
+    result, output, store = mine(saved, corpus, "accuracy=0.8, on=positive", "--part-size", 50, name=name)
+    assert result.exit_code == 0, result.output
+    with AnswerStore(store) as opened:
+        answered = {answer.text for answer in opened.export()}
+    rows = {row["id"]: row["by"] for row in read_first_rows(output, N_TEXTS)}
+    assert set(rows.values()) == {"llm", "metamodel"}
+    assert all((by == "llm") == (write_texts(int(name[1:])) in answered) for name, by in rows.items())
+    own = corpus.with_name(f"own-{name}")
+    run("mine", saved, corpus, "--output", own, "--quiet")
+    assert not any("by" in row for row in read_first_rows(own, N_TEXTS))
+
+
+def answer_by_rule(text, steps):
+    """Knows nothing of every fifth text, and not all of others."""
+    if text.endswith("0"):
+        return None
+    gift = None if text.endswith("5") else False
+    return {step.id: {"positive": "love" in text, "gift": gift}.get(step.id, ["love"]) for step in steps}
+
+
+def test_an_annotator_of_ones_own_answers_in_the_language_models_place(saved, corpus, llm_server, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rules", SimpleNamespace(answer=answer_by_rule))
+    result, output, store = mine(saved, corpus, "accuracy=0.7, on=positive", "--annotator", "rules:answer")
+    said = " ".join(result.output.split())
+    assert result.exit_code == 0, said
+    assert not llm_server.requests and "No language model is asked" in said
+    assert "against the answers of the annotator 'answer_by_rule')" in said and "without an answer" in said
+    rows = read_rows(output)
+    assert {row["by"] for row in rows.values()} == {"llm", "metamodel"}
+    for name, row in rows.items():
+        text = write_texts(int(name[1:]))
+        if row["by"] == "llm":
+            assert text[-1] not in "05" and [one["text"] for one in row["spans"]["price"]] == ["love"]
+    manifest = srsly.read_json(output.with_suffix(".manifest.json"))
+    assert manifest["options"]["guarantee"]["annotator"] == "answer_by_rule"
+
+
+def test_an_annotator_and_a_model_do_not_go_together(saved, corpus, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rules", SimpleNamespace(answer=answer_by_rule))
+    result, _, _ = mine(saved, corpus, "recall=0.9", "--annotator", "rules:answer", "--model", "gpt-5")
+    assert result.exit_code == 1 and "Leave one of them out" in " ".join(result.output.split())
+
+
+def test_how_the_language_model_is_asked_is_as_annotate_has_it(saved, corpus, llm_server, monkeypatch):
+    asked, open_chat = [], Endpoint.open_chat
+
+    def watch(endpoint):
+        asked.append(endpoint)
+        return open_chat(endpoint)
+
+    monkeypatch.setattr(Endpoint, "open_chat", watch)
+    more = ["--timeout", 90, "--requests-per-minute", 60_000, "--tokens-per-minute", 90_000_000, "--max-in-flight", 3]
+    result, _, _ = mine(saved, corpus, "accuracy=0.8, on=positive", *more)
+    assert result.exit_code == 0, result.output
+    for one in asked:
+        limits = (one.timeout_s, one.requests_per_minute, one.tokens_per_minute, one.max_in_flight)
+        assert limits == (90, 60_000, 90_000_000, 3)
+
+
+def test_it_asks_in_batches(saved, corpus, monkeypatch):
+    monkeypatch.setattr("spacy_falconer.workflow.ask.ask_in_batch", partial(ask_in_batch, poll_s=0.01))
+    with BatchServer(make_reply) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        result, output, _ = mine(saved, corpus, "accuracy=0.8, on=positive", "--batch")
+    assert result.exit_code == 0, result.output
+    assert server.sent and not server.chats and {row["by"] for row in read_rows(output).values()} >= {"llm"}
 
 
 def test_texts_are_read_once_and_rows_of_the_others_are_the_pipelines_own(saved, corpus, llm_server, monkeypatch):
