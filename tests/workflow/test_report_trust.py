@@ -7,7 +7,10 @@ import json
 import pytest
 import srsly
 from reports import HOSTILE, Page, make_full_scores, make_hostile, write_run
+from typer.testing import CliRunner
 
+from spacy_falconer.cli.app import app
+from spacy_falconer.plan import write_plan
 from spacy_falconer.workflow.page import make_page, read_run
 from spacy_falconer.workflow.page.cost import LATENCY_S, find_cost
 from spacy_falconer.workflow.page.promise import find_kept
@@ -33,7 +36,8 @@ def read_page(folder):
 def promise(folder, **changes):
     """Note a guarantee beside the rows, as `mine --guarantee` does."""
     path = folder / "rows.manifest.json"
-    noted = {**json.loads(path.read_text(encoding="utf8")), "guarantee": {**KEPT, **changes}}
+    noted = json.loads(path.read_text(encoding="utf8"))
+    noted["options"] = {**noted.get("options", {}), "guarantee": {**KEPT, **changes}}
     path.write_text(json.dumps(noted), encoding="utf8")  # Not by srsly, which cannot bear halves of characters.
 
 
@@ -142,3 +146,26 @@ def test_where_answers_are_recorded_the_language_models_time_is_assumed_and_said
     assert f"time for all texts≈ 2 s≈ {80 / cost.pace.llm:.0f} sassumed" in text
     note_time(folder, "annotate", Took(100.0, n_requests=40))
     assert "assumed" not in read_page(folder).text and find_cost(read_run(folder)).pace.llm == pytest.approx(0.4)
+
+
+def test_the_page_reads_what_mining_with_a_guarantee_writes(tmp_path, saved, review_plan, llm_server):
+    write_plan(review_plan, tmp_path / "plan.json")
+    texts = [f"i paid {n} dollars and love it {n}" if n % 2 else f"the bad price broke {n}" for n in range(60)]
+    srsly.write_jsonl(tmp_path / "corpus.jsonl", [{"id": str(n), "text": text} for n, text in enumerate(texts)])
+    command = [
+        "mine",
+        saved,
+        tmp_path / "corpus.jsonl",
+        "--output",
+        tmp_path / "rows.jsonl",
+        "--store",
+        tmp_path / "a.db",
+    ]
+    words = "recall=0.9, delta=0.1, on=positive+price"
+    result = CliRunner().invoke(app, [str(one) for one in [*command, "--guarantee", words, "--quiet"]])
+    assert result.exit_code == 0, result.output
+    kept, text = find_kept(read_run(tmp_path)), read_page(tmp_path).text
+    assert list(kept.lines) == ["positive", "price"] and not kept.unmet and kept.left_out == ["gift"]
+    facts = {fact.name: fact.n for fact in kept.facts}
+    assert facts["different texts"] == 60 and facts["the language model was asked about"] == len(llm_server.annotated)
+    assert "What is promised" in text and "With a chance of at least 90%" in text

@@ -67,7 +67,8 @@ class Kept:
 
 def find_kept(run: Run) -> Kept | None:
     """None where nothing was promised, or what is noted cannot be read; then that is said."""
-    noted = run.manifest.get("guarantee") if run.manifest else None
+    options = run.manifest.get("options") if run.manifest else None
+    noted = options.get("guarantee") if isinstance(options, dict) else None
     if noted is None:
         return None
     try:
