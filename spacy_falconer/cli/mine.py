@@ -78,11 +78,13 @@ def mine_cli(
     from spacy_falconer.workflow.clear import check_apart
     from spacy_falconer.workflow.corpus_file import CorpusFile
     from spacy_falconer.workflow.parts import Paths
+    from spacy_falconer.workflow.reading import check_processes
     from spacy_falconer.workflow.times import Took, note_beside
 
     with plain_errors():
         records = CorpusFile(corpus, text_field, id_field)
         check_apart(corpus, Paths(output))
+        check_processes(n_process)  # Before a guarantee asks anything.
         settings = {"batch_size": batch_size, "precision": precision, "part_size": part_size, "fresh": fresh}
         alone = {"since": (since, None), "n_process": (n_process, 1), "guarantee": (guarantee, None)}
         on_ray = mine_ray.is_on_ray(engine, corpus, output, **alone)
