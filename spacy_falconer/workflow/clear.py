@@ -12,7 +12,7 @@ from spacy_falconer.workflow.parts import Paths, plain_disk
 from spacy_falconer.workflow.ray_files import is_remote
 
 BESIDE = ("manifest.json", "rejects.jsonl", "seen.db", "guarantee.json")
-CLEARING = "_clearing"  # There for as long as a run's files are being removed, which may be cut off.
+CLEARING = "_clearing"  # There for as long as a run's files are to be removed, which may be cut off.
 OWN = re.compile(
     r"(part-\d{5,}|part-\d{6}-\d{6})\.(jsonl|parquet)(\.part)?|_done-\d{6}-\d{6}\.json(\.part)?|_run\.json(\.part)?"
     r"|_state\.db(-wal|-shm|-journal)?|_(manifest\.json|rejects\.jsonl|seen\.db)(\.part(-journal)?)?|" + CLEARING
@@ -61,6 +61,13 @@ def clear(paths: Paths) -> None:
         )
     if own:
         remove(own, paths)
+
+
+def give_up(paths: Paths) -> None:
+    """Let what a run has left, or its workers still write, be removed by the next `clear`."""
+    with plain_disk(paths.work):
+        (paths.work / CLEARING).touch()
+        (paths.work / CLUSTER_HEAD).unlink(missing_ok=True)
 
 
 def remove(own: list[Path], paths: Paths) -> None:

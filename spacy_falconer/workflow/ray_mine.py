@@ -18,7 +18,7 @@ from spacy.language import Language
 from spacy_falconer import errors
 from spacy_falconer.errors import CorpusError, ModelError
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.clear import check_apart, clear
+from spacy_falconer.workflow.clear import check_apart, clear, give_up
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.manifest import check_same, describe_run, find_finished, write_manifest
 from spacy_falconer.workflow.mine import BATCH_SIZE, PART_SIZE, MineReport, make_totals
@@ -86,7 +86,7 @@ def mine_on_ray(
         notes[done["split"], done["part"]] = done
         tick(done["n_items"])
 
-    with give_way(lambda: make_totals(read_notes(paths))["n_texts"], lambda: clear(paths)):
+    with give_way(lambda: make_totals(read_notes(paths))["n_texts"], lambda: give_up(paths)):
         n_splits = mine_splits(job, pack_pipeline(nlp), cluster, find_whole(notes), note)
     totals = finish(paths, head, plan, order_parts(notes, n_splits, paths))
     return MineReport(**totals, n_before=n_before, seconds=time.perf_counter() - start)

@@ -12,6 +12,7 @@ from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.workflow import mine as module
 from spacy_falconer.workflow.corpus_file import CorpusFile
+from spacy_falconer.workflow.induce import induce
 from spacy_falconer.workflow.mine import mine
 from spacy_falconer.workflow.parts import Paths
 from spacy_falconer.workflow.ray_cluster import Cluster
@@ -90,6 +91,13 @@ def test_an_address_that_leads_to_the_corpus_is_refused(nlp, data):
         with pytest.raises(CorpusError, match="Choose another output"):
             mine_on_ray(nlp, corpus, address, cluster=Cluster())
     assert contents(data) == before
+
+
+def test_a_run_whose_rows_would_lie_in_the_corpus_is_refused_before_anybody_is_asked(data, llm_server):
+    before = contents(data)
+    with pytest.raises(CorpusError, match="texts/out/rows.jsonl'.*Choose another output"):
+        induce("Prices", CorpusFile(data / "texts"), data / "texts" / "out")
+    assert contents(data) == before and not llm_server.requests
 
 
 def test_rows_beside_the_corpus_are_mined(nlp, data):
