@@ -17,10 +17,10 @@ from weasel.cli.document import project_document
 from weasel.util import get_checksum
 
 import spacy_falconer
-from spacy_falconer.corpus.docbin import make_docs
+from spacy_falconer.corpus.docbin import make_docs, read_docbin
 from spacy_falconer.corpus.read import read_corpus, read_units
 from spacy_falconer.llm.exchange import read_exchange
-from spacy_falconer.plan import read_plan
+from spacy_falconer.plan import read_plan, write_plan
 
 ROOT = Path(spacy_falconer.__file__).parents[1]
 TEMPLATES = sorted(path.parent for path in ROOT.glob("templates/*/project.yml"))
@@ -116,7 +116,7 @@ def test_the_whole_project_is_cloned(repository, tmp_path):
     assert (tmp_path / "mine" / "project.yml").exists() and (tmp_path / "mine" / "templates" / "news").exists()
 
 
-@pytest.mark.parametrize(("name", "n_train", "n_test"), [("biomedical", 32, 16), ("news", 28, 12)])
+@pytest.mark.parametrize(("name", "n_train", "n_test"), [("biomedical", 32, 16), ("news", 28, 12), ("tweets", 28, 12)])
 def test_a_cloned_template_runs_offline(name, n_train, n_test, repository, tmp_path, monkeypatch, capfd):
     """From a clone of its folder alone: the pipeline is fetched, and the sentence is planned and answered by nobody."""
     for variable in ("OPENAI_BASE_URL", "OPENAI_API_KEY"):
@@ -144,3 +144,50 @@ def test_a_corpus_may_have_columns_of_other_names(repository, tmp_path, capfd):
     run("project", "run", "plan", folder, *(f"--vars.{key}={value}" for key, value in changed.items()))
     run("project", "run", "annotate", folder, *(f"--vars.{key}={value}" for key, value in changed.items()))
     assert "28 answered texts to learn from" in " ".join(capfd.readouterr().out.split())
+
+
+@pytest.fixture
+def clone(repository, tmp_path):
+    """Clone a template; the command that runs one of its commands, with other variables where they are named."""
+
+    def clone(name):
+        folder = tmp_path / "mine"
+        run("project", "clone", f"templates/{name}", folder, "--repo", repository)
+
+        def run_command(command, **changed):
+            return run("project", "run", command, folder, *(f"--vars.{key}={value}" for key, value in changed.items()))
+
+        return folder, run_command
+
+    return clone
+
+
+def test_what_a_template_learned_is_mined(clone, tiny_config):
+    """On through the steps that take long with the pre-trained pipeline. A tiny one learns too little to choose rows by."""
+    folder, run_command = clone("biomedical")
+    plan = read_plan(folder / "assets" / "plan.json").model_copy(update={"keep": "true"})
+    write_plan(plan, folder / "all.json")
+    for command in ("plan", "annotate", "train", "mine"):
+        run_command(command, source=tiny_config, plan="all.json")
+    nlp, rows = spacy.load(folder / "output" / "pipeline"), list(srsly.read_jsonl(folder / "output" / "rows.jsonl"))
+    texts = {row["id"]: row["text"] for row in srsly.read_jsonl(folder / "assets" / "texts.jsonl")}
+    assert len(rows) == 48 and {row["id"] for row in rows} == set(texts)  # A row for each sentence.
+    for row in rows:
+        mined = nlp(texts[row["id"]][row["sentence"]["start"] : row["sentence"]["end"]])._.mined[0]
+        assert row["labels"] == pytest.approx(mined["labels"], abs=1e-4) and "result" in row["labels"]
+
+
+def test_posts_are_asked_about_in_rounds(clone, make_nlp, llm_server):
+    """As the template says: balanced, and then those of which the pipeline of the round before is least sure."""
+    folder, run_command = clone("tweets")
+    make_nlp(labels={}, spans={}).to_disk(folder / "base")
+    posts = [f"i {'love it' if n % 3 else 'want it'}, paid {n % 10} dollars, number {n}" for n in range(80)]
+    srsly.write_jsonl(folder / "posts.jsonl", [{"id": str(n), "text": post} for n, post in enumerate(posts)])
+    (folder / "sentence.txt").write_text("Prices of loved things")
+    changed = {"corpus": "posts.jsonl", "instruction": "sentence.txt", "source": "base", "sample": 60}
+    for command in ("plan", "annotate"):
+        run_command(command, **changed, max_cost="''", max_requests=100)
+    docs, tests = (read_docbin(folder / "output" / f"{name}.spacy", spacy.blank("en")) for name in ("train", "test"))
+    assert {doc.user_data["chosen"] for doc in docs} == {"random", "balanced", "uncertain"}
+    assert {doc.user_data["chosen"] for doc in tests} == {"held-out"}
+    assert len({doc.text for doc in [*docs, *tests]}) == len(docs) + len(tests) == len(llm_server.annotated) <= 60
