@@ -313,7 +313,7 @@ def test_earlier_answers_are_learned_again(run, llm_server, tmp_path, review_ans
     source, replay, seen = tmp_path / "out" / "pipeline", tmp_path / "earlier.jsonl", []
     write_exchange(review_answers[:12], replay)
 
-    def spy(source, plan, docs, replay, *, seed):
+    def spy(source, plan, docs, replay, *, silent, seed):
         seen.append(len(replay))
         return list(docs)
 
