@@ -21,7 +21,7 @@ demo: $(VENV)/installed
 	@echo "The report, for a browser: output/report.html"
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -rs
 
 lint: $(VENV)/installed
 	$(BIN)/python -m ruff check .
@@ -33,7 +33,7 @@ docs: $(VENV)/installed
 	$(BIN)/python -m mkdocs build --strict
 
 coverage: $(VENV)/installed
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --cov --cov-report=term-missing --cov-report=html
 
 screenshots: $(VENV)/installed
 	$(BIN)/python -m pytest tests/workflow/test_report_browser.py --screenshots screenshots
@@ -45,4 +45,4 @@ matrix:
 	.ci/matrix
 
 clean:
-	rm -rf $(VENV) output project.lock site dist build screenshots
+	rm -rf $(VENV) output project.lock site dist build screenshots htmlcov
