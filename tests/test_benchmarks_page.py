@@ -118,3 +118,23 @@ def test_the_page_is_whole():
     begun, ended = (re.findall(rf"<!-- {word}benchmark: (\S+) -->", text) for word in ("", "end of "))
     assert begun == ended and len(set(begun)) == len(begun)
     assert not re.findall(r"(?:^|[\s=\"'])(?:/\w+/|\.\./(?!benchmarks))\S*", text)
+
+
+def name_module(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
+
+
+def test_the_page_names_every_benchmark_and_no_other():
+    """In the table at its beginning; there "`benchmarks.speed`, `scale`" are two."""
+    named = set()
+    for row in re.findall(r"^\| (`benchmarks\..*?) \|", PAGE.read_text("utf8"), re.MULTILINE):
+        first, *others = re.findall(r"`([\w.]+)`", row)
+        named |= {first, *(f"{first.rpartition('.')[0]}.{other}" for other in others)}
+    assert named == {name_module(path) for path in RUNNABLE if str(path.relative_to(ROOT)) not in NO_TABLE}
+
+
+def test_the_command_of_a_section_is_one_of_a_benchmark():
+    sections = re.findall(r"<!-- benchmark: (\S+) -->\n(.*?)<!-- end of", PAGE.read_text("utf8"), re.DOTALL)
+    modules = {name_module(path) for path in RUNNABLE}
+    for name, section in sections:
+        assert not section or set(re.findall(r"^python -m (benchmarks[\w.]*)", section, re.MULTILINE)) & modules, name
