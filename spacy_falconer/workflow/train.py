@@ -39,8 +39,7 @@ N_EPOCHS, LEAST_READS, MOST_READS = 5, 1200, 12_000  # Reads of texts; few answe
 FEW_ANSWERS, N_MEMBERS = 600, 3  # Up to so many: several trainings,
 MEMBER_EPOCHS, MEMBER_READS = 3, 500  # each of which reads less.
 SOURCE_RATE = 1.5e-4  # What was trained before needs smaller steps than fresh heads.
-N_EVALUATIONS, MEMBER_EVALUATIONS = 4, 2
-WARMUP_SHARE = 0.1
+N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def fill_config(
     batcher = {**load_config(path)["training"]["batcher"], "size": count_batch_tokens(docs)}
     n_batches = sum(1 for _ in registry.resolve({"batcher": batcher})["batcher"](docs))
     n_steps = count_steps(len(docs), n_batches, n_members)
-    fitting = {"training.batcher.size": batcher["size"], **schedule(n_steps, n_members)}
+    fitting = {"training.batcher.size": batcher["size"], **schedule(n_steps)}
     if source is not None:
         fitting["training.optimizer.learn_rate.initial_rate"] = SOURCE_RATE
     config = load_config(path, overrides={**fitting, **overrides})
@@ -209,11 +208,10 @@ def count_steps(n_texts: int, n_batches: int, n_members: int = 1) -> int:
     return max(1, round(n_reads / n_texts * n_batches))
 
 
-def schedule(n_steps: int, n_members: int = 1) -> dict[str, Any]:
-    n_evaluations = N_EVALUATIONS if n_members == 1 else MEMBER_EVALUATIONS
+def schedule(n_steps: int) -> dict[str, Any]:
     return {
         "training.max_steps": n_steps,
-        "training.eval_frequency": max(1, n_steps // n_evaluations),
+        "training.eval_frequency": max(1, n_steps // N_EVALUATIONS),
         "training.optimizer.learn_rate.total_steps": n_steps,
         "training.optimizer.learn_rate.warmup_steps": int(WARMUP_SHARE * n_steps),
     }
