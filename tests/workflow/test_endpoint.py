@@ -39,6 +39,7 @@ def test_an_interrupt_in_a_notebook_stops_what_is_asked():
 
     async def work():
         try:
+            await asyncio.sleep(0.5)  # Who interrupts waits for the thread already, and does not start it still.
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.sleep(5)
             paid.append("a request")
