@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -19,12 +20,18 @@ def annotate_cli(
     store: Path = typer.Option(..., "--store", help="Where every answer is kept; made if it is not there"),
     output: Path = typer.Option(..., "--output", "-o", help="Answers to learn from, as a .spacy file"),
     test_output: Path | None = typer.Option(None, "--test-output", help="Answers to test on, as a .spacy file"),
-    test_answers: str | None = typer.Option(
-        None, "--test-answers", help="Recorded answers to test on; else a fifth is held out"
+    test_answers: Path | None = typer.Option(
+        None,
+        "--test-answers",
+        parser=options.parse_path,
+        metavar="FILE",
+        help="Recorded answers to test on; else a fifth is held out",
     ),
-    recorded: str | None = typer.Option(
+    recorded: Path | None = typer.Option(
         None,
         "--recorded",
+        parser=options.parse_path,
+        metavar="FILE",
         help="Recorded answers; where they answer the plan, only they are taken, and nobody is asked",
     ),
     again: Path | None = typer.Option(
@@ -71,8 +78,7 @@ def annotate_cli(
     """
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.plan import read_plan
-    from spacy_falconer.workflow.again import annotate_again
-    from spacy_falconer.workflow.annotate import annotate, answered_docs, check_outputs, write_annotated
+    from spacy_falconer.workflow.annotate import check_outputs, write_annotated
     from spacy_falconer.workflow.times import Took, note_beside
 
     with plain_errors():
@@ -94,25 +100,17 @@ def annotate_cli(
                 "sampling": sampling, "endpoint": endpoint, "redact": options.find_redactor(redact),
                 "memory": output.with_suffix(".chosen.json"), "tick": tick, "watch": batch_lines(quiet=quiet),
             }  # fmt: skip
-            if again is not None:
-                annotated = annotate_again(checked, answered_docs(again, checked), opened, **settings)
-            else:
-                annotated = annotate(
-                    checked, records, opened, recorded_only=recorded_only, recorded=Path(recorded) if recorded else None,
-                    annotator=options.find_annotator(annotator), warn=msg.warn, **settings,
-                )  # fmt: skip
+            annotated = get_answers(
+                checked, again, records, opened, settings, recorded_only=recorded_only, recorded=recorded,
+                annotator=options.find_annotator(annotator), warn=msg.warn,
+            )  # fmt: skip
         took = Took(round(time.perf_counter() - start, 3), endpoint.ledger.total.n_requests)
-        tests = Path(test_answers) if test_answers else None
-        n_train, n_test = write_annotated(annotated, checked, output, test_output, test_answers=tests, seed=seed)
+        n_each = write_annotated(annotated, checked, output, test_output, test_answers=test_answers, seed=seed)
         if again is None:
             note_beside(output, "annotate", took)
         if not quiet:
             show_annotated(annotated, is_again=again is not None)
-            models = ", ".join(annotated.models)
-            msg.good(
-                f"{n_train} answered texts to learn from, {n_test} to test on" if again is None else
-                f"{n_train} texts read again, by {models}. How far both agree: evaluate --second {output}"
-            )  # fmt: skip
+            msg.good(describe_written(annotated, output, *n_each, is_again=again is not None))
         if annotated.stopped is not None:
             raise annotated.stopped
 
@@ -136,6 +134,16 @@ def check_texts(again: Path | None, corpus: Path | None, output: Path, others: d
         )
 
 
+def get_answers(plan, again: Path | None, records, store, settings: dict[str, Any], **others: Any) -> Any:
+    """Of a corpus's texts; or of those of answers, afresh. settings: Of both; others: Of the first alone."""
+    from spacy_falconer.workflow.again import annotate_again
+    from spacy_falconer.workflow.annotate import annotate, answered_docs
+
+    if again is not None:
+        return annotate_again(plan, answered_docs(again, plan), store, **settings)
+    return annotate(plan, records, store, **settings, **others)
+
+
 def show_annotated(annotated, *, is_again: bool = False) -> None:
     """Whose answers these are, what they come to, and what failed. `is_again`: They are not to be learned from."""
     from spacy_falconer.workflow.bill import format_failed
@@ -151,6 +159,14 @@ def show_annotated(annotated, *, is_again: bool = False) -> None:
         msg.warn(f"Texts without an answer: {len(annotated.failed)}. {again}", format_failed(annotated.failed))
     if annotated.stopped is not None:
         msg.warn(f"It stopped before the end: {len(annotated.docs)} of {annotated.n_chosen} texts are answered.")
+
+
+def describe_written(annotated, output: Path, n_train: int, n_test: int, *, is_again: bool) -> str:
+    if not is_again:
+        return f"{n_train} answered texts to learn from, {n_test} to test on"
+    return (
+        f"{n_train} texts read again, by {', '.join(annotated.models)}. How far both agree: evaluate --second {output}"
+    )
 
 
 def warn_of_one_sided(docs) -> None:
