@@ -19,11 +19,12 @@ from spacy_transformers.data_classes import FullTransformerBatch, TransformerDat
 from spacy_transformers.layers import TransformerModel, split_trf_batch, trfs2arrays
 from spacy_transformers.layers.hf_shim import HFShim
 from spacy_transformers.layers.transformer_model import _convert_transformer_outputs, huggingface_from_pretrained
-from thinc.api import Model, chain, get_torch_default_device, torch2xp
+from thinc.api import Model, chain, torch2xp
 from thinc.types import Floats2d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
 
 from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.device import on_gpu
 from spacy_falconer.metamodel.read import pad_windows, read_windows, token_characters
 from spacy_falconer.metamodel.windows import Windows, align_tokens, cut_windows
 
@@ -103,18 +104,16 @@ class PieceTransformer(TransformerModel):
     """spacy-transformers' model with windows cut by pieces in place of spans of tokens."""
 
     def __init__(self, name: str, *, windows: dict[str, int], freeze_words: bool = False, **settings: Any):
-        on_gpu = get_torch_default_device().type != "cpu"
         wanted = settings.pop("mixed_precision", False)
-        super().__init__(name, _no_span_getter, mixed_precision=wanted and on_gpu, **settings)
-        scaler = {"enabled": wanted and on_gpu, **settings.get("grad_scaler_config", {})}
-        shim = EncoderShim(
-            self.layers[0].shims[0]._hfmodel, mixed_precision=wanted and on_gpu, grad_scaler_config=scaler
-        )
+        scaled = wanted and on_gpu()
+        super().__init__(name, _no_span_getter, mixed_precision=scaled, **settings)
+        scaler = {"enabled": scaled, **settings.get("grad_scaler_config", {})}
+        shim = EncoderShim(self.layers[0].shims[0]._hfmodel, mixed_precision=scaled, grad_scaler_config=scaler)
         self.layers[0]._shims = [shim]
         self._func = forward
         self.init = init
         self.layers[0].attrs["convert_outputs"] = _convert_outputs
-        self.attrs.update(windows, train_in_bf16=wanted and not on_gpu, replace_listener_cfg=_replace_listener_cfg)
+        self.attrs.update(windows, train_in_bf16=wanted and not scaled, replace_listener_cfg=_replace_listener_cfg)
         self.attrs["freeze_words"] = freeze_words
 
     def copy(self) -> PieceTransformer:

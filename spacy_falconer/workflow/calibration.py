@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy
@@ -93,21 +94,15 @@ def pair_spans(found: Said, wanted: Said) -> Iterator[tuple[str, float, bool]]:
 
 
 def describe(part: Scored, calibrations: Calibrations, *, seed: int) -> Json:
-    before = undo(part, calibrations)
     keys = [str(key) for key in dict.fromkeys(part.keys)]
-    return {
-        **dump_error(part, seed=seed), "n": len(part.scores), "bins": list_bins(part),
-        "before": None if before is None else {**dump_error(before, seed=seed), "bins": list_bins(before)},
-        "per_instruction": {key: describe_key(part.of(key), calibrations, seed=seed) for key in keys},
-    }  # fmt: skip
+    each = {key: compare(part.of(key), calibrations, partial(dump_error, seed=seed)) for key in keys}
+    return {**compare(part, calibrations, partial(dump_curve, seed=seed)), "per_instruction": each}
 
 
-def describe_key(part: Scored, calibrations: Calibrations, *, seed: int) -> Json:
+def compare(part: Scored, calibrations: Calibrations, dump: Callable[[Scored], Json]) -> Json:
+    """Scores as they are, and as they were before their calibrations."""
     before = undo(part, calibrations)
-    return {
-        **dump_error(part, seed=seed), "n": len(part.scores),
-        "before": None if before is None else dump_error(before, seed=seed),
-    }  # fmt: skip
+    return {**dump(part), "n": len(part.scores), "before": None if before is None else dump(before)}
 
 
 def undo(part: Scored, calibrations: Calibrations) -> Scored | None:
@@ -123,8 +118,9 @@ def dump_error(part: Scored, *, seed: int) -> Json:
     return {"ece": ece.value, "ece_ci": [ece.low, ece.high]}
 
 
-def list_bins(part: Scored) -> list[Json]:
-    return [asdict(one) for one in measure_reliability(part.scores, part.right, weights=part.weights)]
+def dump_curve(part: Scored, *, seed: int) -> Json:
+    bins = measure_reliability(part.scores, part.right, weights=part.weights)
+    return {**dump_error(part, seed=seed), "bins": [asdict(one) for one in bins]}
 
 
 @dataclass(frozen=True)

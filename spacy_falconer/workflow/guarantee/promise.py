@@ -95,3 +95,8 @@ def _parse_value(name: str, value: str) -> object:
 
 def _either(names: list[str] | tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def show_rate(rate: float) -> str:
+    """Never more than is certain."""
+    return f"{int(rate * 1000) / 1000:.3f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spacy_falconer.llm.estimate import Estimate
 from spacy_falconer.workflow.bill import price_note
-from spacy_falconer.workflow.guarantee.promise import Promise
+from spacy_falconer.workflow.guarantee.promise import Promise, show_rate
 from spacy_falconer.workflow.guarantee.run import Guaranteed
 
 
@@ -35,15 +35,10 @@ def format_guaranteed(found: Guaranteed) -> str:
     lines = [
         f"Certain, with a chance of {chance} that all of it is so (against {answers}):",
         *(
-            f"  {key}: " + ", ".join(f"{name} at least {_show_rate(rate)}" for name, rate in rates.items())
+            f"  {key}: " + ", ".join(f"{name} at least {show_rate(rate)}" for name, rate in rates.items())
             for key, rates in found.rates.items()
         ),
         f"  {found.n_texts:,} different texts: {found.n_asked:,} asked about, {found.n_recorded:,} answered before"
         + (f", {found.n_failed:,} without an answer" if found.n_failed else ""),
     ]
     return "\n".join(lines)
-
-
-def _show_rate(rate: float) -> str:
-    """Never more than is certain."""
-    return f"{int(rate * 1000) / 1000:.3f}"

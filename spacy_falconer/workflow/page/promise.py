@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacy_falconer.errors import FalconerError
-from spacy_falconer.workflow.guarantee.promise import TARGETS, Promise, parse_promise
+from spacy_falconer.workflow.guarantee.promise import TARGETS, Promise, parse_promise, show_rate
 from spacy_falconer.workflow.page.coverage import Fact
 from spacy_falconer.workflow.page.run import Run
 
@@ -32,8 +32,7 @@ class Rate:
 
     @property
     def words(self) -> str:
-        """Never more than is certain."""
-        return "–" if self.certain is None else f"≥ {int(self.certain * 1000) / 1000:.3f}"
+        return "–" if self.certain is None else f"≥ {show_rate(self.certain)}"
 
 
 @dataclass(frozen=True)
