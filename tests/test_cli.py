@@ -436,3 +436,35 @@ def test_the_folder_of_a_run_is_no_pipeline_and_the_one_in_it_is_named(command, 
     }.get(command, [*command.split(), folder / "out", answers, *others])
     output = " ".join(run(*arguments, exit_code=1).split())
     assert "ModelError" in output and "out/pipeline'" in output.replace(" ", "")
+
+
+def test_a_review_is_not_written_over_the_corpus(folder, saved):
+    before = (folder / "corpus.jsonl").read_bytes()
+    output = plain(
+        run("review", "export", saved, folder / "corpus.jsonl", "--output", folder / "corpus.jsonl", exit_code=1)
+    )
+    assert "CorpusError" in output and "Choose another output" in output
+    assert (folder / "corpus.jsonl").read_bytes() == before
+
+
+def test_what_is_to_be_learned_again_needs_a_pipeline_that_learned_it(folder, tiny_config):
+    arguments = [folder / "plan.json", folder / "answers.jsonl", "--replay", folder / "answers.jsonl"]
+    output = plain(run("train", *arguments, "--config", tiny_config, "--output", folder / "pipeline", exit_code=1))
+    assert "a training config goes on from no pipeline" in output and not (folder / "pipeline").exists()
+
+
+def test_a_language_model_that_mining_would_not_ask_is_named_in_a_warning(folder, saved):
+    arguments = ["mine", saved, folder / "corpus.jsonl", "--output", folder / "rows.jsonl", "--quiet"]
+    assert run(*arguments) == ""
+    assert "No language model is asked without --guarantee" in plain(run(*arguments, "--model", "gpt-5"))
+
+
+def test_a_source_is_named_by_its_folder_or_as_it_is_installed(folder, saved, monkeypatch):
+    package = folder / "site" / "xx_mine"
+    shutil.copytree(saved, package / "xx_mine-1.0.0")
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(folder / "site")
+    arguments = ["train", folder / "plan.json", folder / "answers.jsonl", "--output", folder / "pipeline", "--quiet"]
+    run(*arguments, "--source", "xx_mine")
+    assert (folder / "pipeline" / "config.cfg").exists()
+    assert "no installed pipeline" in plain(run(*arguments, "--source", "xx_other", exit_code=2))

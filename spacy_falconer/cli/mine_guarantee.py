@@ -10,6 +10,7 @@ import typer
 from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import batch_lines, msg, progress, say, show_bill
 from spacy_falconer.errors import FalconerError
+from spacy_falconer.workflow.endpoint import Endpoint
 
 Guarantee = Annotated[
     str | None,
@@ -25,14 +26,20 @@ Store = Annotated[
 ]
 
 
-def keep_promise(words: str | None, *args: Any, store: Path | None, **settings: Any) -> Any:
+def keep_promise(
+    words: str | None, *args: Any, store: Path | None, endpoint: dict[str, Any], quiet: bool, **settings: Any
+) -> Any:
     """Ask for the answers that a guarantee needs. RETURNS (Guaranteed | None): None where none is wanted.
 
     RAISES (FalconerError): A guarantee without a store, or a store without a guarantee.
     """
     if words is not None and store is not None:
-        return ask_for(words, *args, store=store, **settings)
+        return ask_for(words, *args, store=store, endpoint=endpoint, quiet=quiet, **settings)
     if words is None and store is None:
+        if any(value not in (None, False, getattr(Endpoint, name, None)) for name, value in endpoint.items()):
+            msg.warn(
+                "No language model is asked without --guarantee: what was said about asking one counts for nothing."
+            )
         return None
     missing = "--store FILE, where the answers are kept" if store is None else "--guarantee"
     raise FalconerError(f"A guarantee and a store belong together: {missing} is missing. Name both, or neither.")

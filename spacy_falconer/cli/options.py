@@ -60,6 +60,18 @@ def parse_file(value: str) -> Path | None:
     return path
 
 
+def parse_source(value: str) -> Path:
+    """The folder of a pipeline, also of an installed one by its name; or a training config."""
+    from spacy_falconer.pipeline.source import find_installed
+
+    path = Path(value) if Path(value).exists() else find_installed(value)
+    if path is None:
+        raise typer.BadParameter(
+            f"There is no path, and no installed pipeline, {value!r}. Expected a pipeline's folder or name, or a .cfg."
+        )
+    return path
+
+
 PIPELINE = typer.Argument(..., help="Folder of a trained pipeline, or the name of an installed one", file_okay=False)
 CORPUS = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True)
 TextField = Annotated[list[str], typer.Option("--text-field", help="Column of the text; several are joined")]
@@ -78,12 +90,11 @@ Config = Annotated[
 Source = Annotated[
     Path | None,
     typer.Option(
-        "--source",
-        help="Pipeline to go on from, such as an earlier task's; it keeps its instructions. Else the pre-trained one. "
-        "A .cfg file is taken for --config",
-        exists=True,
+        "--source", parser=parse_source, metavar="PATH",
+        help="Pipeline to go on from, such as an earlier task's: a folder, or the name of an installed one. It keeps its "
+        "instructions. Else the pre-trained one. A .cfg file is taken for --config",
     ),
-]
+]  # fmt: skip
 Replay = Annotated[
     Path | None,
     typer.Option(

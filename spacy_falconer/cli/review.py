@@ -43,9 +43,11 @@ def export_cli(
     """
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.pipeline.source import load_pipeline
+    from spacy_falconer.workflow.files import check_not_read
     from spacy_falconer.workflow.review import export_reviews
 
     with plain_errors(), open_corpus(corpus, text_field, id_field) as records:
+        check_not_read(output, corpus, store, rows)
         opened = AnswerStore(store) if store is not None else None
         with progress("Reading", None, quiet=quiet) as tick:
             done = export_reviews(

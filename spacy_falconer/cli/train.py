@@ -33,7 +33,7 @@ def train_cli(
     from spacy_falconer.pipeline.source import choose_source
     from spacy_falconer.plan import read_plan
     from spacy_falconer.workflow.answers import read_answers
-    from spacy_falconer.workflow.remember import read_earlier
+    from spacy_falconer.workflow.remember import find_earlier
     from spacy_falconer.workflow.targets import parse_targets
     from spacy_falconer.workflow.train import train
 
@@ -43,7 +43,7 @@ def train_cli(
         docs, _ = read_answers(answers, checked, spacy.blank("en"))
         source, config = options.tell_apart(source, config)
         start = choose_source(source, config)
-        earlier = read_earlier(replay, start) if replay is not None and start is not None else []
+        earlier = find_earlier(replay, start)
         nlp, report = train(
             checked, docs, source=start, replay=earlier, config=config, targets=targets, seed=seed, quiet=quiet
         )

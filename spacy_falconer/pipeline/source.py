@@ -54,15 +54,21 @@ def find_base() -> Path:
 
     RAISES (ModelError): Neither is there.
     """
-    spec = importlib.util.find_spec(BASE)
-    folders = sorted(Path(spec.origin).parent.glob(f"{BASE}-*")) if spec and spec.origin else []
-    for folder in (*folders, Path(__file__).parents[2] / "assets" / BASE):
-        if (folder / "config.cfg").exists():
-            return folder
+    beside = Path(__file__).parents[2] / "assets" / BASE
+    found = find_installed(BASE) or (beside if (beside / "config.cfg").exists() else None)
+    if found is not None:
+        return found
     raise ModelError(
         f"The pre-trained pipeline {BASE!r} is not installed. Install its wheel, name another "
         "pipeline by --source, or train an encoder of your own by --config configs/cpu.cfg."
     )
+
+
+def find_installed(name: str) -> Path | None:
+    """The folder of a pipeline that is installed as a package; None where there is none of that name."""
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    folders = sorted(Path(spec.origin).parent.glob(f"{name}-*")) if spec and spec.origin else []
+    return next((folder for folder in folders if (folder / "config.cfg").exists()), None)
 
 
 def choose_source(source: Path | None, config: Path | None) -> Path | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from spacy_falconer.errors import CorpusError
 from spacy_falconer.types import Record
 
 
@@ -23,6 +24,16 @@ def whole(path: Path) -> Iterator[Path]:
     if part.is_dir():
         _remove(path)
     os.replace(part, path)
+
+
+def check_not_read(output: Path, *inputs: Path | None) -> None:
+    """RAISES (CorpusError): What is to be written would take the place of what is read."""
+    for path in filter(None, inputs):
+        if output.resolve() == path.resolve():
+            raise CorpusError(
+                f"{str(output)!r} would be written over, but is what is to be read. Expected a file of its own. "
+                "Choose another output."
+            )
 
 
 def is_older(path: Path, others: Iterable[Path]) -> bool:

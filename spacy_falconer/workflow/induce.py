@@ -12,9 +12,8 @@ from typing import Any
 import spacy
 import srsly
 from spacy.language import Language
-from spacy.tokens import Doc
 
-from spacy_falconer.errors import AnswerError, FalconerError
+from spacy_falconer.errors import FalconerError
 from spacy_falconer.llm.batch import OpenBatch
 from spacy_falconer.llm.redact import Redactor
 from spacy_falconer.metamodel.accelerate import check_precision
@@ -31,7 +30,7 @@ from spacy_falconer.workflow.page import renew_page
 from spacy_falconer.workflow.parts import Paths
 from spacy_falconer.workflow.plan import find_plan
 from spacy_falconer.workflow.reading import EXACT
-from spacy_falconer.workflow.remember import read_earlier
+from spacy_falconer.workflow.remember import find_earlier
 from spacy_falconer.workflow.targets import parse_targets
 
 
@@ -146,21 +145,6 @@ def induce(
         raise
     renew_page(output, records)
     return Induced(found.plan, output, tuple(steps.done_before))
-
-
-def find_earlier(replay: Path | None, source: Path | None) -> list[Doc]:
-    """Answers to the source's own instructions, before anything is asked.
-
-    RAISES (AnswerError): Training goes on from no pipeline, or they answer none of its instructions.
-    """
-    if replay is None:
-        return []
-    if source is None:
-        raise AnswerError(
-            f"The answers of {str(replay)!r} are to be learned again, but a training config goes on from no pipeline. "
-            "Name the one that learned them by --source, or leave --replay out."
-        )
-    return read_earlier(replay, source)
 
 
 def report_stopped(output: Path, *, warn: Callable[[str], Any]) -> None:

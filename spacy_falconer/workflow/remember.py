@@ -124,6 +124,21 @@ def add_spans(docs: Sequence[Doc], pipe: InstructedPipe, keys: Sequence[str], sc
         doc.spans["sc"] = group
 
 
+def find_earlier(replay: Path | None, source: Path | None) -> list[Doc]:
+    """Answers to the source's own instructions.
+
+    RAISES (AnswerError): Training goes on from no pipeline, or they answer none of its instructions.
+    """
+    if replay is None:
+        return []
+    if source is None:
+        raise AnswerError(
+            f"The answers of {str(replay)!r} are to be learned again, but a training config goes on from no pipeline. "
+            "Name the one that learned them by --source, or leave --replay out."
+        )
+    return read_earlier(replay, source)
+
+
 def read_earlier(path: Path, source: Path) -> list[Doc]:
     """Answers to a pipeline's own instructions, by its keys.
 

@@ -1,6 +1,6 @@
 """The project's own training texts: annotated kinds of entities, and small corpora with their instructions.
 
-Both are gzipped JSONL; `assets/pretraining/README.md` tells what stands in a line and who wrote it.
+Both are gzipped JSONL; `pretraining/README.md` tells what stands in a line and who wrote it.
 """
 
 from __future__ import annotations
