@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[numpy.float64]
 
 
-def find_most_tilt(rate: ArrayLike, most: int) -> Any:
+def find_most_tilt(rate: ArrayLike, most: float) -> Any:
     """The largest tilt that is fair where a text has up to `most` errors. With one error a text, and nothing found, the
     bound is the exact one: (1 - rate) ** errors = delta."""
     return -numpy.log1p(-numpy.asarray(rate)) / most
@@ -26,7 +26,7 @@ def find_prices(errors: ArrayLike, *, rate: ArrayLike, tilt: ArrayLike) -> Float
     """What drawn texts with so many errors cost, as logarithms: 0 where there are none."""
     counts = numpy.asarray(errors, dtype="float64")
     left = 1.0 - (1.0 - numpy.asarray(rate)) * numpy.exp(tilt * counts)
-    with numpy.errstate(divide="ignore"):
+    with numpy.errstate(divide="ignore", invalid="ignore"):
         return numpy.where(counts > 0, -numpy.log(numpy.maximum(left, 0.0) / rate), 0.0)
 
 
@@ -37,9 +37,9 @@ def bound_unseen(errors: ArrayLike, drawn: ArrayLike, *, rate: ArrayLike, tilt: 
     drawn: Which were drawn, shape (n,).
     rate: The chance of being drawn, one for all or shape (n,); chosen by what stands before the text in the order only.
     tilt (float): Chosen before anything was drawn; at most `find_most_tilt` of every rate.
-    RETURNS: Shape (n + 1,), for prefixes of 0 to n texts. All hold together with a chance of at least 1 - delta.
+    RETURNS: Shape (n + 1,), for prefixes of 0 to n texts. All hold together with a chance of at least 1 - delta. Where
+        errors are counted, and not weighed, what is below a bound is below its whole number, too.
     """
     found = numpy.where(drawn, errors, 0)
     paid = numpy.concatenate([[0.0], numpy.cumsum(find_prices(found, rate=rate, tilt=tilt))])
-    bounds = (numpy.log(1.0 / delta) + paid) / tilt
-    return numpy.where(numpy.isfinite(bounds), numpy.floor(bounds + 1e-9), numpy.inf)
+    return (numpy.log(1.0 / delta) + paid) / tilt

@@ -12,10 +12,10 @@ import numpy
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from spacy_falconer.workflow.guarantee.certify import certify, count_on
+from spacy_falconer.workflow.guarantee.certify import certify
 from spacy_falconer.workflow.guarantee.lanes import Lane, make_lanes
 from spacy_falconer.workflow.guarantee.promise import Promise
-from spacy_falconer.workflow.guarantee.questions import FALSE, STRICT, Known, Outlook, Question, look_ahead
+from spacy_falconer.workflow.guarantee.questions import FALSE, MISSED, Known, Outlook, Question, list_kinds, look_ahead
 
 Ints = NDArray[numpy.int64]
 Bools = NDArray[numpy.bool_]
@@ -138,21 +138,18 @@ class Cascade:
             raise OverBudget(n_needed)
 
     def _look_ahead(self, number: int) -> Outlook:
-        return look_ahead(self.questions[number], self.known, number, self.seen[number])
+        return look_ahead(self.questions[number], self.known, number, self.seen[number], self.promise)
 
     def _all_lanes(self) -> list[tuple[int, Lane]]:
         return [(number, lane) for number, lanes in enumerate(self.lanes) for lane in lanes]
 
-    def _strict_lanes(self) -> list[tuple[int, Lane]]:
-        return [(number, lane) for number, lane in self._all_lanes() if lane.is_strict]
-
     def _read_far(self) -> None:
         """Read what surely will be left to the language model."""
-        self._read_all([lane.order[lane.far :] for _, lane in self._strict_lanes()])
+        self._read_all([lane.order[lane.far :] for _, lane in self._all_lanes()])
 
     def _read_rest(self) -> None:
         """Read what the metamodel is not trusted with."""
-        self._read_all([lane.order[lane.end :] for _, lane in self._strict_lanes()])
+        self._read_all([lane.order[lane.end :] for _, lane in self._all_lanes()])
 
     def _read_all(self, parts: Sequence[Ints]) -> None:
         self._read(numpy.concatenate([numpy.zeros(0, dtype="int64"), *parts]))
@@ -183,13 +180,9 @@ class Cascade:
 
     def _find_hidden(self, number: int, lane: Lane) -> float | None:
         """False things that may stay among what the metamodel says, where that is settled before an order grows."""
-        lanes = self.lanes[number]
-        if FALSE in lane.deltas or self.promise.recall is None:
+        if FALSE in lane.deltas or MISSED not in lane.deltas:
             return None
-        if self.promise.precision is not None:
-            return sum(float(one.bound(FALSE, self.known, number)[-1]) for one in lanes if FALSE in one.deltas)
-        question = self.questions[number]
-        return float(question.n_said[~self.known.is_read].sum()) - count_on(question, self.known, number, lanes)
+        return sum(float(one.bound(FALSE, self.known, number)[-1]) for one in self.lanes[number] if FALSE in one.deltas)
 
     def _block(self, lane: Lane) -> int:
         """How many texts an order grows or shrinks by at least: each time the language model is asked anew."""
@@ -204,10 +197,10 @@ class Cascade:
 
     def _find_short(self) -> list[Lane]:
         """The orders that hide more errors than a target allows."""
-        short = []
+        short, kinds = [], list_kinds(self.promise)
         for lanes, rates in zip(self.lanes, self._certify(), strict=True):
-            missing = {STRICT[name] for name, target in self.promise.targets.items() if rates[name] < target - 1e-12}
-            bearing = [lane for lane in lanes if lane.is_strict and lane.end]
+            missing = {kinds[name] for name, target in self.promise.targets.items() if rates[name] < target - 1e-12}
+            bearing = [lane for lane in lanes if lane.end]
             short += [lane for lane in bearing if missing & set(lane.deltas)] or (bearing if missing else [])
         return short
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy
 
-from spacy_falconer.workflow.guarantee.lanes import Lane
+from spacy_falconer.workflow.guarantee.lanes import ROUNDING, Lane
 from spacy_falconer.workflow.guarantee.promise import Promise
-from spacy_falconer.workflow.guarantee.questions import FALSE, MISSED, WRONG, Known, Question
+from spacy_falconer.workflow.guarantee.questions import FALSE, MISSED, WRONG, Kind, Known, Question, list_kinds
 
 
 def certify(question: Question, known: Known, number: int, lanes: Sequence[Lane], promise: Promise) -> dict[str, float]:
@@ -21,35 +21,34 @@ def certify(question: Question, known: Known, number: int, lanes: Sequence[Lane]
     wanted = question.n_said - known.false[number] + known.missed[number]  # What a text that was read is said to have.
     n_true = int(wanted[answered].sum())
     n_kept = int(question.n_said[~answered].sum())
-    n_unknown = int(question.n_said[known.is_failed].sum())
+    n_failed = int(question.n_said[known.is_failed].sum())
+    n_texts = len(known.is_read)
+    hidden = {kind: _add_up(lanes, kind, known, number) for kind in list_kinds(promise).values()}
+    n_said = n_true + n_kept - n_failed  # Of which is true what is not hidden.
     rates: dict[str, float] = {}
-    n_false = _add_up(lanes, FALSE, known, number)
-    if promise.precision is not None:
-        rates["precision"] = _share(n_true + n_kept - n_unknown - n_false, n_true + n_kept)
-    if promise.recall is not None:
-        strict = promise.precision is not None
-        n_found = n_true + (n_kept - n_unknown - n_false if strict else count_on(question, known, number, lanes))
-        rates["recall"] = _share(n_found, n_found + _add_up(lanes, MISSED, known, number))
-    if promise.accuracy is not None:
-        n_texts = len(known.is_read)
-        n_wrong = _add_up(lanes, WRONG, known, number) + int(known.is_failed.sum())
-        rates["accuracy"] = _share(n_texts - n_wrong, n_texts)
+    for name, kind in list_kinds(promise).items():
+        if name == "precision":
+            rates[name] = _share(n_said - hidden[FALSE], n_true + n_kept)
+        elif name == "accuracy":
+            rates[name] = _share(n_texts - hidden[WRONG] - int(known.is_failed.sum()), n_texts)
+        elif kind == MISSED:
+            rates[name] = _share(n_said - hidden[FALSE], n_said - hidden[FALSE] + hidden[MISSED])
+        else:
+            rates[name] = _find_least_recall(n_said, n_kept - n_failed, kind, hidden[kind])
     return rates
 
 
-def _add_up(lanes: Sequence[Lane], kind: str, known: Known, number: int) -> float:
+def _find_least_recall(n_said: int, most_false: float, kind: Kind, hidden: float) -> float:
+    """The least recall where false and missed things, weighed, are no more than `hidden`, and both are whole numbers."""
+    n_false = numpy.arange(int(min(hidden / kind.false, most_false) + ROUNDING) + 1)
+    n_missed = numpy.floor(hidden - kind.false * n_false + ROUNDING)
+    n_true = numpy.maximum(n_said - n_false, 0)
+    n_wanted = n_true + n_missed
+    return float(numpy.divide(n_true, n_wanted, out=numpy.ones(len(n_wanted)), where=n_wanted > 0).min())
+
+
+def _add_up(lanes: Sequence[Lane], kind: Kind, known: Known, number: int) -> float:
     return sum(float(lane.bound(kind, known, number)[-1]) for lane in lanes if kind in lane.deltas)
-
-
-def count_on(question: Question, known: Known, number: int, lanes: Sequence[Lane]) -> float:
-    """True things, at least, among what the metamodel says of texts that were not read."""
-    total = 0.0
-    for lane in (lane for lane in lanes if FALSE in lane.deltas):
-        order = lane.order[: lane.end]
-        said = numpy.where(known.is_read[order], 0, question.n_said[order])
-        sums = numpy.concatenate([[0], numpy.cumsum(said)])
-        total += float((sums - lane.bound(FALSE, known, number)).max(initial=0.0))
-    return total
 
 
 def _share(part: float, whole: float) -> float:

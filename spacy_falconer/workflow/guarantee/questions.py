@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
@@ -15,9 +17,49 @@ Ints = NDArray[numpy.int64]
 Floats = NDArray[numpy.float64]
 Bools = NDArray[numpy.bool_]
 
-FALSE, MISSED, WRONG = "false", "missed", "wrong"
-STRICT = {"precision": FALSE, "recall": MISSED, "accuracy": WRONG}  # The kind of error that a target limits.
+
+@dataclass(frozen=True)
+class Kind:
+    """What a text's errors are: the false and the missed things of it, by their weights; or the text, where it has any."""
+
+    false: float
+    missed: float
+    is_text: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        return float(self.false).is_integer()
+
+    def weigh(self, false: Any, missed: Any) -> Floats:
+        """The errors of texts that have so many false and missed things."""
+        errors = self.false * numpy.asarray(false) + self.missed * numpy.asarray(missed)
+        return numpy.minimum(errors, 1.0) if self.is_text else errors
+
+    def expect(self, false: Floats, missed: Floats) -> Floats:
+        """The errors to be expected of texts, of which so many false and missed things are."""
+        errors = self.false * false + self.missed * missed
+        return 1.0 - numpy.exp(-errors) if self.is_text else errors
+
+
+FALSE, MISSED, WRONG = Kind(1.0, 0.0), Kind(0.0, 1.0), Kind(1.0, 1.0, is_text=True)
+GRADE = 0.7  # How much less a text is drawn that may hide less: 0 for no less, 1 for in proportion.
+LEAST_MOST = 1e-9
 MOST_QUANTILE = 0.98  # Of texts with passages; those with more are left to the language model.
+
+
+def list_kinds(promise: Promise) -> dict[str, Kind]:
+    """The kind of error that each target limits.
+
+    Recall is reached where recall * missed + (1 - recall) * false things are at most (1 - recall) of all that is said. So
+    one bound on both, weighed, does; where precision is promised, what is false has a bound already.
+    """
+    recall = promise.recall or 1.0
+    kinds = {
+        "precision": FALSE,
+        "recall": Kind((1.0 - recall) / recall, 1.0) if promise.precision is None else MISSED,
+        "accuracy": WRONG,
+    }
+    return {name: kinds[name] for name in promise.targets}
 
 
 @dataclass(frozen=True)
@@ -64,68 +106,75 @@ class Known:
         self.false[:, texts], self.missed[:, texts] = found.false, found.missed
         self.is_read[texts], self.is_failed[texts] = True, found.is_failed
 
-    def errors(self, kind: str, number: int) -> Ints:
-        if kind == WRONG:
-            return (self.false[number] + self.missed[number] > 0).astype("int64")
-        return (self.false if kind == FALSE else self.missed)[number]
+    def errors(self, kind: Kind, number: int) -> Floats:
+        return kind.weigh(self.false[number], self.missed[number])
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is expected of one instruction, by what is known now.
+    """What is expected of one instruction, by what is known now. Errors by the kinds that the promise limits.
 
-    risks: Errors of each text by their kind, in several ways that things may be, the likeliest first, shape (S, n_texts).
+    risks: Errors of each text, in several ways that things may be, the likeliest first, shape (S, n_texts).
+    most: How many each text counts for at most, shape (n_texts,).
+    sizes: How many a text has that has any, by its share.
+    shares: How much the rate of each text has of the highest: more where it may hide more, shape (n_texts,).
     wanted (float): Things that the language model would say.
-    n_false (float): False things among what the metamodel says of texts that were not read.
-    n_texts (int): Of the corpus.
-    most: How many a text counts for at most.
-    sizes: How many a text has that has any.
     """
 
-    risks: dict[str, Floats]
+    risks: dict[Kind, Floats]
+    most: dict[Kind, Floats]
+    sizes: dict[Kind, float]
+    shares: Floats
     wanted: float
-    n_false: float
-    n_texts: int
-    most: dict[str, int]
-    sizes: dict[str, float]
 
-    def allow(self, promise: Promise, *, hidden: float | None = None) -> dict[str, float]:
+    def allow(self, promise: Promise, *, hidden: float | None = None) -> dict[Kind, float]:
         """How many errors of each kind may stay in the end.
 
         hidden (float): The most false things that stay in the output; by default as many as the promise lets it.
         """
-        allowed = {FALSE: 1.1 * self.n_false + 0.1 * self.wanted + 3.0}  # Where it is only to be known how many.
+        kinds = list_kinds(promise)
+        allowed = {}
         if promise.precision is not None:
             allowed[FALSE] = (1.0 - promise.precision) * self.wanted
         if promise.recall is not None:
-            usual = allowed[FALSE] if promise.precision is not None else 0.1 * self.wanted
+            usual = allowed[FALSE] if promise.precision is not None else 0.0
             sure = self.wanted - (usual if hidden is None else hidden)
-            allowed[MISSED] = (1.0 - promise.recall) / promise.recall * sure
+            allowed[kinds["recall"]] = (1.0 - promise.recall) / promise.recall * sure
         if promise.accuracy is not None:
-            allowed[WRONG] = (1.0 - promise.accuracy) * self.n_texts
+            allowed[WRONG] = (1.0 - promise.accuracy) * self.risks[WRONG].shape[1]
         return allowed
 
 
-def look_ahead(question: Question, known: Known, number: int, seen: Bools) -> Outlook:
+def look_ahead(question: Question, known: Known, number: int, seen: Bools, promise: Promise) -> Outlook:
     """Put the metamodel's own risks right by the texts that are `seen`, of those that were read."""
-    errors = {kind: known.errors(kind, number).astype("float64") for kind in (FALSE, MISSED)}
     is_known = seen & ~known.is_failed
-    most = {FALSE: question.most_said, MISSED: _find_most(errors[MISSED][is_known], question), WRONG: 1}
-    own = {FALSE: question.risk_false, MISSED: question.risk_missed}
-    limits = {FALSE: question.n_said.astype("float64"), MISSED: None if question.is_span else 1.0}
-    risks = {kind: rescale(own[kind], is_known, errors[kind], most=limits[kind]) for kind in own}
-    risks[WRONG] = 1.0 - numpy.exp(-risks[FALSE] - risks[MISSED])
-    sizes = {kind: _find_size(errors[kind][is_known], is_span=question.is_span) for kind in errors} | {WRONG: 1.0}
-    expected = {kind: numpy.where(seen, errors[kind], risks[kind][0]) for kind in errors}
-    wanted = float((question.n_said - expected[FALSE] + expected[MISSED])[~seen | is_known].sum())
-    return Outlook(risks, wanted, float(risks[FALSE][0, ~seen].sum()), len(seen), most, sizes)
+    seen_false, seen_missed = (errors[number].astype("float64") for errors in (known.false, known.missed))
+    most_missed = _find_most_missed(seen_missed[is_known], question)
+    false = rescale(question.risk_false, is_known, seen_false, most=question.n_said.astype("float64"))
+    missed = rescale(question.risk_missed, is_known, seen_missed, most=None if question.is_span else 1.0)
+    kinds = list_kinds(promise).values()
+    most = {kind: kind.weigh(numpy.minimum(question.n_said, question.most_said), most_missed) for kind in kinds}
+    shares = _find_shares(list(most.values()))
+    seen_errors = {kind: numpy.minimum(known.errors(kind, number), most[kind])[is_known] for kind in kinds}
+    sizes = {kind: _find_size(seen_errors[kind], shares[is_known]) if question.is_span else 1.0 for kind in kinds}
+    expected = numpy.where(seen, seen_missed - seen_false, missed[0] - false[0])
+    wanted = float((question.n_said + expected)[~seen | is_known].sum())
+    return Outlook({kind: kind.expect(false, missed) for kind in kinds}, most, sizes, shares, wanted)
 
 
-def _find_most(seen: Floats, question: Question) -> int:
-    """Missed things that a text counts for at most: more than were seen in any."""
-    return max(2, 2 * int(seen.max(initial=0.0))) if question.is_span else 1
+def _find_most_missed(seen: Floats, question: Question) -> Ints:
+    """Missed things that each text counts for at most: of passages, more than were seen in any."""
+    most = max(2, 2 * int(seen.max(initial=0.0)))
+    return numpy.full(len(question.n_said), most) if question.is_span else 1 - question.n_said
 
 
-def _find_size(seen: Floats, *, is_span: bool) -> float:
-    """Errors of a text that has any, larger ones counting more; 1.5 before much is seen."""
-    return float(((seen**2).sum() + 7.5) / (seen.sum() + 5.0)) if is_span else 1.0
+def _find_shares(most: Sequence[Floats]) -> Floats:
+    """A text that may hide less may be drawn less. Found errors cost the more there, so that it is not in proportion."""
+    shares = [one / max(one.max(initial=0.0), LEAST_MOST) for one in most]
+    return numpy.max(shares, axis=0) ** GRADE
+
+
+def _find_size(seen: Floats, shares: Floats) -> float:
+    """Errors of a text that has any, by its share, larger ones counting more; 1.5 before much is seen."""
+    some = shares > 0
+    return float(((seen[some] ** 2 / shares[some]).sum() + 7.5) / (seen.sum() + 5.0))

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy
 from numpy.typing import NDArray
 
 from spacy_falconer.workflow.guarantee.betting import find_most_tilt, find_prices
 
+if TYPE_CHECKING:
+    from spacy_falconer.workflow.guarantee.questions import Kind
+
 Floats = NDArray[numpy.float64]
 
-RATES = numpy.concatenate([numpy.geomspace(0.002, 0.5, 32), [0.6, 0.7, 0.85]])
+RATES = numpy.concatenate([numpy.geomspace(0.002, 0.5, 32), [0.6, 0.7, 0.85, 0.95, 0.99]])
 N_DEVIATIONS = 0.3  # Of found errors beyond what is expected, that are reckoned with.
 N_SPREAD = 0.5  # Deviations from the likeliest, of the other ways that things may be.
 LEAST_RISK, PRIOR = 1e-5, numpy.diag([1 / 1.0**2, 1 / 0.25**2])
@@ -27,15 +31,15 @@ class Hazard:
 
     risks: Expected errors of each text, in several ways that things may be, shape (S, n).
     allowed (float): How many may stay unseen.
-    most (int): Errors that a text counts for at most.
-    size (float): Errors of a text that has any, about.
+    most (float): Errors that any text counts for at most.
+    size (float): Errors of a text that has any, about, where it may have so many.
     stake (float): What the tilt times the errors must stay below: log(1 / delta), and what was paid for errors found.
     tilt (float): Where it is chosen already.
     """
 
     risks: Floats
     allowed: float
-    most: int
+    most: float
     size: float
     stake: float
     tilt: float | None = None
@@ -45,36 +49,52 @@ class Hazard:
 class Schedule:
     """The chance of the next texts to be drawn, the tilt for each kind of error, and how many texts to trust.
 
+    rate: Of a text that may have the most errors, as in `find_rates`.
     ends: For each way that things may be, shape (S,).
     far (int): How many with any rate, at most.
+    n_saved (float): How many texts are left unread, as is expected.
     """
 
     rate: float
-    tilts: dict[str, float]
+    tilts: dict[Kind, float]
     ends: NDArray[numpy.int64]
     far: int
-
-    @property
-    def n_saved(self) -> float:
-        return (1.0 - self.rate) * float(self.ends.mean())
+    n_saved: float
 
 
-def make_schedule(hazards: Mapping[str, Hazard]) -> Schedule:
+def find_rates(rate: float, shares: Floats) -> Floats:
+    """The chance to be drawn of texts that may have but a share of the errors: it is as fair with the same tilt."""
+    return 1.0 - (1.0 - rate) ** shares
+
+
+def make_schedule(hazards: Mapping[Kind, Hazard], shares: Floats) -> Schedule:
     """What is expected to leave the most texts unread: over all the ways that things may be; in the likeliest, once the
-    tilts are chosen and only the next texts' rate is to be."""
+    tilts are chosen and only the next texts' rate is to be.
+
+    shares: How many errors each text may have, of the most that any may, shape (n,).
+    """
     sums = {kind: numpy.cumsum(one.risks, axis=1) for kind, one in hazards.items()}
-    tilts = {kind: _choose_tilt(one, sums[kind]) if one.tilt is None else one.tilt for kind, one in hazards.items()}
+    tilts = {
+        kind: _choose_tilt(one, sums[kind], shares) if one.tilt is None else one.tilt for kind, one in hazards.items()
+    }
     reach = [_reach(one, sums[kind], tilts[kind]) for kind, one in hazards.items()]
     ends = numpy.stack(reach).min(axis=0)  # (rates, S)
+    saved = _count_saved(ends, shares)
     is_under_way = all(one.tilt is not None for one in hazards.values())  # The rate may be changed again, then.
-    best = int(numpy.argmax((1.0 - RATES) * (ends[:, 0] if is_under_way else ends.mean(axis=1))))
-    return Schedule(float(RATES[best]), tilts, ends[best], int(ends.max()))
+    best = int(numpy.argmax(saved[:, 0] if is_under_way else saved.mean(axis=1)))
+    return Schedule(float(RATES[best]), tilts, ends[best], int(ends.max()), float(saved[best].mean()))
 
 
-def _choose_tilt(hazard: Hazard, sums: Floats) -> float:
+def _count_saved(ends: NDArray[numpy.int64], shares: Floats) -> Floats:
+    """About how many texts stay unread with each rate, as things may be, shape (rates, S)."""
+    mean_shares = numpy.concatenate([[1.0], numpy.cumsum(shares) / numpy.arange(1, len(shares) + 1)])
+    return ends * (1.0 - RATES)[:, None] ** mean_shares[ends]
+
+
+def _choose_tilt(hazard: Hazard, sums: Floats, shares: Floats) -> float:
     """The tilt that leaves the most texts unread, where the rate goes by what is found on the way."""
     tilts = find_most_tilt(RATES, hazard.most)
-    saved = [((1.0 - RATES)[:, None] * _reach(hazard, sums, float(tilt))).max(axis=0).mean() for tilt in tilts]
+    saved = [_count_saved(_reach(hazard, sums, float(tilt)), shares).max(axis=0).mean() for tilt in tilts]
     return float(tilts[int(numpy.argmax(saved))])
 
 
