@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from spacy_falconer.workflow.guarantee.betting import bound_unseen, find_most_tilt, find_prices
+from spacy_falconer.workflow.guarantee.schedule import find_rates
 
 
 @pytest.mark.parametrize(("rate", "delta"), [(0.1, 0.05), (0.3, 0.025), (0.02, 0.1)])
@@ -33,6 +34,14 @@ def test_every_stake_is_fair(rate, part, most, data):
     tilt, errors = part * find_most_tilt(rate, most), data.draw(st.integers(0, most))
     drawn = numpy.exp(-find_prices(errors, rate=rate, tilt=tilt))
     assert rate * drawn + (1 - rate) * numpy.exp(tilt * errors) == pytest.approx(1.0)
+
+
+@given(st.floats(0.01, 0.9), st.integers(1, 9), st.integers(1, 9), st.floats(0.01, 1.0))
+def test_a_text_that_may_hide_less_may_be_drawn_less(rate, most, of_any, grade):
+    share = (min(most, of_any) / of_any) ** grade
+    lower = find_rates(rate, numpy.array([share]))[0]
+    assert lower <= rate + 1e-12
+    assert find_most_tilt(lower, min(most, of_any)) >= find_most_tilt(rate, of_any) * (1 - 1e-9)
 
 
 def test_the_bounds_of_all_prefixes_hold_at_once():

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binom
 
 from spacy_falconer.workflow.guarantee.cascade import Cascade, OverBudget
+from spacy_falconer.workflow.guarantee.certify import certify
 from spacy_falconer.workflow.guarantee.promise import Promise
-from spacy_falconer.workflow.guarantee.questions import Known, Question
+from spacy_falconer.workflow.guarantee.questions import Known, Question, list_kinds
 
 N_TEXTS = 1500
 
@@ -76,6 +81,31 @@ def test_a_promise_is_broken_no_more_often_than_it_says(make, promise):
         assert all(outcome.certified[0][name] >= target for name, target in promise.targets.items())
     assert n_broken <= binom.ppf(0.999, n_trials, promise.delta)
     assert n_asked < 0.8 * n_trials * N_TEXTS
+
+
+@pytest.mark.parametrize("make", [make_labels, make_spans])
+def test_one_target_costs_fewer_answers_than_two(make):
+    both, alone = PROMISES[:2]
+    n_both, n_alone = (sum(len(run(make(seed), promise, seed)[1]) for seed in range(5)) for promise in (both, alone))
+    assert n_alone < 0.9 * n_both
+
+
+@given(st.integers(0, 12), st.integers(0, 12), st.floats(0.5, 0.95), st.floats(0.0, 6.0))
+def test_the_recall_that_is_certain_is_the_least_that_may_be(n_true, n_kept, recall, hidden):
+    kind = list_kinds(Promise(recall=recall))["recall"]
+    known = Known.none(1, 3)
+    known.is_read[0] = True
+    question = Question(numpy.array([n_true, n_kept, 0]), numpy.zeros(3), numpy.zeros(3), is_span=True)
+    lane = SimpleNamespace(deltas={kind: 0.05}, bound=lambda *_: numpy.array([0.0, hidden]))
+    possible = [
+        (n_true + n_kept - false) / max(n_true + n_kept - false + missed, 1)
+        if n_true + n_kept - false + missed
+        else 1.0
+        for false in range(n_kept + 1)
+        for missed in range(20)
+        if kind.weigh(false, missed) <= hidden + 1e-9
+    ]
+    assert certify(question, known, 0, [lane], Promise(recall=recall))["recall"] == pytest.approx(min(possible))
 
 
 def test_no_text_is_asked_about_twice_and_what_is_known_is_not_asked():
