@@ -6,8 +6,7 @@ The corpus is that of `benchmarks.scale`: short texts, all different. Every run 
 turns, so that what else the machine does falls on all alike:
 
 one        `mine`, one process with as many threads as there are workers
-processes  `mine`, as many processes as there are workers, with one thread each; they share the texts of a part, 512 at a
-           time, so that of parts as small as these one process has all
+processes  `mine`, as many processes as there are workers, with one thread each
 ray        `mine_on_ray`, so many workers with one thread each, on a cluster that is started for it
 killed     the same, and one of its workers is killed with SIGKILL when a third of the parts is done
 

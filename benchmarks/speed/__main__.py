@@ -34,7 +34,9 @@ def main(
     # fmt: off
     texts: Path = typer.Argument(..., help="Texts to read: .jsonl", exists=True),
     decisions: list[Path] = typer.Option([], help="Compare decisions with float32's on these texts", exists=True),
-    pipeline: Path = typer.Option(Path("assets/en_falconer_sm"), help="A trained one, or one without instructions", exists=True),
+    pipeline: Path = typer.Option(
+        Path("assets/en_falconer_sm"), help="A trained one, or one without instructions", exists=True
+    ),
     precisions: str = typer.Option("fp32,bf16,int8,compiled", help="Those to measure"),
     n_texts: int = typer.Option(0, help="Read only so many of the texts, spread over all; 0: all"),
     block: int = typer.Option(64, help="Texts that are read in one turn"),

@@ -29,6 +29,10 @@ from spacy_falconer.workflow.mined import Row, find_mined
 
 CHUNK_TEXTS = 512  # Texts after which the strings that they brought into the vocabulary are forgotten.
 CHUNK_CHARACTERS = 2**20
+CHUNKS_EACH, LEAST_CHARACTERS = (
+    8,
+    2**13,
+)  # Of several processes: so many chunks each, or of so many characters at least.
 KEPT_WORDS = 20_000  # Strings that stay; with them, a tokenizer makes little anew.
 EXACT = "fp32"  # The precision that `nlp.pipe` reads in.
 BATCH_CHARACTERS = 2**18  # Of long texts, fewer are read at once.
@@ -78,7 +82,7 @@ def open_reader(nlp: Language, *, n_process: int, batch_size: int, precision: st
             n_process, get_context("spawn"), initializer=_start, initargs=(folder, n_threads, batch_size, precision)
         )
         try:
-            yield partial(pool.map, _read)
+            yield partial(_read_among, pool, n_process)
         except BrokenProcessPool as error:
             raise ModelError(
                 f"One of {n_process} processes ended while it read texts: out of memory, or called by a script that does "
@@ -131,12 +135,16 @@ def give_back_memory() -> None:
         getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: None)(0)
 
 
-def cut_chunks(order: Sequence[int], texts: Sequence[str]) -> Iterator[list[int]]:
-    """Whole texts, up to so many and so many characters, so that chunks cost about the same."""
+def cut_chunks(order: Sequence[int], texts: Sequence[str], *, most: int | None = None) -> Iterator[list[int]]:
+    """Whole texts, up to so many and so many characters, so that chunks cost about the same.
+
+    most (int): Characters of a chunk, by default `CHUNK_CHARACTERS`.
+    """
+    most = CHUNK_CHARACTERS if most is None else most
     chunk: list[int] = []
     n_characters = 0
     for i in order:
-        if chunk and (len(chunk) == CHUNK_TEXTS or n_characters + len(texts[i]) > CHUNK_CHARACTERS):
+        if chunk and (len(chunk) == CHUNK_TEXTS or n_characters + len(texts[i]) > most):
             yield chunk
             chunk, n_characters = [], 0
         chunk.append(i)
@@ -211,6 +219,17 @@ def _start(folder: str, n_threads: int, batch_size: int, precision: str) -> None
     nlp = spacy.load(folder)
     _open.enter_context(read_in(nlp, precision))
     _read_here = partial(read_chunk, nlp, make_describe(nlp), batch_size=batch_size)
+
+
+def _read_among(pool: ProcessPoolExecutor, n_process: int, chunks: Sequence[Sequence[str]]) -> Iterator[list[Reading]]:
+    """Chunks, cut finer where they are few: each process has several, and none waits long for the others at the end."""
+    most = max(LEAST_CHARACTERS, sum(len(text) for chunk in chunks for text in chunk) // (n_process * CHUNKS_EACH))
+    pieces = [
+        [[chunk[i] for i in some] for some in cut_chunks(range(len(chunk)), chunk, most=most)] for chunk in chunks
+    ]
+    said = pool.map(_read, [piece for some in pieces for piece in some])
+    for some in pieces:
+        yield [reading for _ in some for reading in next(said)]
 
 
 def _read(texts: Sequence[str]) -> list[Reading]:

@@ -49,3 +49,20 @@ def test_the_cpu_reads_as_many_as_it_is_told_and_fewer_long_ones(nlp, sizes):
     read(nlp, ["it broke"] * 3)
     read(nlp, ["it broke " * 3000])
     assert sizes == [64, 9]
+
+
+def test_few_texts_are_read_by_all_processes_and_come_back_in_order(monkeypatch):
+    """Texts of one chunk are shared: longer ones, which cost more, in smaller parts."""
+    monkeypatch.setattr(reading, "LEAST_CHARACTERS", 10)
+    monkeypatch.setattr(reading, "_read", lambda texts: [reading.Reading(failure=text) for text in texts])
+    taken = []
+
+    class Pool:
+        def map(self, read, pieces):
+            taken.extend(map(len, pieces))
+            return map(read, pieces)
+
+    texts = [f"{i} " + "word " * (40 - i) for i in range(40)]
+    said = list(reading._read_among(Pool(), 2, [texts[:25], texts[25:]]))
+    assert [one.failure for chunk in said for one in chunk] == texts and list(map(len, said)) == [25, 15]
+    assert len(taken) >= 12 and taken[0] < taken[-1]
