@@ -11,11 +11,14 @@ from contextlib import contextmanager
 
 import torch
 from spacy.language import Language
+from thinc.api import Model
 from torch import Tensor, nn
 
 from spacy_falconer.errors import ModelError
+from spacy_falconer.metamodel.architectures import HeadShim
 from spacy_falconer.metamodel.device import on_gpu
 from spacy_falconer.metamodel.encoder import EncoderShim, PieceTransformer, has_bf16
+from spacy_falconer.metamodel.heads import Interaction
 from spacy_falconer.metamodel.read import PIECES_ON_GPU
 
 Read = Callable[[Tensor, Tensor], Tensor]  # Ids and mask, (n_windows, n_pieces), to vectors, (n_windows, n_pieces, D).
@@ -35,8 +38,8 @@ SAMPLE = (
 def accelerate(nlp: Language, precision: str = "auto") -> Iterator[str]:
     """Read texts faster inside of the `with` block, by a copy of the encoder that is less exact.
 
-    The pipeline itself stays as it is: saved inside the block it is float32, and it refuses to be trained there. On a GPU
-    it also reads in larger batches.
+    Where that is in bfloat16, the heads meet its vectors in bfloat16, too. The pipeline itself stays as it is: saved inside
+    the block it is float32, and it refuses to be trained there. On a GPU it also reads in larger batches.
 
     precision (str): "bf16"; "int8", the encoder's matrices in 8 bits; "compiled", by OpenVINO, in bfloat16 where the
         processor multiplies it, both on the CPU alone; "fp32", as it is; or "auto", the fastest here that says what
@@ -50,7 +53,7 @@ def accelerate(nlp: Language, precision: str = "auto") -> Iterator[str]:
     try:
         for encoder in encoders:
             encoder.fast = make_reader(encoder._model, chosen)
-        with large_batches(nlp):
+        with large_batches(nlp), heads_in_bf16(nlp, wanted=chosen in ("bf16", "compiled") and has_bf16()):
             yield chosen
     finally:
         for encoder, fast in zip(encoders, before, strict=True):
@@ -85,13 +88,35 @@ def large_batches(nlp: Language) -> Iterator[None]:
             cfg["max_batch_items"] = most
 
 
+@contextmanager
+def heads_in_bf16(nlp: Language, *, wanted: bool) -> Iterator[None]:
+    """Let the heads meet tokens in bfloat16 for as long as the block lasts, where that is wanted."""
+    heads = [shim._model for node in walk(nlp) for shim in node.shims if isinstance(shim, HeadShim)]
+    meetings = {
+        module for head in heads if head is not None for module in head.modules() if isinstance(module, Interaction)
+    }
+    before = {module: module.in_bf16 for module in meetings}
+    try:
+        for module in meetings:
+            module.in_bf16 = wanted
+        yield
+    finally:
+        for module, was in before.items():
+            module.in_bf16 = was
+
+
+def walk(nlp: Language) -> Iterator[Model]:
+    """Every layer of a pipeline; one that two components share, twice."""
+    for _, pipe in nlp.pipeline:
+        yield from pipe.model.walk() if hasattr(pipe, "model") else ()
+
+
 def find_models(nlp: Language) -> list[PieceTransformer]:
     """The encoders of a pipeline: that of its transformer, and those that components own.
 
     RAISES (ModelError): There is none.
     """
-    models = (pipe.model for _, pipe in nlp.pipeline if hasattr(pipe, "model"))
-    found = {id(node): node for model in models for node in model.walk() if isinstance(node, PieceTransformer)}
+    found = {id(node): node for node in walk(nlp) if isinstance(node, PieceTransformer)}
     if not found:
         raise ModelError(
             f"The pipeline ({', '.join(nlp.pipe_names) or 'empty'}) has no encoder that can be accelerated. Its transformer's "

@@ -25,7 +25,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.device import on_gpu
-from spacy_falconer.metamodel.read import pad_windows, read_windows, token_characters
+from spacy_falconer.metamodel.read import pad_windows, read_windows, texts_of, token_characters
 from spacy_falconer.metamodel.windows import Windows, align_tokens, cut_windows
 
 # Encoders whose weights come in a Python package, for machines that reach no model hub.
@@ -174,7 +174,7 @@ def forward(
     """Encode the docs that have tokens; the others get empty data."""
     read = [doc for doc in docs if len(doc)]
     settings = {key: model.attrs[key] for key in ("max_pieces", "overlap")}
-    windows = cut_windows(model.tokenizer, [doc.text for doc in read], **settings)
+    windows = cut_windows(model.tokenizer, texts_of(read), **settings)
     if is_train:
         return forward_train(model, docs, windows)
     return make_batch(docs, iter(read_windows(model, read, windows))), lambda d_batch: docs

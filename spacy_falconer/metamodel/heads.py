@@ -48,7 +48,11 @@ class Interaction(nn.Module):
     """Meets every token with every instruction, additively and multiplicatively.
 
     *Shape:* tokens (N, D), instructions (K, D) -> (N, K, H)
+
+    in_bf16: Whether tokens are projected in bfloat16, as their vectors are made where the encoder is accelerated.
     """
+
+    in_bf16 = False
 
     def __init__(self, *, width: int, hidden_width: int):
         super().__init__()
@@ -74,7 +78,9 @@ class Interaction(nn.Module):
 
     def project(self, tokens: Tensor, instructions: Tensor) -> tuple[Tensor, Tensor]:
         """*Shape:* -> (N, 2H), (K, 2H)"""
-        return self.tokens(self.norm_tokens(tokens)), self.instructions(self.norm_instructions(instructions))
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self.in_bf16):
+            projected = self.tokens(self.norm_tokens(tokens)).float()
+        return projected, self.instructions(self.norm_instructions(instructions))
 
 
 def meet(tokens: Tensor, instructions: Tensor) -> Tensor:

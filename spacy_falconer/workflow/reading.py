@@ -25,6 +25,7 @@ from spacy.tokens import Doc
 from spacy_falconer.corpus.language import make_detector
 from spacy_falconer.errors import FalconerError, ModelError
 from spacy_falconer.metamodel.device import on_gpu
+from spacy_falconer.metamodel.read import texts_of
 from spacy_falconer.workflow.mined import Row, find_mined
 
 CHUNK_TEXTS = 512  # Texts after which the strings that they brought into the vocabulary are forgotten.
@@ -185,7 +186,7 @@ def make_describe(nlp: Language) -> Describe:
 
 def read_doc(doc: Doc, detect: Detector) -> Reading:
     """What was mined from a doc, and what is to be known about it."""
-    return Reading(tuple(find_mined(doc)), doc.user_data.get("n_unread_tokens", 0), detect(doc.text))
+    return Reading(tuple(find_mined(doc)), doc.user_data.get("n_unread_tokens", 0), detect(*texts_of([doc])))
 
 
 def keep_words(nlp: Language, texts: Iterable[str]) -> None:

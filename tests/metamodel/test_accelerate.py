@@ -12,7 +12,14 @@ from spacy.training import Example
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel import architectures
-from spacy_falconer.metamodel.accelerate import PRECISIONS, accelerate, choose_precision, large_batches, list_candidates
+from spacy_falconer.metamodel.accelerate import (
+    PRECISIONS,
+    accelerate,
+    choose_precision,
+    heads_in_bf16,
+    large_batches,
+    list_candidates,
+)
 from spacy_falconer.metamodel.read import PIECES_ON_CPU, PIECES_ON_GPU, pieces_at_once
 
 TEXTS = ["i paid 5 dollars and love it", "", "the bad price broke. " * 30, "it is nice"]
@@ -63,6 +70,20 @@ def test_an_accelerated_pipeline_is_not_trained(nlp, answered):
     with accelerate(nlp, "bf16"), pytest.raises(ModelError, match="outside of `accelerate`"):
         nlp.update([example])
     nlp.update([example])
+
+
+def test_heads_meet_in_bfloat16_for_as_long_as_the_block_lasts(nlp, monkeypatch):
+    monkeypatch.setattr("spacy_falconer.metamodel.accelerate.has_bf16", lambda: True)
+    with accelerate(nlp, "fp32"):
+        exact = read(nlp)
+    with heads_in_bf16(nlp, wanted=True):
+        less = read(nlp)
+    assert not numpy.array_equal(less, exact) and less == pytest.approx(exact, abs=0.02)
+    with accelerate(nlp, "bf16"), heads_in_bf16(nlp, wanted=False):
+        without = read(nlp)
+    with accelerate(nlp, "bf16"):
+        assert not numpy.array_equal(read(nlp), without)
+    assert numpy.array_equal(read(nlp), exact)
 
 
 def test_an_encoder_that_a_component_owns_is_accelerated_too(nlp):
