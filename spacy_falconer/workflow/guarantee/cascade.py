@@ -179,10 +179,13 @@ class Cascade:
         return [(n, lane) for (n, lane), step, most in grown if step and self._is_within(n, lane, step, most)]
 
     def _find_hidden(self, number: int, lane: Lane) -> float | None:
-        """False things that may stay among what the metamodel says, where that is settled before an order grows."""
+        """False things that may stay among what the metamodel says, where that is settled before an order grows. Only what
+        was seen of this question counts: rates may depend on nothing else.
+        """
         if FALSE in lane.deltas or MISSED not in lane.deltas:
             return None
-        return sum(float(one.bound(FALSE, self.known, number)[-1]) for one in self.lanes[number] if FALSE in one.deltas)
+        settled = [one for one in self.lanes[number] if FALSE in one.deltas]
+        return sum(float(one.bound(FALSE, self.known, number, is_read=self.seen[number])[-1]) for one in settled)
 
     def _block(self, lane: Lane) -> int:
         """How many texts an order grows or shrinks by at least: each time the language model is asked anew."""

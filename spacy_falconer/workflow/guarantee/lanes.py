@@ -20,6 +20,7 @@ from spacy_falconer.workflow.guarantee.questions import (
     Known,
     Outlook,
     Question,
+    find_shares,
     list_kinds,
 )  # fmt: skip
 from spacy_falconer.workflow.guarantee.schedule import Hazard, find_rates, make_schedule
@@ -46,7 +47,7 @@ class Lane:
     rates: The chance of each text to be drawn; it is set for the texts before `end`, shape (n,).
     tilts, deltas: The kinds of errors that are bounded, each with its stake and the chance that its bound is wrong.
     most: Errors that each text counts for at most, shape (n,).
-    shares: As of `Outlook`, shape (n,).
+    shares: As of `find_shares`, shape (n,).
     end, far (int): The metamodel is trusted with the texts before `end`. It will be with none after `far`.
     n_expected (float): How many texts it is expected to leave unread.
     """
@@ -70,17 +71,21 @@ class Lane:
     def find_drawn(self, start: int, end: int) -> Ints:
         return self.order[start:end][self.coins[start:end] < self.rates[start:end]]
 
-    def bound(self, kind: Kind, known: Known, number: int) -> Floats:
-        """The most errors among the texts that were not read, for every prefix up to `end`, shape (end + 1,)."""
+    def bound(self, kind: Kind, known: Known, number: int, *, is_read: Bools | None = None) -> Floats:
+        """The most errors among the texts that were not read, for every prefix up to `end`, shape (end + 1,).
+
+        is_read: Texts whose answers are looked at, shape (n_texts,); by default all that are known.
+        """
+        is_read = known.is_read if is_read is None else is_read
         order, rates, most = self.order[: self.end], self.rates[: self.end], self.most[kind][: self.end]
         errors = numpy.minimum(known.errors(kind, number)[order], most)
         drawn = self.coins[: self.end] < rates
         bounds = bound_unseen(errors, drawn, rate=rates, tilt=self.tilts[kind], delta=self.deltas[kind])
         if kind.is_whole:
             bounds = numpy.floor(bounds + ROUNDING)
-        corrected = numpy.where(known.is_read[order] & ~drawn, errors, 0.0)
-        possible = numpy.where(known.is_read[order], 0.0, most)
-        return numpy.minimum(bounds - _sum_before(corrected), _sum_before(possible))
+        corrected = numpy.where(is_read[order] & ~drawn, errors, 0.0)
+        possible = numpy.where(is_read[order], 0.0, most)
+        return numpy.clip(bounds - _sum_before(corrected), 0.0, _sum_before(possible))
 
     def grow(self, known: Known, number: int, outlook: Outlook, allowed: dict[Kind, float], *, least: int) -> int:
         """Set the rate of the next texts. RETURNS (int): How many of them are to be drawn from; 0 where none are."""
@@ -102,7 +107,7 @@ class Lane:
             paid = find_prices(found, rate=rates, tilt=self.tilts[kind]).sum()
             stake = float(numpy.log(1.0 / delta) + paid)
             rest = outlook.risks[kind][:, self.order[self.end :]]
-            most = float(self.most[kind].max())
+            most = max(float(self.most[kind].max(initial=0.0)), LEAST_MOST)
             hazards[kind] = Hazard(rest, allowed[kind], most, outlook.sizes[kind], stake, self.tilts[kind])
         return hazards
 
@@ -114,7 +119,8 @@ def make_lanes(
 
     The chance to err is shared as it is expected to save the most.
     """
-    shares = FALSE_SHARES if len(list_kinds(promise)) > 1 else FALSE_SHARES[:1]
+    kinds = list_kinds(promise).values()
+    shares = FALSE_SHARES if FALSE in kinds and len(kinds) > 1 else FALSE_SHARES[:1]
     make = partial(_make_lanes, question, known, outlook, promise, coins)
     choices = [make(share_delta(promise, n_questions, share), share == 0.0) for share in shares]
     return max(choices, key=lambda lanes: sum(lane.n_expected for lane in lanes))
@@ -170,7 +176,7 @@ def _make_lane(
     key = sum(outlook.risks[kind][0, some] / max(allowed[kind], 1.0) for kind in deltas)
     order = some[numpy.argsort(key, kind="stable")]
     most = {kind: outlook.most[kind][order].astype("float64") for kind in deltas}
-    shares = outlook.shares[order]
+    shares = find_shares(list(most.values())) if most else numpy.zeros(len(order))
     first = make_schedule(_first_hazards(order, deltas, outlook, most, allowed, SLACK), shares)
     last = make_schedule(_first_hazards(order, deltas, outlook, most, allowed, FAR, first.tilts), shares)
     far = max(first.far, last.far) if is_trusted else 0

@@ -117,14 +117,12 @@ class Outlook:
     risks: Errors of each text, in several ways that things may be, the likeliest first, shape (S, n_texts).
     most: How many each text counts for at most, shape (n_texts,).
     sizes: How many a text has that has any, by its share.
-    shares: How much the rate of each text has of the highest: more where it may hide more, shape (n_texts,).
     wanted (float): Things that the language model would say.
     """
 
     risks: dict[Kind, Floats]
     most: dict[Kind, Floats]
     sizes: dict[Kind, float]
-    shares: Floats
     wanted: float
 
     def allow(self, promise: Promise, *, hidden: float | None = None) -> dict[Kind, float]:
@@ -154,12 +152,12 @@ def look_ahead(question: Question, known: Known, number: int, seen: Bools, promi
     missed = rescale(question.risk_missed, is_known, seen_missed, most=None if question.is_span else 1.0)
     kinds = list_kinds(promise).values()
     most = {kind: kind.weigh(numpy.minimum(question.n_said, question.most_said), most_missed) for kind in kinds}
-    shares = _find_shares(list(most.values()))
+    shares = find_shares(list(most.values()))
     seen_errors = {kind: numpy.minimum(known.errors(kind, number), most[kind])[is_known] for kind in kinds}
     sizes = {kind: _find_size(seen_errors[kind], shares[is_known]) if question.is_span else 1.0 for kind in kinds}
     expected = numpy.where(seen, seen_missed - seen_false, missed[0] - false[0])
     wanted = float((question.n_said + expected)[~seen | is_known].sum())
-    return Outlook({kind: kind.expect(false, missed) for kind in kinds}, most, sizes, shares, wanted)
+    return Outlook({kind: kind.expect(false, missed) for kind in kinds}, most, sizes, wanted)
 
 
 def _find_most_missed(seen: Floats, question: Question) -> Ints:
@@ -168,8 +166,12 @@ def _find_most_missed(seen: Floats, question: Question) -> Ints:
     return numpy.full(len(question.n_said), most) if question.is_span else 1 - question.n_said
 
 
-def _find_shares(most: Sequence[Floats]) -> Floats:
-    """A text that may hide less may be drawn less. Found errors cost the more there, so that it is not in proportion."""
+def find_shares(most: Sequence[Floats]) -> Floats:
+    """How much each text's rate has of the highest, by the errors that it may hide of each kind, shape (n,).
+
+    Less may be drawn less; not quite in proportion, as errors cost the more to find there. It is never below the share of
+    the most that any of *these* texts may hide: so a tilt that is fair for that one is fair for all.
+    """
     shares = [one / max(one.max(initial=0.0), LEAST_MOST) for one in most]
     return numpy.max(shares, axis=0) ** GRADE
 

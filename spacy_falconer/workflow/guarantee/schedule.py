@@ -63,7 +63,7 @@ class Schedule:
 
 
 def find_rates(rate: float, shares: Floats) -> Floats:
-    """The chance to be drawn of texts that may have but a share of the errors: it is as fair with the same tilt."""
+    """The chance to be drawn of texts, by their `shares` (see `find_shares`): with the same tilt it is fair for all."""
     return 1.0 - (1.0 - rate) ** shares
 
 
@@ -71,7 +71,7 @@ def make_schedule(hazards: Mapping[Kind, Hazard], shares: Floats) -> Schedule:
     """What is expected to leave the most texts unread: over all the ways that things may be; in the likeliest, once the
     tilts are chosen and only the next texts' rate is to be.
 
-    shares: How many errors each text may have, of the most that any may, shape (n,).
+    shares: As of `find_rates`, shape (n,).
     """
     sums = {kind: numpy.cumsum(one.risks, axis=1) for kind, one in hazards.items()}
     tilts = {

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from spacy_falconer.workflow.guarantee.betting import find_most_tilt
 from spacy_falconer.workflow.guarantee.cascade import Cascade, OverBudget
 from spacy_falconer.workflow.guarantee.certify import certify
+from spacy_falconer.workflow.guarantee.lanes import Lane
 from spacy_falconer.workflow.guarantee.promise import Promise
-from spacy_falconer.workflow.guarantee.questions import Known, Question, list_kinds
+from spacy_falconer.workflow.guarantee.questions import MISSED, Known, Question, list_kinds
 
 N_TEXTS = 1500
 
@@ -81,6 +83,41 @@ def test_a_promise_is_broken_no_more_often_than_it_says(make, promise):
         assert all(outcome.certified[0][name] >= target for name, target in promise.targets.items())
     assert n_broken <= binom.ppf(0.999, n_trials, promise.delta)
     assert n_asked < 0.8 * n_trials * N_TEXTS
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=str)
+@pytest.mark.parametrize("is_long_known", [False, True])
+def test_every_stake_stays_fair_also_where_the_texts_that_say_most_are_read_already(promise, is_long_known):
+    """A text that is drawn too seldom for what it may hide would let errors pass."""
+    rng = numpy.random.default_rng(5)
+    said = numpy.minimum(rng.pareto(1.2, N_TEXTS).astype("int64"), 12)
+    false, missed = rng.binomial(said, 0.05), rng.binomial(2, 0.02, N_TEXTS)
+    question, known = Question(said, 0.05 * said, numpy.full(N_TEXTS, 0.04), is_span=True), Known.none(1, N_TEXTS)
+    long = numpy.flatnonzero(said > 3)
+    if is_long_known:
+        known.update(long, Known(false[None, long], missed[None, long], *numpy.zeros((2, len(long)), dtype=bool)))
+
+    def ask(texts):
+        return Known(false[None, texts], missed[None, texts], *numpy.zeros((2, len(texts)), dtype=bool))
+
+    cascade = Cascade([question], promise, ask, known, numpy.random.default_rng([5, 1]))
+    cascade.run()
+    for lane in cascade.lanes[0]:
+        for kind, tilt in lane.tilts.items():
+            fair = find_most_tilt(lane.rates[: lane.end], 1.0)
+            assert (tilt * lane.most[kind][: lane.end] <= fair + 1e-9).all()
+    assert sum(lane.end for lane in cascade.lanes[0]) > 100
+
+
+def test_errors_that_another_instruction_uncovers_leave_no_fewer_than_none():
+    order = numpy.arange(4)
+    lane = Lane(
+        order, numpy.full(4, 0.9), numpy.full(4, 0.5), {MISSED: 0.6}, {MISSED: 0.5}, {MISSED: numpy.ones(4)},
+        numpy.ones(4), far=4, n_expected=2.0, end=4,
+    )  # fmt: skip
+    known = Known.none(1, 4)
+    known.missed[:], known.is_read[:3] = 1, True  # None of them was drawn.
+    assert lane.bound(MISSED, known, 0).min() == 0.0
 
 
 @pytest.mark.parametrize("make", [make_labels, make_spans])
