@@ -87,17 +87,18 @@ def mine_cli(
         check_processes(n_process)  # Before a guarantee asks anything.
         settings = {"batch_size": batch_size, "precision": precision, "part_size": part_size, "fresh": fresh}
         alone = {"since": (since, None), "n_process": (n_process, 1), "guarantee": (guarantee, None)}
+        endpoint = {
+            "model": model, "max_cost": max_cost, "max_requests": max_requests, "max_in_flight": max_in_flight,
+            "requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute, "timeout_s": timeout,
+            "is_batch": batch, "redact": redact, "annotator": annotator,
+        }  # fmt: skip
+        mine_guarantee.warn_of_unasked(guarantee, endpoint)
         on_ray = mine_ray.is_on_ray(engine, corpus, output, **alone)
         nlp = load_pipeline(pipeline)
         if on_ray:
             cluster = {"address": ray_address, "n_workers": workers, "n_threads": worker_cpus, "n_gpus": worker_gpus}
             report = mine_ray.mine_by_ray(nlp, records, output, quiet=quiet, cluster=cluster, **settings)
         else:
-            endpoint = {
-                "model": model, "max_cost": max_cost, "max_requests": max_requests, "max_in_flight": max_in_flight,
-                "requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute, "timeout_s": timeout,
-                "is_batch": batch, "redact": redact, "annotator": annotator,
-            }  # fmt: skip
             promised = mine_guarantee.keep_promise(
                 guarantee, nlp, records, output, store=store, quiet=quiet, endpoint=endpoint, batch_size=batch_size,
                 precision=precision, fresh=fresh,

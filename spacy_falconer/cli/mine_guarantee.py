@@ -26,20 +26,21 @@ Store = Annotated[
 ]
 
 
-def keep_promise(
-    words: str | None, *args: Any, store: Path | None, endpoint: dict[str, Any], quiet: bool, **settings: Any
-) -> Any:
+def warn_of_unasked(words: str | None, endpoint: dict[str, Any]) -> None:
+    """Say that nobody is asked without a guarantee, where it is said how to ask."""
+    said = [name for name, value in endpoint.items() if value not in (None, False, getattr(Endpoint, name, None))]
+    if words is None and said:
+        msg.warn("No language model is asked without --guarantee: what was said about asking one counts for nothing.")
+
+
+def keep_promise(words: str | None, *args: Any, store: Path | None, **settings: Any) -> Any:
     """Ask for the answers that a guarantee needs. RETURNS (Guaranteed | None): None where none is wanted.
 
     RAISES (FalconerError): A guarantee without a store, or a store without a guarantee.
     """
     if words is not None and store is not None:
-        return ask_for(words, *args, store=store, endpoint=endpoint, quiet=quiet, **settings)
+        return ask_for(words, *args, store=store, **settings)
     if words is None and store is None:
-        if any(value not in (None, False, getattr(Endpoint, name, None)) for name, value in endpoint.items()):
-            msg.warn(
-                "No language model is asked without --guarantee: what was said about asking one counts for nothing."
-            )
         return None
     missing = "--store FILE, where the answers are kept" if store is None else "--guarantee"
     raise FalconerError(f"A guarantee and a store belong together: {missing} is missing. Name both, or neither.")
