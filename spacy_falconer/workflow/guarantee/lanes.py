@@ -26,14 +26,8 @@ from spacy_falconer.workflow.guarantee.questions import (
 from spacy_falconer.workflow.guarantee.schedule import Hazard, find_rates, make_schedule
 
 SLACK, FAR = 0.95, 1.2  # Of what is allowed: reckoned with at first; reckoned with at most.
-FALSE_SHARES = (
-    0.5,
-    0.05,
-    0.2,
-    0.8,
-    0.95,
-    0.0,
-)  # Of the chance to err, for false things; 0 where all that is said is read.
+# Of the chance to err, what the bound on false things gets; 0 where all that is said is read.
+FALSE_SHARES = (0.5, 0.05, 0.2, 0.8, 0.95, 0.0)
 LEAST_SHARE = 1e-9
 ROUNDING = 1e-9
 
