@@ -112,7 +112,8 @@ def make_table(lines: list[dict[str, Any]]) -> str:
         if found:
             columns = [[line[key] for line in found] for key in ("spans", "labels", "training")]
             rows.append((name, len(found), *(spread(column) for column in columns[:2]), f"{max(columns[2])}"))
-    return table(rows, header=["variant", "seeds", "spans F1", "labels accuracy", "seconds"], divider=True)
+    header = ["variant", "seeds", "spans F1", "labels accuracy", "seconds"]
+    return table(rows, header=header, divider=True, max_col=max(map(len, VARIANTS)))
 
 
 if __name__ == "__main__":
