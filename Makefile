@@ -18,7 +18,6 @@ $(VENV)/installed: setup.cfg constraints.txt
 
 demo: $(VENV)/installed
 	$(BIN)/python -m spacy project run all .
-	@echo "The report, for a browser: output/report.html"
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -rs
