@@ -92,12 +92,10 @@ def large_batches(nlp: Language) -> Iterator[None]:
 def heads_in_bf16(nlp: Language, *, wanted: bool) -> Iterator[None]:
     """Let the heads meet tokens in bfloat16 for as long as the block lasts, where that is wanted."""
     heads = [shim._model for node in walk(nlp) for shim in node.shims if isinstance(shim, HeadShim)]
-    meetings = {
-        module for head in heads if head is not None for module in head.modules() if isinstance(module, Interaction)
-    }
-    before = {module: module.in_bf16 for module in meetings}
+    modules = (module for head in heads if head is not None for module in head.modules())
+    before = {module: module.in_bf16 for module in modules if isinstance(module, Interaction)}
     try:
-        for module in meetings:
+        for module in before:
             module.in_bf16 = wanted
         yield
     finally:

@@ -30,10 +30,8 @@ from spacy_falconer.workflow.mined import Row, find_mined
 
 CHUNK_TEXTS = 512  # Texts after which the strings that they brought into the vocabulary are forgotten.
 CHUNK_CHARACTERS = 2**20
-CHUNKS_EACH, LEAST_CHARACTERS = (
-    8,
-    2**13,
-)  # Of several processes: so many chunks each, or of so many characters at least.
+# Of several processes each has so many chunks, or chunks of so many characters at least.
+CHUNKS_EACH, LEAST_CHARACTERS = 8, 2**13
 KEPT_WORDS = 20_000  # Strings that stay; with them, a tokenizer makes little anew.
 EXACT = "fp32"  # The precision that `nlp.pipe` reads in.
 BATCH_CHARACTERS = 2**18  # Of long texts, fewer are read at once.
@@ -119,7 +117,7 @@ def read_texts(texts: Sequence[str], read_chunks: ReadChunks, *, tick: Callable[
     tick: Called with the share of the work, 0 to 1, that was done since the last call.
     """
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
-    chunks = list(cut_chunks(order, texts))
+    chunks = list(cut_chunks(order, texts, most=CHUNK_CHARACTERS))
     readings: dict[int, Reading] = {}
     n_characters = sum(map(len, texts)) + len(texts)
     found = read_chunks([[texts[i] for i in chunk] for chunk in chunks])
@@ -136,12 +134,8 @@ def give_back_memory() -> None:
         getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: None)(0)
 
 
-def cut_chunks(order: Sequence[int], texts: Sequence[str], *, most: int | None = None) -> Iterator[list[int]]:
-    """Whole texts, up to so many and so many characters, so that chunks cost about the same.
-
-    most (int): Characters of a chunk, by default `CHUNK_CHARACTERS`.
-    """
-    most = CHUNK_CHARACTERS if most is None else most
+def cut_chunks(order: Sequence[int], texts: Sequence[str], *, most: int) -> Iterator[list[int]]:
+    """Whole texts, up to so many and up to `most` characters, so that chunks cost about the same."""
     chunk: list[int] = []
     n_characters = 0
     for i in order:

@@ -11,7 +11,6 @@ from spacy_falconer.workflow.guarantee.betting import bound_unseen, find_prices
 from spacy_falconer.workflow.guarantee.promise import Promise
 from spacy_falconer.workflow.guarantee.questions import (
     FALSE,
-    LEAST_MOST,
     MISSED,
     Bools,
     Floats,
@@ -20,6 +19,7 @@ from spacy_falconer.workflow.guarantee.questions import (
     Known,
     Outlook,
     Question,
+    find_limit,
     find_shares,
     list_kinds,
 )  # fmt: skip
@@ -101,8 +101,8 @@ class Lane:
             paid = find_prices(found, rate=rates, tilt=self.tilts[kind]).sum()
             stake = float(numpy.log(1.0 / delta) + paid)
             rest = outlook.risks[kind][:, self.order[self.end :]]
-            most = max(float(self.most[kind].max(initial=0.0)), LEAST_MOST)
-            hazards[kind] = Hazard(rest, allowed[kind], most, outlook.sizes[kind], stake, self.tilts[kind])
+            limit = find_limit(self.most[kind])
+            hazards[kind] = Hazard(rest, allowed[kind], limit, outlook.sizes[kind], stake, self.tilts[kind])
         return hazards
 
 
@@ -187,14 +187,13 @@ def _first_hazards(
     slack: float,
     tilts: dict[Kind, float] = {},  # noqa: B006
 ) -> dict[Kind, Hazard]:
-    hazards = {}
-    for kind, delta in deltas.items():
-        limit = max(float(most[kind].max(initial=0.0)), LEAST_MOST)
-        hazards[kind] = Hazard(
-            outlook.risks[kind][:, order], slack * allowed[kind], limit, outlook.sizes[kind],
+    return {
+        kind: Hazard(
+            outlook.risks[kind][:, order], slack * allowed[kind], find_limit(most[kind]), outlook.sizes[kind],
             float(numpy.log(1.0 / delta)), tilts.get(kind),
-        )  # fmt: skip
-    return hazards
+        )
+        for kind, delta in deltas.items()
+    }  # fmt: skip
 
 
 def _sum_before(values: Floats) -> Floats:

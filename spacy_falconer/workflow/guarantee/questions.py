@@ -172,8 +172,12 @@ def find_shares(most: Sequence[Floats]) -> Floats:
     Less may be drawn less; not quite in proportion, as errors cost the more to find there. It is never below the share of
     the most that any of *these* texts may hide: so a tilt that is fair for that one is fair for all.
     """
-    shares = [one / max(one.max(initial=0.0), LEAST_MOST) for one in most]
-    return numpy.max(shares, axis=0) ** GRADE
+    return numpy.max([one / find_limit(one) for one in most], axis=0) ** GRADE
+
+
+def find_limit(most: Floats) -> float:
+    """The most errors that any of these texts may hide; never quite none, so that it divides."""
+    return max(float(most.max(initial=0.0)), LEAST_MOST)
 
 
 def _find_size(seen: Floats, shares: Floats) -> float:
