@@ -35,7 +35,7 @@ def ask_all(corpus: Corpus, folder: Path, ours: Language, *, trained_only: bool)
     return {
         "LLM": [read_answers(doc) for doc in corpus.test],
         "LLM again": read_second(corpus.test, corpus.again) if corpus.again else [Said()] * len(corpus.test),
-        "ours": list(ask_pipeline(ours, corpus.texts)),
+        "ours": ask_pipeline(ours, corpus.texts),
         BOTH: [Said(one.labels, other.spans) for one, other in zip(labels, passages, strict=True)],
         **({} if trained_only and not (folder / OWN).exists() else ask_own(corpus, folder)),
         "zero-shot": others["zero_shot"],

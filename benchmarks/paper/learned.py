@@ -39,7 +39,7 @@ def teach(corpus: Corpus, keys: Sequence[str], *, n: int, seed: int, overrides: 
     start = time.process_time()
     nlp, n_learned = learn(plan, docs, n=n, seed=seed, source=find_base(), overrides=overrides)
     seconds = time.process_time() - start
-    said = list(ask_pipeline(nlp, corpus.texts))
+    said = ask_pipeline(nlp, corpus.texts)
     return {"n": n_learned, "seconds": seconds, **score(corpus, said, is_whole=not others)}
 
 

@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -60,16 +61,29 @@ def main(
     texts: Path = typer.Option(..., help="Texts to make the corpus of", exists=True),
     n_texts: int = typer.Option(1_000_000, help="How many texts the corpus has"),
     part_size: int = typer.Option(10_000, help="As of `mine`"),
+    precision: str = typer.Option("fp32", help="As of `mine`"),
     # fmt: on
 ):
     folder = Path(tempfile.mkdtemp(prefix="scale-"))
+    command = [
+        sys.executable,
+        "-m",
+        "spacy_falconer",
+        "mine",
+        pipeline,
+        "--part-size",
+        part_size,
+        "--precision",
+        precision,
+    ]
+    mine = partial(run_mine, list(map(str, command)))
     try:
-        small = mine(pipeline, write_corpus(folder / "small.jsonl", texts, range(min(N_SMALL, n_texts))), part_size)
+        small = mine(write_corpus(folder / "small.jsonl", texts, range(min(N_SMALL, n_texts))))
         corpus = write_corpus(folder / "killed.jsonl", texts, range(n_texts))
         n_parts = -(-n_texts // part_size)
-        killed = mine(pipeline, corpus, part_size, kill_after=(n_parts // 3, 2 * n_parts // 3))
+        killed = mine(corpus, kill_after=(n_parts // 3, 2 * n_parts // 3))
         numbers = [i for part in killed.killed_after for i in range(part * part_size, (part + 1) * part_size)]
-        around = mine(pipeline, write_corpus(folder / "around.jsonl", texts, numbers), part_size)
+        around = mine(write_corpus(folder / "around.jsonl", texts, numbers))
         report(small, killed, around)
     finally:
         shutil.rmtree(folder)
@@ -99,14 +113,13 @@ def write_corpus(path: Path, texts: Path, numbers: Iterable[int]) -> Path:
     return path
 
 
-def mine(pipeline: Path, corpus: Path, part_size: int, *, kill_after: tuple[int, ...] = ()) -> Run:
+def run_mine(command: list[str], corpus: Path, *, kill_after: tuple[int, ...] = ()) -> Run:
     """Mine until it is whole, and kill it on the way, each time it has done so many parts."""
     with corpus.open("rb") as lines:
         run = Run(corpus.with_suffix(".rows.jsonl"), sum(1 for _ in lines))
     for n_parts in (*kill_after, None):
-        command = [sys.executable, "-m", "spacy_falconer", "mine", pipeline, corpus, "--output", run.output, "--quiet"]
         start = time.perf_counter()
-        process = subprocess.Popen(list(map(str, [*command, "--part-size", part_size])))
+        process = subprocess.Popen([*command, str(corpus), "--output", str(run.output), "--quiet"])
         if n_parts is not None:
             run.killed_after += (wait_and_kill(process, run.output, n_parts),)
         _, status, used = os.wait4(process.pid, 0)

@@ -54,7 +54,7 @@ class BatchChat(Chat):
         request = Request(self.model, messages, schema, step, self._n_asked[first.key])
         self._n_asked[first.key] += 1
         completion = to_object(await self._queue.ask(request))
-        reply = read_reply(completion, messages, self.model)
+        reply = read_reply(completion, messages, self.model, schema=schema)
         check_reply(completion, reply)
         return reply
 

@@ -151,7 +151,7 @@ class BatchJobs:
     def _pay(self, job: Job, completions: Mapping[str, dict[str, Any]], sent: Mapping[str, Sent]) -> None:
         names: dict[str, None] = {}
         for key, completion in completions.items():
-            reply, (step, n_expected) = read_reply(to_object(completion), (), job.model), sent[key]
+            reply, (step, n_expected) = read_reply(to_object(completion), (), job.model, schema=None), sent[key]
             n_input = n_expected if reply.is_estimated else reply.n_input_tokens
             counts = {"is_estimated": reply.is_estimated, "content": reply.content, "price_share": PRICE_SHARE}
             self.ledger.pay(step, job.model, n_input, reply.n_output_tokens, **counts)

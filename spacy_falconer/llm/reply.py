@@ -24,11 +24,11 @@ class Reply:
 
 
 def read_reply(
-    completion: Any, messages: Iterable[Mapping[str, str]], model: str, *, schema: Mapping[str, Any] | None = None
+    completion: Any, messages: Iterable[Mapping[str, str]], model: str, *, schema: Mapping[str, Any] | None
 ) -> Reply:
     """What a chat completion says, be it an answer or not.
 
-    schema: What was sent with the messages.
+    schema: What was sent with the messages, if anything was.
     """
     content = getattr(_find_message(completion), "content", None)
     content = content.encode("utf8", "replace").decode("utf8") if isinstance(content, str) else ""

@@ -61,13 +61,17 @@ def pair_weights(targets: NDArray, lengths: list[int]) -> NDArray:
 
 
 def span_targets(length: int, spans: list[tuple[int, int]], unknown: list[tuple[int, int]]) -> NDArray[numpy.int64]:
-    """B, I and O of one text for one instruction; tokens that an unalignable answer touches are UNKNOWN."""
+    """B, I and O of one text for one instruction: of overlapping answers the longest counts.
+
+    Tokens that an unalignable answer touches, and no other, are UNKNOWN.
+    """
     targets = numpy.full(length, O, dtype="int64")
     for start, end in unknown:
         targets[start:end] = UNKNOWN
     for start, end in sorted(spans, key=lambda span: span[0] - span[1]):
-        targets[start:end] = I
-        targets[start] = B
+        if numpy.isin(targets[start:end], (O, UNKNOWN)).all():
+            targets[start:end] = I
+            targets[start] = B
     return targets
 
 

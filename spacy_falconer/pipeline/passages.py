@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from spacy.language import Language
@@ -45,10 +46,15 @@ class DocReader:
 
     def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]:
         if step.for_each is None:
-            key = self.span.cfg["spans_key"]
-            check_read(step, self.span, is_read=key in self.doc.spans and "scores" in self.doc.spans[key].attrs)
-            return group_spans(self.doc.spans[key], step.id)
+            group = self.doc.spans.get(self.span.cfg["spans_key"])
+            check_read(step, self.span, is_read=group is not None and "scores" in group.attrs)
+            return self.spans.get(step.id, [])
         return self._recall(step, instruction, stand_in=[])
+
+    @cached_property
+    def spans(self) -> dict[str, list[ScoredSpan]]:
+        """What the span component found, by the steps' ids."""
+        return group_spans(self.doc.spans[self.span.cfg["spans_key"]])
 
     def ask(self, plan: Plan) -> bool:
         """Run the plan up to the first step that asks what has not been answered, and say whether there is one."""
@@ -114,12 +120,6 @@ class VectorStore:
             self.kept.popitem(last=False)
         return found
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return VectorStore, ()  # Of a copied pipeline, the components are others.
-
-    def clear(self) -> None:
-        self.kept.clear()
-
 
 def answer_passages(plan: Plan, readers: Sequence[DocReader], store: VectorStore, nlp: Language) -> None:
     """Answer the steps that run for each passage: of every text the first one that is open, then the next."""
@@ -132,13 +132,12 @@ def answer_passages(plan: Plan, readers: Sequence[DocReader], store: VectorStore
                 reader.answer(vectors)
 
 
-def group_spans(group: SpanGroup, key: str) -> list[ScoredSpan]:
-    """One instruction's spans, with their scores."""
-    return [
-        ScoredSpan(span.text, span.start_char, span.end_char, float(score))
-        for span, score in zip(group, group.attrs["scores"], strict=True)
-        if span.label_ == key
-    ]
+def group_spans(group: SpanGroup) -> dict[str, list[ScoredSpan]]:
+    """Each instruction's spans, with their scores. Instructions without any are missing."""
+    found: defaultdict[str, list[ScoredSpan]] = defaultdict(list)
+    for span, score in zip(group, group.attrs["scores"], strict=True):
+        found[span.label_].append(ScoredSpan(span.text, span.start_char, span.end_char, float(score)))
+    return found
 
 
 def scored_spans(doc: Doc, found: FoundSpans) -> list[ScoredSpan]:

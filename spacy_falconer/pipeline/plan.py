@@ -51,7 +51,6 @@ class FalconerPlan(Pipe):
         self.plan = plan
         self.keep_trf_data = keep_trf_data
         self._made_in = Home(nlp)
-        self._vectors = VectorStore()
         if not Doc.has_extension("mined"):
             Doc.set_extension("mined", default=None)
 
@@ -61,36 +60,36 @@ class FalconerPlan(Pipe):
     def attach(self, nlp: Language) -> None:
         """Tell the component which pipeline it stands in; needed where it was sourced from another."""
         self._made_in = Home(nlp)
-        self._vectors.clear()
 
     def __call__(self, doc: Doc) -> Doc:
-        return self._finish([doc])[0]
+        return self._finish([doc], VectorStore())[0]
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        store = VectorStore()  # Of this stream alone: by the next one, the encoder may have learned.
         for batch in minibatch(stream, batch_size):
             for some in cut_texts(numpy.array([len(doc) for doc in batch]), MOST_TOKENS):
                 try:
-                    docs = self._finish(batch[some])
+                    docs = self._finish(batch[some], store)
                 except Exception as error:
                     self.get_error_handler()(self.name, self, batch[some], error)
                 else:
                     yield from docs
 
-    def _finish(self, docs: Sequence[Doc]) -> Sequence[Doc]:
+    def _finish(self, docs: Sequence[Doc], store: VectorStore) -> Sequence[Doc]:
         if self.plan is not None:
-            for doc, mined in zip(docs, self._mine(docs, self.plan), strict=True):
+            for doc, mined in zip(docs, self._mine(docs, self.plan, store), strict=True):
                 doc._.mined = mined
         if not self.keep_trf_data and Doc.has_extension("trf_data"):
             for doc in docs:
                 doc._.trf_data = None
         return docs
 
-    def _mine(self, docs: Sequence[Doc], plan: Plan) -> list[Any]:
+    def _mine(self, docs: Sequence[Doc], plan: Plan, store: VectorStore) -> list[Any]:
         nlp = self._find_pipeline()
         label, span = find_pipes(nlp, self.name)
         texts = read_sentences(docs, label, span, nlp) if plan.unit == "sentence" else [[(None, doc)] for doc in docs]
         readers = [[(place, DocReader(doc, label=label, span=span)) for place, doc in text] for text in texts]
-        answer_passages(plan, [reader for text in readers for _, reader in text], self._vectors, nlp)
+        answer_passages(plan, [reader for text in readers for _, reader in text], store, nlp)
         if plan.unit == "sentence":
             return [execute_sentences(plan, text) for text in readers]
         return [execute(plan, reader) for ((_, reader),) in readers]
@@ -120,7 +119,6 @@ class FalconerPlan(Pipe):
 
     def _from_json(self, data: dict[str, Any] | None) -> FalconerPlan:
         self.plan = parse_plan(data) if data else None
-        self._vectors.clear()  # The encoder's weights were read, too.
         return self
 
 

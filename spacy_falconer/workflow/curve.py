@@ -93,7 +93,7 @@ def sample_macro(
 def teach_heads(base: Base, encoded: Encoded, tests: Encoded, docs: Sequence[Doc], *, seed: int) -> Teach:
     """Train the heads alone, upon the encoder as it was pre-trained: the shape of the curve, in seconds. Lower than `teach_all`.
 
-    docs: The answers about the texts of `encoded`. A fifth of each part is held out for the thresholds, as `train` does.
+    docs: The answers about the texts of `encoded`. A fifth of each part is held out for the thresholds.
     """
 
     def teach(rows: list[int]) -> list[Said]:
@@ -139,6 +139,6 @@ def teach_all(plan: Plan, docs: Sequence[Doc], tests: Sequence[Doc], nlp: Langua
     def teach(rows: list[int]) -> list[Said]:
         part = [docs[row] for row in rows]
         taught = nlp if len(part) == len(docs) else train(plan, part, quiet=True, **settings)[0]
-        return list(ask_pipeline(taught, texts))
+        return ask_pipeline(taught, texts)
 
     return teach

@@ -62,7 +62,7 @@ def evaluate(
     plan, origin = name_plan(nlp), {"source": source, "config": config, "seed": seed}
     llm, people = ([read(doc) for doc in docs] for read in (read_llm, read_people))
     whose, wanted = choose_side(llm, people)
-    found = list(ask_pipeline(nlp, [doc.text for doc in docs]))
+    found = ask_pipeline(nlp, [doc.text for doc in docs])
     others = ask_baselines(plan, docs, train_docs, **origin) if train_docs else Baselines({})
     again = {"second_reading": read_second(docs, second)} if second else {}
     scores = compare(docs, {"": found, **again, **others.said}, wanted, plan, seed=seed)

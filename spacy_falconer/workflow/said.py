@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -94,12 +94,12 @@ def _read_group(group: SpanGroup | None, side: int) -> dict[str, frozenset[Place
     return {key: frozenset(found.get(key, ())) for key in asked}
 
 
-def ask_pipeline(nlp: Language, texts: Sequence[str]) -> Iterator[Said]:
+def ask_pipeline(nlp: Language, texts: Sequence[str]) -> list[Said]:
     """What a pipeline says of texts, each instruction by its own threshold. The plan is not run."""
     thresholds = read_thresholds(nlp)
     with all_spans(nlp):
-        for doc in nlp.pipe([nlp.make_doc(text) for text in texts]):
-            yield read_findings(nlp, doc, thresholds)
+        docs = nlp.pipe([nlp.make_doc(text) for text in texts])
+        return [read_findings(nlp, doc, thresholds) for doc in docs]
 
 
 def read_thresholds(nlp: Language) -> dict[str, float]:

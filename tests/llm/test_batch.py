@@ -5,6 +5,7 @@ import json
 import os
 import re
 
+import batch_server
 import pytest
 from batch_server import KEY, BatchServer, find_text
 
@@ -98,6 +99,15 @@ def state_file(store):
 
 
 # --- what comes back
+
+
+def test_a_provider_that_counts_no_tokens_is_paid_for_all_that_was_sent(server, store, monkeypatch):
+    """The schema, which is sent too, is counted."""
+    make = batch_server.make_completion
+    monkeypatch.setattr(batch_server, "make_completion", lambda body, said: {**make(body, said), "usage": None})
+    ask(store)
+    counted = store.usage(MODEL)["input"]
+    assert counted.n_billed == counted.n_counted > 0
 
 
 def test_a_batch_answers_all_texts(server, store):

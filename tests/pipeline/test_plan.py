@@ -98,7 +98,6 @@ def test_rows_are_equal_at_any_batch_size(planned, unit):
     nlp = planned(plan, threshold=0.06)
     nlp.add_pipe("sentencizer", first=True)
     alone = [nlp(text)._.mined for text in TEXTS]
-    nlp.get_pipe("falconer_plan").attach(nlp)  # Forgets what it has read.
     together = [doc._.mined for doc in nlp.pipe(TEXTS)]
     assert flatten(together) == [
         value if isinstance(value, str) else pytest.approx(value, abs=1e-4) for value in flatten(alone)
@@ -122,13 +121,23 @@ def test_what_all_texts_of_a_batch_ask_of_passages_is_read_together_and_once(pla
     read = {name: [] for name in ("falconer_label", "falconer_span")}
     for name, calls in read.items():
         watch(nlp.get_pipe(name), calls)
-    rows = [doc._.mined for doc in nlp.pipe(TEXTS)]
+    rows = [doc._.mined for doc in nlp.pipe(TEXTS * 2, batch_size=len(TEXTS))]
     passages = {span["text"] for row in rows for span in row["spans"]["price"]}
     calls = [texts for texts in read["falconer_label"] if texts]
     assert [len(calls), len([texts for texts in read["falconer_span"] if texts])] == [2, 1]
     assert sorted(calls[0]) == sorted(f"The review praises {text}." for text in passages)
+
+
+def test_passages_are_asked_about_by_the_encoder_of_now(planned):
+    """Not by one that has learned since, or that another precision stood for."""
+    nlp = planned(plan_of({**PRICE, "when": "true"}, ABOUT, output=["price"]), threshold=0.06)
     list(nlp.pipe(TEXTS))
-    assert len([texts for texts in read["falconer_label"] if texts]) == 2
+    for weights in nlp.get_pipe("transformer").model.transformer.parameters():
+        weights.data *= 1.1
+    since = flatten([doc._.mined for doc in nlp.pipe(TEXTS)])
+    alone = flatten([nlp(text)._.mined for text in TEXTS])
+    assert since == [value if isinstance(value, str) else pytest.approx(value, abs=1e-4) for value in alone]
+    assert any(isinstance(value, float) for value in alone)
 
 
 def test_passages_are_not_asked_about_where_a_condition_says_no(planned):
@@ -145,7 +154,6 @@ def test_passages_are_not_asked_about_where_a_condition_says_no(planned):
     assert nlp(TEXTS[0])._.mined["spans"].keys() == {"all"}
     list(nlp.pipe(TEXTS))
     nlp.get_pipe("falconer_plan").set_plan(plan_of({**PRICE, "when": "true"}, ABOUT, never, output=["more"]))
-    nlp.get_pipe("falconer_plan").attach(nlp)
     read.clear()
     list(nlp.pipe(TEXTS))
     assert not [texts for texts in read if texts]

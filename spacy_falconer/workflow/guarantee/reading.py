@@ -53,7 +53,7 @@ class Reader:
         return (WHOLE, 1.0 - score, 0.0) if score >= self.pipe.threshold_of(self.key) else (frozenset(), 0.0, score)
 
     def _read_spans(self, doc: Doc, pipe: FalconerSpan) -> Heard:
-        said = group_spans(doc.spans[pipe.cfg["spans_key"]], self.key)
+        said = group_spans(doc.spans[pipe.cfg["spans_key"]]).get(self.key, [])
         places = frozenset(CharSpan(span.start, span.end) for span in said)
         missing = sum(
             span.score for span in self._find_candidates(doc, pipe) if CharSpan(span.start, span.end) not in places

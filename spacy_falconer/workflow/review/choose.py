@@ -35,7 +35,7 @@ class Reader:
 
     def find_spans(self, doc: Doc) -> dict[CharSpan, float]:
         """The passages on a doc and their scores."""
-        found = group_spans(doc.spans[self.pipe.cfg["spans_key"]], self.step.id)
+        found = group_spans(doc.spans[self.pipe.cfg["spans_key"]]).get(self.step.id, [])
         return {CharSpan(span.start, span.end): span.score for span in found}
 
 
