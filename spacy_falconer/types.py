@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+FIELDS = {"get_label": "labels", "get_span": "spans"}  # Where an answer, and scores, hold what each primitive says.
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # A lone surrogate. JSON can write it, UTF-8 cannot.
 
 
@@ -54,6 +55,10 @@ class Answer:
     about: Mapping[CharSpan, Answer] = field(default_factory=dict)
     human: Answer | None = None
     replaced: Answer | None = None
+
+    def said(self, op: str) -> Mapping[str, Any]:
+        """What was said to the instructions of one primitive."""
+        return getattr(self, FIELDS[op])
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from wasabi import table
 
 from benchmarks.metamodel.results import spread
 from benchmarks.page import on_page
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.components import find_components
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import Plan, read_plan
 from spacy_falconer.workflow.answers import read_answers

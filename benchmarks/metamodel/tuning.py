@@ -28,7 +28,7 @@ from benchmarks.metamodel.results import add_result, read_results, spread
 from benchmarks.page import on_page
 from spacy_falconer.metamodel import loss
 from spacy_falconer.metamodel.architectures import HeadShim
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.components import find_components
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import Plan, read_plan
 from spacy_falconer.workflow import train as training

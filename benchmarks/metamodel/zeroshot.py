@@ -45,7 +45,7 @@ from spacy_falconer.metamodel.pretrain.score import (
     read_spans,
 )  # fmt: skip
 from spacy_falconer.metamodel.reliability import Measured, measure_ece
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.source import find_base
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -134,7 +134,7 @@ def format_means(kind: str, rows: Sequence[Row]) -> str:
 def read_pipeline(path: Path) -> tuple[Metamodel, TextReader, float]:
     """A pipeline's encoder and heads as the plain torch model that is scored, and its threshold without answers."""
     nlp = spacy.load(path)
-    (label,), (span,) = (find_components(nlp, name) for name in ("falconer_label", "falconer_span"))
+    label, span = find_instructed(nlp)
     encoder = next(proc.model for _, proc in nlp.components if label.name in getattr(proc, "listening_components", ()))
     model = Metamodel(
         encoder.transformer, hidden_width=label.model.get_ref("head").shims[0].cfg["hidden_width"], dropout=0.0

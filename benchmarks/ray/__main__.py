@@ -51,7 +51,7 @@ def main(
     pipeline: Path = typer.Option(..., help="A pipeline with a plan", exists=True, file_okay=False),
     texts: Path = typer.Option(..., help="Texts to make the corpus of", exists=True),
     n_texts: int = typer.Option(6000, help="How many texts the corpus has"),
-    part_size: int = typer.Option(250, help="As of `mine`"),
+    part_size: int = typer.Option(250, help="As in `mine`"),
     workers: int = typer.Option(2, help="Workers, or processes, or threads of the one process"),
     turns: int = typer.Option(3, help="How often each kind is run"),
     kind: str = typer.Option("", hidden=True),

@@ -60,8 +60,8 @@ def main(
     pipeline: Path = typer.Option(..., help="A pipeline with a plan", exists=True, file_okay=False),
     texts: Path = typer.Option(..., help="Texts to make the corpus of", exists=True),
     n_texts: int = typer.Option(1_000_000, help="How many texts the corpus has"),
-    part_size: int = typer.Option(10_000, help="As of `mine`"),
-    precision: str = typer.Option("fp32", help="As of `mine`"),
+    part_size: int = typer.Option(10_000, help="As in `mine`"),
+    precision: str = typer.Option("fp32", help="As in `mine`"),
     # fmt: on
 ):
     folder = Path(tempfile.mkdtemp(prefix="scale-"))

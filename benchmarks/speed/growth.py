@@ -16,7 +16,7 @@ from benchmarks.speed.readers import make_nlp
 from spacy_falconer.workflow.reading import open_reader, read_texts
 
 N_CHARACTERS = 100_000  # In all, where the length of a text is what grows.
-PART_SIZE = 10_000  # As of `mine`.
+PART_SIZE = 10_000  # As in `mine`.
 INSTRUCTIONS, LENGTHS = (1, 4, 16, 50), (100, 1_000, 10_000, 50_000)
 
 

@@ -15,7 +15,9 @@ def annotate_cli(
     # fmt: off
     plan: Path = typer.Argument(..., help="The plan, as a .json file", exists=True, dir_okay=False),
     corpus: Path | None = typer.Argument(
-        None, help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt; none with --again", exists=True
+        None,
+        help="Texts: .jsonl, .csv, .tsv, .txt (each also .gz or .zst), .parquet, or a folder of them; none with --again",
+        exists=True,
     ),
     store: Path = typer.Option(..., "--store", help="Where every answer is kept; made if it is not there"),
     output: Path = typer.Option(..., "--output", "-o", help="Answers to learn from, as a .spacy file"),

@@ -92,7 +92,6 @@ def ignore(step: str, result: Any) -> None:
 
 def show_step(step: str, result: Any, *, output: Path) -> None:
     """What came of a step, as soon as it is done."""
-    from spacy_falconer.corpus.docbin import LANGUAGE
     from spacy_falconer.workflow.report import format_scores
 
     if step == "plan":
@@ -106,7 +105,7 @@ def show_step(step: str, result: Any, *, output: Path) -> None:
     elif step == "evaluate":
         say(format_scores(result))
     elif step == "mine":
-        show_problems(result, output / "rows.jsonl", LANGUAGE)
+        show_problems(result, output / "rows.jsonl")
         msg.good(f"{result.n_rows} rows of {result.n_texts} texts, {result.texts_per_second:.1f} texts/s")
 
 

@@ -119,7 +119,7 @@ def mine_here(nlp: Any, records: Any, output: Path, *, quiet: bool, **settings: 
 
 
 def show_report(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: int, quiet: bool) -> None:
-    show_problems(report, output, nlp.lang)
+    show_problems(report, output)
     if not quiet:
         show_mined(nlp, records, output, report, n_rows=n_rows)
 
@@ -158,7 +158,7 @@ def find_texts(records: Any, ids: set[str]) -> dict[str, str]:
     return texts
 
 
-def show_problems(report: Any, output: Path, language: str) -> None:
+def show_problems(report: Any, output: Path) -> None:
     """What a user must know of the rows, also with --quiet."""
     from spacy_falconer.workflow.parts import Paths
 
@@ -172,7 +172,7 @@ def show_problems(report: Any, output: Path, language: str) -> None:
     if n_other := sum(report.languages.values()):
         share, names = n_other / max(report.n_texts, 1), ", ".join(list(report.languages)[:3])
         msg.warn(
-            f"{n_other} texts ({share:.1%}) look to be in other languages than the pipeline's {language!r}, first: {names}. "
+            f"{n_other} texts ({share:.1%}) look to be in other languages than the pipeline's, first: {names}. "
             "Their scores mean little."
         )
     if report.n_unread_tokens:

@@ -30,7 +30,7 @@ def warn_of_unasked(words: str | None, endpoint: dict[str, Any]) -> None:
     """Say that nobody is asked without a guarantee, where it is said how to ask."""
     said = [name for name, value in endpoint.items() if value not in (None, False, getattr(Endpoint, name, None))]
     if words is None and said:
-        msg.warn("No language model is asked without --guarantee: what was said about asking one counts for nothing.")
+        msg.warn("No language model is asked without --guarantee: the options for one are ignored.")
 
 
 def keep_promise(words: str | None, *args: Any, store: Path | None, **settings: Any) -> Any:
@@ -62,7 +62,7 @@ def ask_for(
     """Say what is to come, ask, and say what is certain. RETURNS (Guaranteed)
 
     endpoint: Settings of the endpoint, "redact" and "annotator", as `options` has them.
-    precision, fresh, batch_size: As of `mine`.
+    precision, fresh, batch_size: As in `mine`.
     """
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.workflow.ask import Asker

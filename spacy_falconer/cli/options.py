@@ -73,7 +73,9 @@ def parse_source(value: str) -> Path:
 
 
 PIPELINE = typer.Argument(..., help="Folder of a trained pipeline, or the name of an installed one", file_okay=False)
-CORPUS = typer.Argument(..., help="Texts: .jsonl, .csv, .parquet, .txt or a folder of .txt", exists=True)
+CORPUS = typer.Argument(
+    ..., help="Texts: .jsonl, .csv, .tsv, .txt (each also .gz or .zst), .parquet, or a folder of them", exists=True
+)
 TextField = Annotated[list[str], typer.Option("--text-field", help="Column of the text; several are joined")]
 IdField = Annotated[str, typer.Option("--id-field", help="Column of the text's id")]
 Sample = Annotated[int, typer.Option("--sample", "-n", help="How many texts to answer at most", min=1)]

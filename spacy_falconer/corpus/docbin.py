@@ -92,8 +92,7 @@ def answer_to_doc(answer: Answer, plan: Plan, nlp: Language, *, spans_key: str =
 
 
 def list_answered(answer: Answer, plan: Plan) -> list[str]:
-    said = {"get_label": answer.labels, "get_span": answer.spans}
-    return [step.id for step in plan.text_steps() if step.instruction in said[step.op]]
+    return [step.id for step in plan.text_steps() if step.instruction in answer.said(step.op)]
 
 
 def read_plain(answer: Answer, plan: Plan) -> dict[str, dict[str, Any]]:

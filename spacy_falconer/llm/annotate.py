@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from spacy_falconer.llm.forms import prompt_version
 from spacy_falconer.llm.store import AnswerStore, Question
 from spacy_falconer.plan import Plan
-from spacy_falconer.types import Answer
+from spacy_falconer.types import FIELDS, Answer
 
-OPS = ("get_label", "get_span")
 NOBODY = ""  # Whose failures settle nothing.
 
 
@@ -31,7 +30,7 @@ def read_answer(
     text: str, plan: Plan, store: AnswerStore, *, model: str | None, version: str | None = None
 ) -> Answer | None:
     """What the store holds about a text and its passages, where it answers all that the plan asks of the text."""
-    labels, spans = ([step.instruction for step in plan.text_steps(op)] for op in OPS)
+    labels, spans = ([step.instruction for step in plan.text_steps(op)] for op in FIELDS)
     return store.read(text, labels=labels, spans=spans, model=model, version=version)
 
 
@@ -42,10 +41,10 @@ def partial_answers(
 
     model (str): Whose; by default anyone's.
     """
-    asked = [Question(step.op, step.instruction) for op in OPS for step in plan.text_steps(op)]
+    asked = [Question(step.op, step.instruction) for op in FIELDS for step in plan.text_steps(op)]
     for text in dict.fromkeys(texts):
         missing = set(store.open_questions(text, asked, model=NOBODY, accept=model))
-        labels, spans = ([one.instruction for one in asked if one.op == op and one not in missing] for op in OPS)
+        labels, spans = ([one.instruction for one in asked if one.op == op and one not in missing] for op in FIELDS)
         answer = store.read(text, labels=labels, spans=spans, model=model) if labels or spans else None
         if answer is not None:
             yield answer
@@ -53,8 +52,7 @@ def partial_answers(
 
 def is_full(answer: Answer, plan: Plan) -> bool:
     """Whether it answers all that the plan asks of a text."""
-    said = {"get_label": answer.labels, "get_span": answer.spans}
-    return all(step.instruction in said[op] for op in OPS for step in plan.text_steps(op))
+    return all(step.instruction in answer.said(step.op) for step in plan.text_steps())
 
 
 def count_stale(texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None) -> int:

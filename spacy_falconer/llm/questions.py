@@ -13,7 +13,7 @@ from spacy_falconer.llm.prompt import choose_fence, clean, render
 from spacy_falconer.llm.reply import find_object
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.plan.show import show
-from spacy_falconer.types import Answer, CharSpan, Quote
+from spacy_falconer.types import FIELDS, Answer, CharSpan, Quote
 
 Said = dict[str, bool | list[str]]  # By step id.
 SCHEMAS = {"get_label": {"type": "boolean"}, "get_span": {"type": "array", "items": {"type": "string"}}}
@@ -30,7 +30,7 @@ def make_messages(text: str, steps: Sequence[Step], examples: Sequence[Answer] =
     """The request for a text's answers. `examples` that answer all of the steps are shown before it."""
     shown = [example for example in examples if example.text != text and _answers_all(example, steps)]
     fence = choose_fence([clean(text), *(clean(example.text) for example in shown)])
-    by_op = {name: [step for step in steps if step.op == op] for name, op in _OPS.items()}
+    by_op = {name: [step for step in steps if step.op == op] for op, name in FIELDS.items()}
     system = render("annotate", "system", fence=fence, form=_show_form(steps), **by_op)
     messages = [_message("system", system)]
     for example in shown:
@@ -118,15 +118,12 @@ def make_answer(
     return Answer(text, model, labels, spans)
 
 
-_OPS = {"labels": "get_label", "spans": "get_span"}
-
-
 def _place(text: str, quote: Quote, place: CharSpan | None) -> Quote:
     return quote if place is None else Quote(clean(text[place.start : place.end]), place.start)
 
 
 def _answers_all(example: Answer, steps: Iterable[Step]) -> bool:
-    return all(step.instruction in (example.labels if step.op == "get_label" else example.spans) for step in steps)
+    return all(step.instruction in example.said(step.op) for step in steps)
 
 
 def _find_said(example: Answer, step: Step) -> bool | list[str]:

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from spacy.language import Language
 
-from spacy_falconer.pipeline.instructed import InstructedPipe
+from spacy_falconer.pipeline.components import FACTORIES, find_first
 from spacy_falconer.plan import Plan, read_plan
-
-FACTORIES = ("falconer_label", "falconer_span")
 
 
 def make_add_instructions(plan: Path | None) -> Callable[[Language], None]:
@@ -31,23 +29,8 @@ def add_instructions(nlp: Language, plan: Plan) -> None:
 
     A step that runs for each passage is read when it runs, with the passage filled in.
     """
-    for factory, op in (("falconer_label", "get_label"), ("falconer_span", "get_span")):
-        pipe = find_component(nlp, factory)
+    for op in FACTORIES:
+        pipe = find_first(nlp, op)
         for step in plan.text_steps(op) if pipe is not None else ():
             if pipe.cfg["instructions"].get(step.id) != step.instruction:
                 pipe.add_instruction(step.id, step.instruction, nlp=nlp)
-
-
-def find_instructed(nlp: Language) -> list[InstructedPipe]:
-    """The pipeline's components that answer instructions, those for labels first."""
-    return [pipe for factory in FACTORIES for pipe in find_components(nlp, factory)]
-
-
-def find_components(nlp: Language, factory: str) -> list[InstructedPipe]:
-    """The pipeline's components of one factory, whatever their names."""
-    return [nlp.get_pipe(name) for name in nlp.component_names if nlp.get_pipe_meta(name).factory == factory]
-
-
-def find_component(nlp: Language, factory: str) -> InstructedPipe | None:
-    """The one that is meant where nothing else is said: the first."""
-    return next(iter(find_components(nlp, factory)), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 from spacy.language import Language
@@ -40,8 +40,10 @@ class InstructedPipe(TrainablePipe):
 
     Settings that are saved and handed to the scorer are in `cfg`: `instructions` (words by key), `calibrations` (slope
     and offset of a score's log odds, by key), `thresholds` (least calibrated score that counts, by key) and `threshold`
-    (where a key has none of its own).
+    (where a key has none of its own). `op` is the primitive that it answers.
     """
+
+    op: ClassVar[str]
 
     def __init__(self, nlp: Language, model: Model, name: str, *, cfg: dict[str, Any], scorer: Callable | None):
         if not 0.0 <= cfg["threshold"] <= 1.0:

@@ -52,6 +52,8 @@ def make_falconer_label(
 class FalconerLabel(InstructedPipe):
     """Scores statements, 0 to 1, in `doc.cats`."""
 
+    op = "get_label"
+
     def predict(self, docs: Iterable[Doc]) -> Floats2d:
         """Raw scores of all instructions, shape (n_texts, K). They are calibrated where they are written."""
         docs = list(docs)

@@ -15,7 +15,7 @@ from spacy.util import minibatch
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.architectures import cut_texts
-from spacy_falconer.pipeline.callbacks import FACTORIES, find_component
+from spacy_falconer.pipeline.components import FACTORIES, find_first
 from spacy_falconer.pipeline.home import Home
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
 from spacy_falconer.pipeline.passages import DocReader, VectorStore, answer_passages
@@ -124,9 +124,9 @@ class FalconerPlan(Pipe):
 
 def find_pipes(nlp: Language, name: str) -> tuple[InstructedPipe, InstructedPipe]:
     """The two components whose answers the plan uses."""
-    label, span = (find_component(nlp, factory) for factory in FACTORIES)
+    label, span = (find_first(nlp, op) for op in FACTORIES)
     if label is None or span is None:
-        missing = [factory for factory, pipe in zip(FACTORIES, (label, span), strict=True) if pipe is None]
+        missing = [factory for factory, pipe in zip(FACTORIES.values(), (label, span), strict=True) if pipe is None]
         raise ModelError(f"{name!r} needs {' and '.join(missing)} in its pipeline. Add them before {name!r}.")
     return label, span
 

@@ -15,7 +15,7 @@ from spacy.tokens import Doc
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.calibrate import calibrate
-from spacy_falconer.pipeline.callbacks import find_component, find_instructed
+from spacy_falconer.pipeline.components import FACTORIES, find_first, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
 from spacy_falconer.pipeline.passages import scored_spans
 from spacy_falconer.pipeline.source import find_base
@@ -34,7 +34,7 @@ def get_label(texts: Iterable[str], instruction: str, nlp: Language | None = Non
         training; a word that is nearly a key is, too, but with a warning.
     nlp (Language): A pipeline with `falconer_label`; by default the pre-trained `en_falconer_sm`.
     """
-    pipe, nlp = _find(nlp, "falconer_label")
+    pipe, nlp = _find(nlp, "get_label")
     key, vectors = _read(pipe, instruction, nlp)
     for docs in _encoded(texts, pipe, nlp):
         scores = calibrate(pipe.predict_vectors(docs, vectors), *pipe.calibrations_of([key]))
@@ -49,7 +49,7 @@ def get_span(texts: Iterable[str], instruction: str, nlp: Language | None = None
         training; a word that is nearly a key is, too, but with a warning.
     nlp (Language): A pipeline with `falconer_span`; by default the pre-trained `en_falconer_sm`.
     """
-    pipe, nlp = _find(nlp, "falconer_span")
+    pipe, nlp = _find(nlp, "get_span")
     key, vectors = _read(pipe, instruction, nlp)
     for docs in _encoded(texts, pipe, nlp):
         found = pipe.find_spans(pipe.predict_vectors(docs, vectors), [len(doc) for doc in docs], [key])
@@ -57,11 +57,13 @@ def get_span(texts: Iterable[str], instruction: str, nlp: Language | None = None
             yield scored_spans(doc, spans)
 
 
-def _find(nlp: Language | None, factory: str) -> tuple[InstructedPipe, Language]:
+def _find(nlp: Language | None, op: str) -> tuple[InstructedPipe, Language]:
     nlp = nlp if nlp is not None else _load_default()
-    pipe = find_component(nlp, factory)
+    pipe = find_first(nlp, op)
     if pipe is None:
-        raise ModelError(f"The pipeline has no {factory!r}: {', '.join(nlp.component_names) or 'empty'}. Add it first.")
+        raise ModelError(
+            f"The pipeline has no {FACTORIES[op]!r}: {', '.join(nlp.component_names) or 'empty'}. Add it first."
+        )
     return pipe, nlp
 
 
@@ -97,8 +99,7 @@ def _find_meant(instruction: str, pipe: InstructedPipe, nlp: Language) -> str | 
     for one in sorted(find_instructed(nlp), key=lambda one: one is not pipe) if word else ():
         keys = {key.casefold(): key for key in one.labels}
         for near in get_close_matches(word[1].casefold(), keys, n=1, cutoff=ALIKE):
-            function = nlp.get_pipe_meta(one.name).factory.replace("falconer_", "get_")
-            return f"{function}(texts, {keys[near]!r})"
+            return f"{one.op}(texts, {keys[near]!r})"
     return None
 
 

@@ -13,7 +13,7 @@ from spacy.language import Language
 from spacy.util import is_package, load_config
 
 from spacy_falconer.errors import FalconerError, ModelError
-from spacy_falconer.pipeline.callbacks import FACTORIES, find_components, find_instructed
+from spacy_falconer.pipeline.components import FACTORIES, find_components, find_instructed
 from spacy_falconer.pipeline.instructed import LISTENER
 from spacy_falconer.pipeline.plan import FalconerPlan
 
@@ -25,7 +25,7 @@ INSIDE = ("pipeline", "model-best")  # Where a pipeline stands in the folders th
 def load_pipeline(path: Path | str, **options: Any) -> Language:
     """A pipeline from its folder, or by the name of an installed one.
 
-    options: As of `spacy.load`.
+    options: As in `spacy.load`.
     RAISES (ModelError): There is none, or it cannot be loaded.
     """
     is_installed = not Path(path).exists() and is_package(str(path))
@@ -85,7 +85,7 @@ def find_parts(source: Path) -> list[str]:
         config = load_config(source / "config.cfg")
     names = config.get("nlp", {}).get("pipeline", ())
     factories = {name: config["components"][name].get("factory") for name in names}
-    ours = [name for name, factory in factories.items() if factory in FACTORIES]
+    ours = [name for name, factory in factories.items() if factory in FACTORIES.values()]
     encoders = {config["components"][name]["model"]["tok2vec"].get("upstream") for name in ours}
     parts = [name for name in factories if name in encoders or name in ours]
     if not ours or len(parts) != len(ours) + 1:
@@ -108,7 +108,7 @@ def add_falconer(nlp: Language, source: Language, *, spans_key: str | None = Non
     """
     encoder = _find_encoder(source)
     own_name = OWN_ENCODER if encoder in nlp.component_names else encoder
-    pipes = [pipe for factory in (*FACTORIES, "falconer_plan") for pipe in find_components(source, factory)]
+    pipes = [*find_instructed(source), *find_components(source, "falconer_plan")]
     _check_free(nlp, [own_name, *(pipe.name for pipe in pipes)])
     _check_spans(nlp, pipes, spans_key)
     nlp.add_pipe(encoder, name=own_name, source=source)
@@ -118,7 +118,7 @@ def add_falconer(nlp: Language, source: Language, *, spans_key: str | None = Non
             continue
         nlp.add_pipe(pipe.name, source=source)
         _listen_to(nlp, pipe.name, own_name)
-        if spans_key is not None and "spans_key" in pipe.cfg:
+        if spans_key is not None and pipe.op == "get_span":
             pipe.cfg["spans_key"] = nlp.get_pipe_config(pipe.name)["spans_key"] = spans_key
     nlp._link_components()
 

@@ -53,6 +53,8 @@ def make_falconer_span(
 class FalconerSpan(InstructedPipe):
     """Finds passages. Their scores, 0 to 1, are in `doc.spans[spans_key].attrs["scores"]`, in the spans' order."""
 
+    op = "get_span"
+
     def predict(self, docs: Iterable[Doc]) -> Floats3d:
         """B, I and O scores of all instructions, shape (n_tokens, K, 3), text after text."""
         docs = list(docs)

@@ -14,7 +14,8 @@ from spacy.training import Example
 from thinc.api import Adam, fix_random_seed
 from thinc.types import Floats1d, Floats2d
 
-from spacy_falconer.pipeline.callbacks import add_instructions, find_instructed
+from spacy_falconer.pipeline.callbacks import add_instructions
+from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.source import find_parts, load_pipeline
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.embed import mean_vector

@@ -16,8 +16,9 @@ from wasabi import table
 from spacy_falconer.metamodel.calibrate import NOTHING, calibrate, fit_calibrations
 from spacy_falconer.metamodel.reliability import Measured, measure_ece, measure_reliability
 from spacy_falconer.metamodel.threshold import Candidates
-from spacy_falconer.pipeline.callbacks import find_instructed
+from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.score import weights_of
+from spacy_falconer.types import FIELDS
 from spacy_falconer.workflow.report import KINDS
 from spacy_falconer.workflow.said import Said
 from spacy_falconer.workflow.thresholds import Heard, calibrate_all
@@ -148,7 +149,7 @@ def measure_changes(heard: Heard, *, seed: int = 0) -> list[Change]:
         raw = {key: part for key, part in candidates.items() if len(part.scores)}
         now = calibrate_all(pipe, raw)
         old, new = join(now), join(cross_fit(raw, now))
-        name = f"all {KINDS['spans' if 'spans_key' in pipe.cfg else 'labels']}"
+        name = f"all {KINDS[FIELDS[pipe.op]]}"
         some = [(name, old, new), *((key, old.of(key), new.of(key)) for key in raw)] if raw else []
         changes += [
             Change(name, len(before.scores), before.measure(seed=seed), after.measure(seed=seed))

@@ -11,19 +11,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spacy_falconer.errors import CorpusError
+from spacy_falconer.llm.rows import hash_parts
 from spacy_falconer.types import Record
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write a file, or a folder: it takes its place when it is whole, and then only."""
+    """Where to write a file, or a folder: it takes its place when it is whole, and only then. After an error, nothing is left."""
     part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove(part)
-    yield part
-    if part.is_dir():
-        _remove(path)
-    os.replace(part, path)
+    try:
+        yield part
+        if part.is_dir():
+            _remove(path)
+        os.replace(part, path)
+    except BaseException:
+        _remove(part)
+        raise
 
 
 def check_not_read(output: Path, *inputs: Path | None) -> None:
@@ -43,8 +48,7 @@ def is_older(path: Path, others: Iterable[Path]) -> bool:
 
 def digest(*parts: str) -> str:
     """The same for the same content, on every machine."""
-    lengths = [str(len(part)) for part in parts]
-    return hashlib.sha256("\0".join([*lengths, *parts]).encode("utf8", "surrogatepass")).hexdigest()
+    return hash_parts(*parts).hex()
 
 
 def digest_file(path: Path | None) -> str:

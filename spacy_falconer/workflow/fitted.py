@@ -13,7 +13,7 @@ from wasabi import table
 
 from spacy_falconer.metamodel.calibrate import N_DIGITS
 from spacy_falconer.metamodel.threshold import Choice, Target
-from spacy_falconer.pipeline.callbacks import find_instructed
+from spacy_falconer.pipeline.components import find_instructed
 
 OWN, THRESHOLDS = "falconer", "thresholds"  # Their place in a pipeline's meta.
 Json = dict[str, Any]

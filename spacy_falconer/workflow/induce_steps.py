@@ -47,7 +47,7 @@ class Steps:
     """The steps after the plan. Each is done where what it reads has changed, or its outputs are not there.
 
     replay: The file of the answers in `earlier`, which are learned again.
-    settings: Further ones of `annotate`. n_process, precision: As of `mine`.
+    settings: Further ones of `annotate`. n_process, precision: As in `mine`.
     done_before: The steps that needed not be done.
     """
 

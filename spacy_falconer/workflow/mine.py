@@ -97,7 +97,7 @@ def mine(
         then an old one stays. Beside it: .manifest.json (of what it was made), .rejects.jsonl, .seen.db (for `since`).
     n_process (int): With several, each holds the pipeline.
     batch_size (int): Texts that are read at once; of long ones it is fewer.
-    precision (str): As of `accelerate`. A run that goes on with "auto" keeps what it has chosen.
+    precision (str): As in `accelerate`. A run that goes on with "auto" keeps what it has chosen.
     part_size (int): What is read again, at most, where a run is killed.
     since (Path): The manifest of an earlier run: records whose id and text it read are skipped.
     fresh (bool): Forget an unfinished run. Without it a run goes on, and refuses where anything has changed; None: goes

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
+from spacy_falconer.workflow.files import whole
 from spacy_falconer.workflow.tabular import join_parquet, read_parquet, write_parquet
 
 Row = dict[str, Any]
@@ -82,20 +83,15 @@ def plain_disk(path: Path) -> Iterator[None]:
 
 @contextmanager
 def durable(path: Path) -> Iterator[Path]:
-    """Where to write a file. It takes its place when it is whole and on the disk, and then only.
+    """Where to write a file, as `whole` has it, that has to outlive a loss of power.
 
     RAISES (CorpusError): The disk is full, or refuses. What was written is removed.
     """
-    part = path.with_name(path.name + ".part")
     with plain_disk(path):
-        try:
+        with whole(path) as part:
             yield part
             with part.open("rb") as written:
                 os.fsync(written.fileno())
-            os.replace(part, path)
-        except (OSError, sqlite3.Error):
-            part.unlink(missing_ok=True)
-            raise
         sync_folder(path.parent)
 
 

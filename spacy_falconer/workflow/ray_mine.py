@@ -61,8 +61,8 @@ def mine_on_ray(
     all; and there is no .seen.db for a later `since`.
 
     corpus: `path` may also be what `find_path` gives.
-    output: As of `mine`, or an address. Of a folder, the workers write all; a file is joined of their parts at the end.
-    precision (str): As of `accelerate`, but for "auto": machines may differ, and the rows of one run do not.
+    output: As in `mine`, or an address. Of a folder, the workers write all; a file is joined of their parts at the end.
+    precision (str): As in `accelerate`, but for "auto": machines may differ, and the rows of one run do not.
     RAISES (ModelError): As `mine`, and where there is no cluster.
     RAISES (CorpusError): As `mine`, and where machines do not see each other's parts.
     """

@@ -65,7 +65,7 @@ def open_reader(nlp: Language, *, n_process: int, batch_size: int, precision: st
     """Make a function that reads chunks of texts, in this process or in several.
 
     batch_size (int): Texts that are read at once; fewer of long ones, and on a GPU `TIMES_ON_GPU` times as many.
-    precision (str): As of `accelerate`.
+    precision (str): As in `accelerate`.
     RAISES (ModelError): A process ended, and what it was reading is not read. Or several are to read on a GPU.
     """
     check_processes(n_process)

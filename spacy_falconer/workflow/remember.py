@@ -15,7 +15,8 @@ from thinc.types import FloatsXd
 
 from spacy_falconer.corpus.docbin import LANGUAGE
 from spacy_falconer.errors import AnswerError
-from spacy_falconer.pipeline.callbacks import add_instructions, find_components, find_instructed
+from spacy_falconer.pipeline.callbacks import add_instructions
+from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe, encode
 from spacy_falconer.pipeline.score import asked_keys, places
 from spacy_falconer.pipeline.source import load_pipeline
@@ -46,9 +47,7 @@ def remember(
     if silent:
         add_instructions(nlp, plan)
     taught = {op: said[op] | {step.id for step in plan.text_steps(op)} - set(silent) for op in said}
-    kept = [
-        (pipe, [key for key in pipe.labels if key not in taught[primitive_of(pipe)]]) for pipe in find_instructed(nlp)
-    ]
+    kept = [(pipe, [key for key in pipe.labels if key not in taught[pipe.op]]) for pipe in find_instructed(nlp)]
     return add_findings([*docs, *again], nlp, [(pipe, keys) for pipe, keys in kept if keys])
 
 
@@ -70,10 +69,6 @@ def find_said(docs: Sequence[Doc]) -> dict[str, set[str]]:
 
 def list_asked(doc: Doc) -> set[str]:
     return {*doc.cats, *asked_keys(doc.spans.get("sc"))}
-
-
-def primitive_of(pipe: InstructedPipe) -> str:
-    return "get_span" if "spans_key" in pipe.cfg else "get_label"
 
 
 def leave_out(doc: Doc, keys: Collection[str]) -> Doc:
@@ -98,7 +93,7 @@ def add_findings(docs: Sequence[Doc], nlp: Language, kept: Kept) -> list[Doc]:
         encode(seen, kept[0][0], nlp)
         for pipe, keys in kept:
             columns = [pipe.labels.index(key) for key in keys]
-            add = add_spans if primitive_of(pipe) == "get_span" else add_labels
+            add = add_spans if pipe.op == "get_span" else add_labels
             add(answered, pipe, keys, pipe.predict(seen)[:, columns])
         found += answered
     return found
@@ -159,8 +154,7 @@ def read_earlier(path: Path, source: Path) -> list[Doc]:
 def list_steps(nlp: Language) -> list[dict[str, str]]:
     """Every instruction that a pipeline holds, as the step of a plan."""
     found: dict[str, dict[str, str]] = {}
-    for factory, op in (("falconer_label", "get_label"), ("falconer_span", "get_span")):
-        for pipe in find_components(nlp, factory):
-            for key, text in pipe.cfg["instructions"].items():
-                found.setdefault(key, {"id": key, "op": op, "instruction": text})
+    for pipe in find_instructed(nlp):
+        for key, text in pipe.cfg["instructions"].items():
+            found.setdefault(key, {"id": key, "op": pipe.op, "instruction": text})
     return list(found.values())

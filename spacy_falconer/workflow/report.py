@@ -11,6 +11,7 @@ from wasabi import table
 
 from spacy_falconer.pages import showable
 from spacy_falconer.plan import Plan, format_tree, read_plan
+from spacy_falconer.types import FIELDS
 from spacy_falconer.workflow.manifest import read_manifest
 from spacy_falconer.workflow.parts import Paths, read_first_rows, read_rows
 
@@ -90,7 +91,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
         + [show_share(find_line(one, kind, key).get("f")) for one in others.values()]
         for kind, op, key, row in list_lines(scores)
     ]
-    for kind, op in (("labels", "get_label"), ("spans", "get_span")):
+    for op, kind in FIELDS.items():
         if scores[kind]["macro_f"] is not None:
             own = [f"{scores[kind]['macro_f']:.2f}", show_interval(scores[kind].get("macro_f_ci"))]
             body.append(["macro", op, "", "", *own, "", *(show_share(one[kind]["macro_f"]) for one in others.values())])
@@ -100,7 +101,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
 
 def list_lines(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
     """The part of the scores, the primitive or what it is, the key, and the line; instructions first, then the plan's rows."""
-    for kind, op in (("labels", "get_label"), ("spans", "get_span")):
+    for op, kind in FIELDS.items():
         for key, row in scores[kind]["per_instruction"].items():
             yield kind, op, key, row
     for key, row in scores.get("rows", {}).items():
@@ -162,7 +163,7 @@ def describe_curve(curve: Mapping[str, Any] | None) -> list[str]:
         return []
     numbers = ", ".join(str(point["n_texts"]) for point in curve["points"])
     lines = [f"Learning curve ({CURVES.get(curve['kind'], curve['kind'])}), from {numbers} answers:"]
-    for kind, op in (("labels", "get_label"), ("spans", "get_span")):
+    for op, kind in FIELDS.items():
         shares = [show_share(point[kind]["macro_f"]) for point in curve["points"]]
         if any(shares):
             lines.append(f"  {op}: {', '.join(shares)}{describe_gain(curve['gain'], kind)}")

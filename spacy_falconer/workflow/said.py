@@ -13,7 +13,7 @@ from spacy.tokens import Doc, SpanGroup
 from spacy_falconer.corpus.docbin import GOLD, SPANS_KEY
 from spacy_falconer.errors import PlanError
 from spacy_falconer.llm.store import HUMAN
-from spacy_falconer.pipeline.callbacks import find_components, find_instructed
+from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.score import asked_keys, places
 from spacy_falconer.plan import Plan, Step, parse_plan
 from spacy_falconer.plan.execute import execute
@@ -110,9 +110,9 @@ def read_thresholds(nlp: Language) -> dict[str, float]:
 def read_findings(nlp: Language, doc: Doc, thresholds: Mapping[str, float]) -> Said:
     """What the components of a pipeline wrote on a doc; within `all_spans`, all candidates."""
     said = Said({}, {}, {}, {})
-    for pipe in find_components(nlp, "falconer_label"):
+    for pipe in find_instructed(nlp, "get_label"):
         said.scores.update({key: float(doc.cats[key]) for key in pipe.labels})
-    for pipe in find_components(nlp, "falconer_span"):
+    for pipe in find_instructed(nlp, "get_span"):
         said.candidates.update({key: {} for key in pipe.labels})
         group = doc.spans[pipe.cfg["spans_key"]]
         for span, score in zip(group, group.attrs["scores"], strict=True):

@@ -9,7 +9,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.types import Floats1d, Floats2d
 
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.thresholds import all_spans
 
@@ -21,8 +21,8 @@ def read_scores(nlp: Language, texts: Sequence[str], plan: Plan) -> tuple[Floats
     """
     wanted = {step.id for step in plan.text_steps()}
     labels, spans = (
-        [(pipe, key) for pipe in find_components(nlp, name) for key in pipe.labels if key in wanted]
-        for name in ("falconer_label", "falconer_span")
+        [(pipe, key) for pipe in find_instructed(nlp, op) for key in pipe.labels if key in wanted]
+        for op in ("get_label", "get_span")
     )
     thresholds = [pipe.threshold_of(key) for pipe, key in [*labels, *spans]]
     with all_spans(nlp):

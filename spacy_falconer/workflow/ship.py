@@ -12,7 +12,7 @@ from spacy.language import Language
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.pretrain.checkpoint import read_average
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.components import find_components
 from spacy_falconer.workflow.train import find_default_config
 
 PARTS = {"falconer_label": "label", "falconer_span": "span"}  # Component, and its head in a checkpoint.

@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 
 from spacy_falconer.metamodel.calibrate import calibrate, fit_calibrations
 from spacy_falconer.metamodel.threshold import Candidates, append, choose_threshold, pool
-from spacy_falconer.pipeline.callbacks import find_components, find_instructed
+from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.score import is_asked, n_missed, places, weights_of
 from spacy_falconer.workflow.fitted import Fitted, note_fitted
@@ -57,9 +57,9 @@ def read_candidates(nlp: Language, docs: Sequence[Doc]) -> Heard:
         found = nlp.pipe([nlp.make_doc(doc.text) for doc in docs])
         pairs = list(zip(found, docs, strict=True))
     read = []
-    for pipe in find_components(nlp, "falconer_label"):
+    for pipe in find_instructed(nlp, "get_label"):
         read.append((pipe, {key: label_candidates(key, pairs) for key in pipe.labels}))
-    for pipe in find_components(nlp, "falconer_span"):
+    for pipe in find_instructed(nlp, "get_span"):
         group = pipe.cfg["spans_key"]
         read.append((pipe, {key: span_candidates(key, pairs, spans_key=group) for key in pipe.labels}))
     return read
@@ -83,7 +83,7 @@ def without_plan(nlp: Language) -> Iterator[None]:
 @contextmanager
 def all_spans(nlp: Language) -> Iterator[None]:
     """Let the span components write every candidate, however low its score. No plan is run on them."""
-    spans = find_components(nlp, "falconer_span")
+    spans = find_instructed(nlp, "get_span")
     with without_plan(nlp), _changed(spans, threshold=0.0, thresholds={}):
         yield
 

@@ -9,7 +9,8 @@ from spacy.tokens import DocBin
 from spacy.training import Example
 
 from spacy_falconer.corpus.docbin import make_docs
-from spacy_falconer.pipeline.callbacks import add_instructions, find_instructed
+from spacy_falconer.pipeline.callbacks import add_instructions
+from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.score import places
 from spacy_falconer.pipeline.span import example_targets
 from spacy_falconer.plan import parse_plan

@@ -12,7 +12,7 @@ from spacy_falconer.corpus.docbin import make_docs
 from spacy_falconer.errors import AnswerError, ModelError
 from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.metamodel.pretrain.checkpoint import read_model, write_checkpoint
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.score import places
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer
@@ -147,7 +147,7 @@ def test_a_pipeline_without_our_components_is_no_source(tmp_path, review_plan, r
 
 def test_both_components_of_what_was_shipped_have_no_instructions(base):
     nlp = spacy.load(base)
-    assert [pipe.labels for name in ("falconer_label", "falconer_span") for pipe in find_components(nlp, name)] == [
+    assert [pipe.labels for pipe in find_instructed(nlp)] == [
         (),
         (),
     ]

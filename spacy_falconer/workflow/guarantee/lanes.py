@@ -41,7 +41,7 @@ class Lane:
     rates: The chance of each text to be drawn; it is set for the texts before `end`, shape (n,).
     tilts, deltas: The kinds of errors that are bounded, each with its stake and the chance that its bound is wrong.
     most: Errors that each text counts for at most, shape (n,).
-    shares: As of `find_shares`, shape (n,).
+    shares: As in `find_shares`, shape (n,).
     end, far (int): The metamodel is trusted with the texts before `end`. It will be with none after `far`.
     n_expected (float): How many texts it is expected to leave unread.
     """

@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 from thinc.types import Floats2d
 
 from spacy_falconer.grounding import find_quotes
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.components import find_components, find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.passages import group_spans, scored_spans
 from spacy_falconer.pipeline.span import FalconerSpan
@@ -122,7 +122,7 @@ def read_sayings(
 ) -> Sayings:
     """Read all texts with a pipeline, once.
 
-    precision (str): As of `accelerate`.
+    precision (str): As in `accelerate`.
     tick: Called with the number of texts read since the last call.
     """
     readers, advance = [find_reader(nlp, step) for step in steps], spread(tick, len(texts))
@@ -144,8 +144,7 @@ def make_question(heard: Sequence[Heard], *, is_span: bool) -> Question:
 
 
 def find_reader(nlp: Language, step: Step) -> Reader:
-    pipes = find_components(nlp, "falconer_span" if step.op == "get_span" else "falconer_label")
-    pipe = next(pipe for pipe in pipes if step.id in pipe.labels)
+    pipe = next(pipe for pipe in find_instructed(nlp, step.op) if step.id in pipe.labels)
     return Reader(pipe, step.id, pipe.vector_of(step.id))
 
 

@@ -208,7 +208,7 @@ def guarantee(
 
     records: They must come again, and the same, for `mine`.
     asker: Makes what gets the answers, for the pipeline's plan.
-    batch_size (int), precision (str): As of `mine`, but for "auto".
+    batch_size (int), precision (str): As in `mine`, but for "auto".
     memory (Path): Where a run that is stopped keeps what it began with.
     tick: Called with the number of texts read since the last call.
     show: Called, before anything is asked, with how many texts will be asked about, of how many, and what that takes.

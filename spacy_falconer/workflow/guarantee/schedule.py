@@ -71,7 +71,7 @@ def make_schedule(hazards: Mapping[Kind, Hazard], shares: Floats) -> Schedule:
     """What is expected to leave the most texts unread: over all the ways that things may be; in the likeliest, once the
     tilts are chosen and only the next texts' rate is to be.
 
-    shares: As of `find_rates`, shape (n,).
+    shares: As in `find_rates`, shape (n,).
     """
     sums = {kind: numpy.cumsum(one.risks, axis=1) for kind, one in hazards.items()}
     tilts = {

@@ -102,10 +102,7 @@ def explain_nothing(path: Path, plan: Plan, names: Names, found: Sequence[Found]
 def count_answers(taken: Taken, plan: Plan) -> dict[str, tuple[int, int]]:
     counts = {}
     for step in plan.steps:
-        answers = [
-            (answer.labels if step.op == "get_label" else answer.spans).get(step.instruction)
-            for answer in taken.answers
-        ]
+        answers = [answer.said(step.op).get(step.instruction) for answer in taken.answers]
         if any(answer is not None for answer in answers):
             counts[step.id] = (sum(answer is not None for answer in answers), sum(map(bool, answers)))
     return counts

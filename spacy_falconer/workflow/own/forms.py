@@ -9,11 +9,9 @@ from typing import Any
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.workflow.own import conll, docbin, tools
 from spacy_falconer.workflow.own.names import Names
-from spacy_falconer.workflow.review import argilla, label_studio, prodigy
-from spacy_falconer.workflow.review.files import Found, Reject, read_records
+from spacy_falconer.workflow.review.files import TOOLS, Found, Reject, read_records
 
 RECORDED, DOCBIN, CONLL = "recorded", "docbin", "conll"
-TOOLS = {"label-studio": label_studio, "argilla": argilla, "prodigy": prodigy}
 FORMS = (RECORDED, DOCBIN, CONLL, *TOOLS)
 SUFFIXES = {
     ".spacy": DOCBIN,

@@ -12,6 +12,7 @@ from spacy.tokens import Doc
 
 from spacy_falconer.corpus.docbin import GOLD, SPANS_KEY
 from spacy_falconer.metamodel import reliability
+from spacy_falconer.types import FIELDS
 from spacy_falconer.workflow.page.run import Run
 from spacy_falconer.workflow.report import PEOPLE, find_line, list_lines, name_baseline, name_side
 
@@ -105,8 +106,7 @@ def make_block(
         )
         for kind, op, key, row in list_lines(scores)
     ]
-    ops = {"labels": "get_label", "spans": "get_span"}
-    macro = {op: as_share(scores[kind].get("macro_f")) for kind, op in ops.items()}
+    macro = {op: as_share(scores[kind].get("macro_f")) for op, kind in FIELDS.items()}
     return Block(
         name, as_count(scores.get("n_texts")), lines, {op: f for op, f in macro.items() if f is not None},
         [name_baseline(one) for one in others], any("f_ci" in row for _, _, _, row in list_lines(scores)),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_falconer.plan import Plan
-from spacy_falconer.types import Record
+from spacy_falconer.types import FIELDS, Record
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.page.run import Run
 from spacy_falconer.workflow.parts import Row
@@ -62,8 +62,7 @@ def list_keys(plan: Plan | None, rows: Iterable[Row]) -> list[Json]:
     if plan is not None:
         found = {step.id: step.op for step in plan.steps}
     else:
-        ops = {"labels": "get_label", "spans": "get_span"}
-        found = {key: op for row in rows for column, op in ops.items() for key in row.get(column, ())}
+        found = {key: op for row in rows for op, column in FIELDS.items() for key in row.get(column, ())}
     return [{"id": key, "op": op, "color": number % N_COLORS} for number, (key, op) in enumerate(found.items())]
 
 

@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 from spacy_falconer.corpus.choose import choose_random
 from spacy_falconer.grounding import find_quotes
 from spacy_falconer.llm.store import AnswerStore, Value
-from spacy_falconer.pipeline.callbacks import find_components
+from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.passages import group_spans
 from spacy_falconer.plan import Plan, Step
@@ -91,10 +91,9 @@ def choose_items(
 def find_readers(nlp: Language, plan: Plan) -> list[Reader]:
     """The components that answer the plan's steps about texts."""
     steps = {(step.op, step.id): step for step in plan.text_steps()}
-    pairs = (("get_label", "falconer_label"), ("get_span", "falconer_span"))
     return [
-        Reader(steps[op, key], pipe, pipe.threshold_of(key))
-        for op, factory in pairs for pipe in find_components(nlp, factory) for key in pipe.labels if (op, key) in steps
+        Reader(steps[pipe.op, key], pipe, pipe.threshold_of(key))
+        for pipe in find_instructed(nlp) for key in pipe.labels if (pipe.op, key) in steps
     ]  # fmt: skip
 
 

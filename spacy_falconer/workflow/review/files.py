@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +14,11 @@ from spacy_falconer.types import HALF_CHARACTER
 from spacy_falconer.workflow.review import argilla, label_studio, prodigy
 from spacy_falconer.workflow.review.work import OPEN, Work
 
-TOOLS = {"prodigy": prodigy, "label-studio": label_studio, "argilla": argilla}
+TOOLS = {
+    "label-studio": label_studio,
+    "argilla": argilla,
+    "prodigy": prodigy,
+}  # A record is the first one's that claims it.
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,7 @@ def read_works(paths: Sequence[Path]) -> Iterator[Found | Reject]:
 
 
 def read_record(record: Any, where: str, *, by: str) -> Iterator[Found | Reject]:
-    tool = next(
-        (tool for tool in (label_studio, argilla, prodigy) if isinstance(record, dict) and tool.claims(record)), None
-    )
+    tool = next((tool for tool in TOOLS.values() if isinstance(record, dict) and tool.claims(record)), None)
     if tool is None:
         names = ", ".join(TOOLS)
         yield Reject(
@@ -82,7 +84,7 @@ def read_part(tool: ModuleType, record: Any, part: Any, where: str, by: str) -> 
         return Reject(where, str(error), record)
     if HALF_CHARACTER.search(work.text):
         return Reject(where, "Its text holds half a character (a lone surrogate). Remove it.", record)
-    return Found(where, work if work.by else Work(**{**vars(work), "by": by}), record)
+    return Found(where, work if work.by else replace(work, by=by), record)
 
 
 def read_records(path: Path) -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from spacy_falconer.errors import AnswerError
 from spacy_falconer.grounding import find_quotes
 from spacy_falconer.llm.store import HUMAN, AnswerStore, Value
 from spacy_falconer.plan import Plan
-from spacy_falconer.types import Answer, CharSpan
+from spacy_falconer.types import FIELDS, Answer, CharSpan
 from spacy_falconer.workflow.files import whole
 from spacy_falconer.workflow.review.decide import Decision, decide, find_usual, keep_last, settle
 from spacy_falconer.workflow.review.files import Found, Reject, read_works
@@ -109,8 +109,7 @@ def decide_all(found: Iterable[Found], plan: Plan, usual: Asked) -> tuple[list[D
 
 def list_said(answer: Answer) -> list[tuple[str, str, Value]]:
     """An answer's primitives, instructions and values."""
-    labels = [("get_label", words, value) for words, value in answer.labels.items()]
-    return [*labels, *(("get_span", words, quotes) for words, quotes in answer.spans.items())]
+    return [(op, words, value) for op in FIELDS for words, value in answer.said(op).items()]
 
 
 def count_before(answer: Answer, store: AnswerStore) -> tuple[int, bool]:

@@ -352,7 +352,7 @@ def test_only_texts_of_mined_rows(send, tmp_path):
 def test_nothing_is_left_to_review(send):
     with pytest.raises(AnswerError, match="There is no text to review"):
         send("prodigy", [" "])
-    with pytest.raises(AnswerError, match="The format is 'doccano'; expected one of prodigy, label-studio, argilla"):
+    with pytest.raises(AnswerError, match="The format is 'doccano'; expected one of label-studio, argilla, prodigy"):
         send("doccano")
 
 

@@ -1,0 +1,26 @@
+"""A pipeline's components of ours, whatever their names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spacy.language import Language
+
+from spacy_falconer.pipeline.instructed import InstructedPipe
+
+FACTORIES = {"get_label": "falconer_label", "get_span": "falconer_span"}  # What answers each primitive.
+
+
+def find_components(nlp: Language, factory: str) -> list[Any]:
+    """The pipeline's components of one factory."""
+    return [nlp.get_pipe(name) for name in nlp.component_names if nlp.get_pipe_meta(name).factory == factory]
+
+
+def find_instructed(nlp: Language, op: str | None = None) -> list[InstructedPipe]:
+    """The components that answer instructions: to one primitive, or all, those for labels first."""
+    return [pipe for one in ([op] if op else FACTORIES) for pipe in find_components(nlp, FACTORIES[one])]
+
+
+def find_first(nlp: Language, op: str) -> InstructedPipe | None:
+    """The one that answers a primitive where nothing else is said."""
+    return next(iter(find_instructed(nlp, op)), None)
