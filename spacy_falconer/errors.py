@@ -2,22 +2,22 @@
 
 FalconerError (a ValueError)
 ├── PlanError         a plan that cannot be read or run
-│   └── UnsupportedPlanError   a sentence that two primitives cannot answer
+│   └── UnsupportedPlanError   a sentence that the two primitives cannot answer
 ├── AnswerError       an answer that is missing, malformed or cannot be stored
 ├── CorpusError       a corpus that cannot be read
-├── RedactError       a text may not be sent: the user's own function for it fails
+├── RedactError       a text may not be sent, because the user's function that changes it is missing or fails
 ├── ServerError       the language model's endpoint failed or is not set
-│   ├── BudgetError    the most that may be spent or sent is reached
-│   └── RequestError   one request failed for good; another may not
-│       └── ReplyError    it was replied to, but not with an answer: cut off, refused, empty, no JSON
+│   ├── BudgetError    a limit on cost or requests is reached
+│   └── RequestError   one request failed for good; others may still succeed
+│       └── ReplyError    the reply is not an answer: cut off, refused, empty or not JSON
 └── ModelError        a pipeline or component that cannot do what was asked of it
 
-Every message says what is wrong, the value, what was expected and what to do.
+Every message says what is wrong, with the value, what was expected and what to do.
 """
 
 
 class FalconerError(ValueError):
-    """Anything that spacy-falconer refuses to do."""
+    """The base class of spacy-falconer's own errors."""
 
 
 class PlanError(FalconerError):
@@ -45,15 +45,15 @@ class ServerError(FalconerError):
 
 
 class BudgetError(ServerError):
-    """What may be spent is spent. Nothing more was sent; what was answered is kept."""
+    """A limit on cost or requests is reached. Nothing more was sent; the answers so far are kept."""
 
 
 class RequestError(ServerError):
-    """One request failed for good. Other requests may not."""
+    """One request failed for good. Other requests may still succeed."""
 
 
 class ReplyError(RequestError):
-    """A request was replied to, but not with an answer. Where the reply was paid for, it says how many tokens."""
+    """The reply to a request is not an answer. The error holds the numbers of tokens that were paid for."""
 
     def __init__(self, message: str, *, n_input_tokens: int = 0, n_output_tokens: int = 0):
         super().__init__(message)

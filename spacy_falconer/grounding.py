@@ -1,4 +1,4 @@
-"""Quotes to characters, characters to tokens. What cannot be placed is refused and counted, never guessed."""
+"""Map quotes to characters and characters to tokens. What cannot be placed is rejected and counted, never guessed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def find_quotes(text: str, quotes: Sequence[Quote]) -> list[CharSpan | None]:
-    """Find the characters of each quote, in the text as it stands.
+    """Find the characters of each quote in the unchanged text.
 
-    A quote with a `start` stands there. The others are placed in order of appearance: each at its first occurrence
-    after the one before, so that repeated mentions take successive occurrences, and whole words before parts of words:
-    "pan" is not sought in "pancakes" where a "pan" follows. A quote out of order is placed where it occurs only once.
-    White space in a quote matches any white space, a line break too.
+    A quote with a `start` is placed there if its words match. The others are placed in order of appearance, each at
+    its first occurrence after the one before, so that repeated mentions take successive occurrences. Whole words win
+    over parts of words: "pan" does not match "pancakes" if a "pan" follows. A quote out of order is placed only if it
+    occurs once. White space in a quote matches any white space, including line breaks.
 
-    RETURNS: One place a quote; None for one that is not in the text, or not unambiguously.
+    RETURNS: One place per quote; None for a quote that is not in the text or is ambiguous.
     """
     places: list[CharSpan | None] = []
     taken: set[CharSpan] = set()
@@ -35,7 +35,7 @@ def find_quotes(text: str, quotes: Sequence[Quote]) -> list[CharSpan | None]:
 
 
 def find_quote(text: str, quote: Quote, position: int, *, taken: set[CharSpan]) -> CharSpan | None:
-    """One quote: where it says it stands, else its first free occurrence from `position`, else its only one."""
+    """Place one quote: at its stated start, else at its first free occurrence from `position` on, else at its only one."""
     stated = find_stated(text, quote)
     if stated is not None and stated not in taken:
         return stated
@@ -46,7 +46,7 @@ def find_quote(text: str, quote: Quote, position: int, *, taken: set[CharSpan]) 
 
 
 def find_stated(text: str, quote: Quote) -> CharSpan | None:
-    """Where a quote says that it stands, if it does."""
+    """Return the place that a quote states, or None if its words are not there."""
     if quote.start is None or not quote.quote.strip():
         return None
     start = quote.start + len(quote.quote) - len(quote.quote.lstrip())
@@ -55,7 +55,7 @@ def find_stated(text: str, quote: Quote) -> CharSpan | None:
 
 
 def find_occurrences(text: str, words: str) -> list[CharSpan]:
-    """All places of a quote, overlapping ones too. Case counts; the kind and amount of white space do not."""
+    """Return all places of a quote, including overlapping ones. Case matters; the kind and amount of white space do not."""
     if not words.strip():
         return []
     return [CharSpan(*match.span(1)) for match in re.finditer(f"(?=({_make_pattern(words)}))", text)]
@@ -66,7 +66,7 @@ def _make_pattern(words: str) -> str:
 
 
 def prefer_words(text: str, places: list[CharSpan]) -> list[CharSpan]:
-    """The places that begin and end no word midway; all of them where there is none."""
+    """Return the places that do not cut a word, or all of them if every place does."""
     return [place for place in places if not _cuts_word(text, place)] or places
 
 
@@ -76,5 +76,5 @@ def _cuts_word(text: str, place: CharSpan) -> bool:
 
 
 def align(doc: Doc, places: Sequence[CharSpan]) -> list[Span | None]:
-    """The tokens of each place; None where no token boundary fits. Nothing is snapped to the nearest."""
+    """Return the tokens of each place; None if it does not fit token boundaries. Nothing is snapped to the nearest token."""
     return [doc.char_span(place.start, place.end) for place in places]

@@ -1,4 +1,4 @@
-"""The values that travel between the rooms. All positions are characters of the text, end exclusive."""
+"""The values that the packages exchange. All positions are character offsets in the text; ends are exclusive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-FIELDS = {"get_label": "labels", "get_span": "spans"}  # Where an answer, and scores, hold what each primitive says.
+FIELDS = {"get_label": "labels", "get_span": "spans"}  # The field for each primitive, in answers and in scores.
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # A lone surrogate. JSON can write it, UTF-8 cannot.
 
 
@@ -31,7 +31,7 @@ class ScoredSpan:
 
 @dataclass(frozen=True)
 class Quote:
-    """A passage as the language model wrote it down. `start` is None where only its words are known."""
+    """A passage as the language model quoted it. `start` is None where only its words are known."""
 
     quote: str
     start: int | None = None
@@ -39,12 +39,12 @@ class Quote:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said of one text: by a language model, or by people (`gold`).
+    """The answers about one text: of a language model, and of people to compare with (`gold`).
 
-    `labels` and `spans` are keyed by instruction. An instruction that is no key was not asked. `about` has what was
-    said of single passages, in steps with `for_each`: by the passage's characters, an answer whose instructions are
-    filled in with the passage's words. Where people corrected the language model, `human` is the part that is theirs, and
-    `replaced` what it had said to the same instructions.
+    `labels` and `spans` are keyed by instruction. An instruction that is not a key was not asked. `about` holds the
+    answers of steps with `for_each` about single passages, keyed by the passage's characters; their instructions are
+    filled in with the passage's words. Where people corrected the language model, `human` holds their answers, and
+    `replaced` what the model had answered to the same instructions.
     """
 
     text: str
@@ -57,15 +57,15 @@ class Answer:
     replaced: Answer | None = None
 
     def said(self, op: str) -> Mapping[str, Any]:
-        """What was said to the instructions of one primitive."""
+        """Return the answers to the instructions of one primitive."""
         return getattr(self, FIELDS[op])
 
 
 @dataclass(frozen=True)
 class Record:
-    """One row of a corpus: its text, its id and the columns that are carried through.
+    """One row of a corpus: its text, its id and the other columns, which are passed through.
 
-    place: Where it is a sentence, its characters in the row's text.
+    place: If the record is a sentence, its characters in the row's text.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What a plan must be beyond its shape: every step can run, in the order in which the steps stand."""
+"""Check what the schema of a plan cannot: that every step can run, in the order of the steps."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SPAN_SLOT = "{span}"
 
 
 def check_plan(plan: Plan) -> None:
-    """Refuse a plan that could not be run as it stands.
+    """Check that a plan can be run as it is.
 
-    RAISES (PlanError): Names the step, the value and the remedy.
+    RAISES (PlanError): It cannot. The message names the step, the value and the remedy.
     """
     _check_ids(plan.steps)
     _check_groups(plan.steps)
@@ -33,7 +33,7 @@ def check_plan(plan: Plan) -> None:
 
 
 def name_step(place: int, step_id: object) -> str:
-    """A step as messages call it, counted from 1: `Step 2 'price'`."""
+    """Return the name of a step in messages, counted from 1: `Step 2 'price'`."""
     return f"Step {place + 1} {show(step_id)}" if isinstance(step_id, str) else f"Step {place + 1}"
 
 
@@ -74,7 +74,7 @@ def _check_group(group: str, members: Sequence[tuple[str, Step]]) -> None:
 
 
 def _find_known_after(steps: Sequence[Step]) -> dict[str, int]:
-    """The place of the step after which an id's value is known: its own, or the last of its `one_of` group."""
+    """Return the index of the step after which each id's value is known: its own, or the last of its `one_of` group."""
     last_of_group = {step.one_of: place for place, step in enumerate(steps)}
     return {step.id: last_of_group[step.one_of] if step.one_of else place for place, step in enumerate(steps)}
 

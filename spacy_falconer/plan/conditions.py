@@ -1,6 +1,6 @@
 """Conditions over step ids, such as `positive and not (price or defect)`.
 
-Python's `ast` reads them, a whitelist judges them, and nothing is ever evaluated by Python.
+Python's `ast` parses them and a whitelist checks them; Python never evaluates anything.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Condition:
     tree: ast.expr = field(repr=False, compare=False)
 
     def evaluate(self, values: Mapping[str, bool]) -> bool:
-        """True where the condition holds. A step without a value was not run, and counts as false."""
+        """Return whether the condition holds. A step without a value was not run, and counts as false."""
         return _evaluate(self.tree, {**values, **_CONSTANTS})
 
 
 @lru_cache(maxsize=1024)
 def parse_condition(expression: str) -> Condition:
-    """Read a condition: step ids, `and`, `or`, `not`, parentheses, `true` and `false`.
+    """Parse a condition: step ids, `and`, `or`, `not`, parentheses, `true` and `false`.
 
-    RAISES (PlanError): The expression is anything else, or too long, or nested too deeply.
+    RAISES (PlanError): The expression holds anything else, is too long or is nested too deeply.
     """
     _check_text(expression)
     try:
@@ -53,7 +53,7 @@ def parse_condition(expression: str) -> Condition:
 
 
 def _check_text(expression: str) -> None:
-    """What must be known before Python's parser, which can overflow, sees the expression."""
+    """Check the expression before it reaches Python's parser, which can overflow."""
     if not expression.strip():
         raise _refuse(expression, "it is empty")
     depth = max(accumulate({"(": 1, ")": -1}.get(char, 0) for char in expression))

@@ -1,4 +1,4 @@
-"""Run a plan over one text. Pure: a `Reader` answers the steps; what comes out is plain data."""
+"""Run a plan over one text, without side effects: a `Reader` answers the steps, and the result is plain data."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..types import CharSpan, ScoredSpan
 from .conditions import parse_condition
 from .schema import Plan, Step
 
-Row = dict[str, Any]  # {"labels": {id: score}, "spans": {id: [...]}}: str, int, float, bool, list and dict all the way
+Row = dict[str, Any]  # {"labels": {id: score}, "spans": {id: [...]}}: only str, int, float, bool, list and dict
 
 
 class Reader(Protocol):
     """Answers the steps of a plan about one text."""
 
     def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
-        """The score, and whether it is at or above the step's threshold."""
+        """Return the score, and whether it is at or above the step's threshold."""
         ...
 
     def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]: ...
@@ -34,7 +34,7 @@ class LabelReading:
 
 @dataclass(frozen=True)
 class SpanReading:
-    """A passage that was found, for the whole text or for one `source` passage of a `for_each` step."""
+    """A passage found for the whole text, or for one `source` passage of a `for_each` step."""
 
     source: ScoredSpan | None
     span: ScoredSpan
@@ -42,7 +42,7 @@ class SpanReading:
 
 @dataclass
 class Readings:
-    """What the steps that ran have answered so far. A step that was not run is no key."""
+    """What the steps that ran have answered so far. A step that was not run is not a key."""
 
     labels: dict[str, list[LabelReading]] = field(default_factory=dict)
     spans: dict[str, list[SpanReading]] = field(default_factory=dict)
@@ -56,9 +56,9 @@ class Readings:
 def execute(plan: Plan, reader: Reader) -> Row | None:
     """Run the plan over one text.
 
-    A step that `when` switches off is never read, nor is a `for_each` step whose source was switched off.
+    A step whose `when` is false is not run, nor is a `for_each` step whose source step was not run.
 
-    RETURNS (Row | None): All labels that were read, and the output's spans. None where `keep` is false.
+    RETURNS (Row | None): All labels that were read, and the spans of the output steps. None if `keep` is false.
     """
     readings = Readings()
     for step in plan.steps:
@@ -76,8 +76,8 @@ def execute(plan: Plan, reader: Reader) -> Row | None:
 def execute_sentences(plan: Plan, readers: Iterable[tuple[CharSpan, Reader]]) -> list[Row]:
     """Run the plan over the sentences of one text, each with a reader of its own.
 
-    readers (Iterable): Each sentence's characters, and a reader whose offsets begin at the sentence.
-    RETURNS (list[Row]): One row a kept sentence, with its characters. All offsets are the whole text's.
+    readers (Iterable): Each sentence's characters, and a reader whose offsets count from the start of the sentence.
+    RETURNS (list[Row]): One row per kept sentence, with its characters. All offsets are those of the whole text.
     """
     rows = []
     for sentence, reader in readers:
@@ -89,7 +89,7 @@ def execute_sentences(plan: Plan, readers: Iterable[tuple[CharSpan, Reader]]) ->
 
 @dataclass(frozen=True)
 class _ShiftedReader:
-    """A sentence's reader, its spans moved to their place in the whole text."""
+    """Wraps a sentence's reader, and moves its spans to their places in the whole text."""
 
     reader: Reader
     offset: int
@@ -103,7 +103,7 @@ class _ShiftedReader:
 
 
 def _find_sources(step: Step, readings: Readings) -> list[ScoredSpan | None] | None:
-    """What the step is asked about: the text (None), or each passage of another step. None if that was not run."""
+    """Return what the step asks about: `[None]` for the text, or the passages of its source step; None if that did not run."""
     if step.for_each is None:
         return [None]
     if step.for_each not in readings.spans:
@@ -124,15 +124,15 @@ def _read_labels(step: Step, sources: list[ScoredSpan | None], reader: Reader) -
 
 
 def _find_rivals(step: Step, plan: Plan, readings: Readings) -> dict[str, list[LabelReading]]:
-    """The answers of the step's `one_of` group so far. A step without a group has no rival but itself."""
+    """Return the answers of the step's `one_of` group so far. A step without a group is its own only rival."""
     ids = [rival.id for rival in plan.label_steps if rival.one_of == step.one_of] if step.one_of else [step.id]
     return {key: readings.labels[key] for key in ids if key in readings.labels}
 
 
 def _settle(rivals: dict[str, list[LabelReading]]) -> dict[str, list[LabelReading]]:
-    """Of the answers about one text or passage, only the true one with the highest score stays true.
+    """Of the true answers about one text or passage, keep only the one with the highest score true.
 
-    Of equal scores the first step's wins. No condition reads a group before its last step (see check.py).
+    On equal scores the first step wins. No condition reads a group before its last step has run (see check.py).
     """
     settled: dict[str, list[LabelReading]] = {key: [] for key in rivals}
     for answers in zip(*rivals.values(), strict=True):

@@ -1,4 +1,4 @@
-"""What a plan is. One pydantic schema gives the checks, the JSON schema sent to the planner, and the docs."""
+"""The schema of a plan. The checks, the JSON schema sent to the planner and the docs all come from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ NOT_BLANK = r"\S"
 Name = Annotated[str, Field(pattern=NOT_BLANK, max_length=64)]
 Instruction = Annotated[str, Field(pattern=NOT_BLANK, max_length=4_000)]
 
-# The classes' docstrings and the fields' descriptions go to the planner; after "Expected", they go into our errors too.
+# The classes' docstrings and the fields' descriptions are sent to the planner. Error messages use the descriptions, too,
+# after "Expected".
 
 
 class Step(BaseModel):
@@ -53,7 +54,7 @@ class Step(BaseModel):
     )
 
     def fill(self, span_text: str) -> str:
-        """The instruction about one passage of the `for_each` step."""
+        """Return the instruction with one passage of the `for_each` step filled in."""
         return self.instruction.replace(SPAN_SLOT, span_text)
 
 
@@ -76,7 +77,7 @@ class Plan(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _check(self) -> Plan:  # so that any plan that exists can be run
+    def _check(self) -> Plan:  # so that every `Plan` can be run
         check_plan(self)
         return self
 
@@ -89,8 +90,8 @@ class Plan(BaseModel):
         return tuple(step for step in self.steps if step.op == "get_span")
 
     def text_steps(self, op: str | None = None) -> tuple[Step, ...]:
-        """The steps, of one primitive or of both, that ask about the text itself; those with `for_each` ask about its
-        passages."""
+        """Return the steps of one or both primitives that ask about the text itself. Steps with `for_each` ask about its
+        passages, and are left out."""
         return tuple(step for step in self.steps if step.for_each is None and op in (None, step.op))
 
     @property
@@ -108,12 +109,12 @@ class Unsupported(BaseModel):
 
 
 def plan_json_schema() -> dict[str, Any]:
-    """The JSON schema of a planner's reply: a plan, or that the sentence is unsupported."""
+    """Return the JSON schema of a planner's reply: a plan, or the statement that the sentence is unsupported."""
     return TypeAdapter(Plan | Unsupported).json_schema()
 
 
 def parse_plan(data: Mapping[str, Any] | str) -> Plan:
-    """Make a plan of a mapping or of JSON text.
+    """Make a plan from a mapping or from JSON text.
 
     RAISES (UnsupportedPlanError): The planner replied that the sentence is unsupported. The message is its reason.
     RAISES (PlanError): The plan is malformed. The message names the step, the value and the remedy.
@@ -132,7 +133,7 @@ def parse_plan(data: Mapping[str, Any] | str) -> Plan:
 def read_plan(path: str | Path) -> Plan:
     """Read a plan file, or a recorded plan: `{"model": ..., "plan": {...}}`.
 
-    RAISES (PlanError): As `parse_plan`, or the file cannot be read. The message begins with the path.
+    RAISES (PlanError): As for `parse_plan`, or the file cannot be read. The message begins with the path.
     """
     try:
         data = _parse_json(_read_text(Path(path)))
@@ -151,7 +152,7 @@ def write_plan(plan: Plan, path: str | Path) -> None:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")  # an editor may have left a byte order mark
+        return path.read_text(encoding="utf-8-sig")  # an editor may have added a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(f"The plan cannot be read ({error}). Expected a JSON file in UTF-8. Check the path.") from None
 
@@ -172,7 +173,7 @@ def _refuse_unsupported(reason: object) -> NoReturn:
 
 
 def _explain(error: ValidationError, data: Any) -> PlanError:
-    """pydantic's first complaint, with the step, the value and the remedy."""
+    """Turn pydantic's first error into one with the step, the value and the remedy."""
     first = error.errors(include_url=False)[0]
     if isinstance(cause := first.get("ctx", {}).get("error"), PlanError):
         return cause

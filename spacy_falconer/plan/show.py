@@ -1,4 +1,4 @@
-"""Values as an error message shows them: as Python writes them, and never longer than a line."""
+"""Format values for error messages: as Python writes them, and never longer than a line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHORT.maxlevel = 3
 
 
 def show(value: object) -> str:
-    """A value from someone else's plan, cut in the middle where it is long or deep."""
+    """Return the repr of a value from an untrusted plan, shortened if it is long or deeply nested."""
     return _SHORT.repr(value)
 
 

@@ -1,4 +1,4 @@
-"""A plan as a person reads it: its steps in order, each under what it depends on."""
+"""A plan as a tree for people to read: its steps in order, each under what it depends on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Leaf = tuple[tuple[str, ...], str]  # the branches that lead to a line, and the 
 
 
 def format_tree(plan: Plan) -> str:
-    """The plan as a tree of lines, nothing left out."""
+    """Return the plan as a tree of lines, with nothing left out."""
     leaves = [(_name_branches(step), _format_step(step)) for step in plan.steps]
     leaves += [((), f"unit: {plan.unit}"), ((), f"keep: {_line(plan.keep)}")]
     leaves.append(((), f"output: {', '.join(plan.output) or 'the kept texts'}"))
@@ -28,7 +28,7 @@ def _format_step(step: Step) -> str:
 
 
 def _grow(leaves: Sequence[Leaf]) -> Iterator[str]:
-    """The lines of the leaves, neighbours on one branch drawn together."""
+    """Yield the lines of the leaves. Neighbours on the same branch are drawn together."""
     twigs = list(_split(leaves))
     for number, (caption, inner) in enumerate(twigs, start=1):
         joint, bar = ("├── ", "│   ") if number < len(twigs) else ("└── ", "    ")
@@ -45,5 +45,5 @@ def _split(leaves: Sequence[Leaf]) -> Iterator[tuple[str, list[Leaf]]]:
 
 
 def _line(text: str) -> str:
-    """The text on one line, without the control characters that could steer a terminal."""
+    """Return the text on one line, without the control characters that could affect a terminal."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
