@@ -54,5 +54,5 @@ def test_out_and_in(folder, tool):
 def test_an_error_is_one_message(folder):
     options = ("--output", folder / "review.json", "--format", "doccano")
     said = run("review", "export", folder / "pipeline", folder / "corpus.jsonl", *options, exit_code=1)
-    assert "AnswerError" in said and "The format is 'doccano'; expected one of prodigy" in said
+    assert "AnswerError" in said and "The format is 'doccano'; expected one of label-studio" in said
     assert not (folder / "review.json").exists()
