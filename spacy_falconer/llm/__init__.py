@@ -1,1 +1,1 @@
-"""Everything that talks to a language model, and what it answered. Knows nothing of torch."""
+"""Everything that talks to a language model, and the store of its answers. Never imports torch."""

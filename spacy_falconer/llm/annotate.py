@@ -1,4 +1,4 @@
-"""Answers to a plan's instructions about texts, from the store alone."""
+"""Read the answers to a plan's instructions from the store, without asking a model."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from spacy_falconer.llm.store import AnswerStore, Question
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import FIELDS, Answer
 
-NOBODY = ""  # Whose failures settle nothing.
+NOBODY = ""  # The name of no model, so that no model's failures count as settled.
 
 
 def recorded_answers(
     texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None, version: str | None = None
 ) -> Iterator[Answer]:
-    """The answers to those texts that the store answers in full. Each text once.
+    """Yield the answers about the texts that the store answers in full, each text once.
 
-    model (str): Whose; by default anyone's.
-    version (str): Of the prompt (`forms.prompt_version`); what another one asked is left out. By default it is not.
+    model (str): Whose answers; by default anyone's.
+    version (str): Of the prompt (`forms.prompt_version`). Answers to other versions are left out; by default, none are.
     """
     for text in dict.fromkeys(texts):
         answer = read_answer(text, plan, store, model=model, version=version)
@@ -29,7 +29,7 @@ def recorded_answers(
 def read_answer(
     text: str, plan: Plan, store: AnswerStore, *, model: str | None, version: str | None = None
 ) -> Answer | None:
-    """What the store holds about a text and its passages, where it answers all that the plan asks of the text."""
+    """Return what the store holds about a text and its passages, or None if it lacks an answer that the plan asks for."""
     labels, spans = ([step.instruction for step in plan.text_steps(op)] for op in FIELDS)
     return store.read(text, labels=labels, spans=spans, model=model, version=version)
 
@@ -37,9 +37,9 @@ def read_answer(
 def partial_answers(
     texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None
 ) -> Iterator[Answer]:
-    """The answers to those texts that the store answers at least in part. Each text once; what is missing is not asked.
+    """Yield the answers about texts of which the store holds at least some, each text once. The rest counts as not asked.
 
-    model (str): Whose; by default anyone's.
+    model (str): Whose answers; by default anyone's.
     """
     asked = [Question(step.op, step.instruction) for op in FIELDS for step in plan.text_steps(op)]
     for text in dict.fromkeys(texts):
@@ -51,11 +51,11 @@ def partial_answers(
 
 
 def is_full(answer: Answer, plan: Plan) -> bool:
-    """Whether it answers all that the plan asks of a text."""
+    """Return whether an answer covers all that the plan asks of a text."""
     return all(step.instruction in answer.said(step.op) for step in plan.text_steps())
 
 
 def count_stale(texts: Iterable[str], plan: Plan, store: AnswerStore, *, model: str | None = None) -> int:
-    """How many answers to a plan's questions about texts would be asked again, because the prompts have changed."""
+    """Count the answers to a plan's questions that would be asked for again because the prompts have changed."""
     questions = [(step.op, step.instruction) for step in plan.steps]
     return store.count_stale(questions, version=prompt_version(), model=model, texts=texts)

@@ -1,4 +1,4 @@
-"""Ask a language model for a plan's answers. What is paid for is in the store before anything else happens."""
+"""Ask a language model for a plan's answers. Whatever is paid for is stored before anything else happens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from spacy_falconer.llm.verdict import Failed, Verdict
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 
-N_HOPELESS = 20  # Texts whose replies are no answers, before a model that has answered nothing at all is given up.
+N_HOPELESS = 20  # Give up on a model that has answered nothing at all after so many texts without a usable reply.
 
 
 async def ask_answers(
@@ -38,16 +38,16 @@ async def ask_answers(
 ) -> None:
     """Ask for the answers that the store does not hold yet.
 
-    There is one request a text, for all steps together; a second one for the steps with `for_each`, about the passages
-    that were found. A text's answers are in the store before another takes its place. A text that fails is kept as failed
-    (`store.failures`), with the reason, and not asked about again by the same prompts.
+    Each text takes one request for all steps together, and a second one for the steps with `for_each`, about the passages
+    found. A text's answers are in the store before another text takes its place. A text that fails is stored as failed
+    (`store.failures`), with the reason, and the same prompts do not ask about it again.
 
     tick: Called with the number of texts settled since the last call.
-    examples: Answers to show before each text, where they answer all that is asked.
-    accept (str): Whose answers in the store do; by default anyone's.
+    examples: Answers to show before each text. Only those that answer everything that is asked are shown.
+    accept (str): Whose answers in the store are accepted; by default anyone's.
     redact: Changes texts and examples before they are sent.
-    RAISES (ServerError, BudgetError): After the requests under way are done. What was answered is in the store.
-    RAISES (RedactError): A text may not be sent.
+    RAISES (ServerError, BudgetError): Once the requests under way are done. The answers so far are in the store.
+    RAISES (RedactError): `redact` failed on a text, which was not sent.
     """
     shown = tuple(examples) if redact is None else tuple(hide_answers(examples, redact))
     run = _Run(plan, chat, store, tick, shown, accept, redact)
@@ -81,7 +81,7 @@ class _Run:
         self.passage_steps = passage_steps(self.plan)
 
     async def work(self, queue: Iterator[str]) -> None:
-        """Settle text after text, until there are none or a reason to stop. Others finish what they have begun."""
+        """Settle one text after another until none is left or one worker fails. The others then finish their texts."""
         for text in queue:
             if self.stop is not None:
                 return
@@ -93,14 +93,14 @@ class _Run:
             self.tick(1)
 
     def finish(self) -> None:
-        """Keep the failures that were the texts' fault; raise the error that was not."""
+        """Store the failures that were the texts' fault; raise the error that was not."""
         if self.stop is not None:
             raise self.stop
         for failed in self.verdict.close():
             self._fail(failed)
 
     async def _settle(self, text: str) -> None:
-        """Ask what is open about a text, and then about the passages found in it."""
+        """Ask the open questions about a text, and then those about the passages found in it."""
         questions = {Question(step.op, step.instruction): step for step in self.steps}
         if found := self._find_open(text, questions):
             steps = [questions[question] for question in found]
@@ -122,7 +122,7 @@ class _Run:
         return self.store.open_questions(text, questions, **settings)
 
     async def _try(self, text: str, questions: list[Question], ask: Callable[..., Awaitable[Answer]]) -> bool:
-        """Ask, and keep what comes of it. RETURNS: Whether it was an answer."""
+        """Ask, and keep the answer or the failure. RETURNS: Whether there was an answer."""
         sent = Redacted(text, ()) if self.redact is None else self.redact.apply(text)
         talk, began = Talk(text, self.chat, self.store), self.verdict.begin()
         try:
@@ -140,14 +140,14 @@ class _Run:
         return False
 
     def _reject(self, failed: Failed) -> None:
-        """Keep that no reply about a text is an answer. Where none about any text is, do not pay for more of them."""
+        """Store that no reply about a text is an answer. If the model has never given one, do not pay for more replies."""
         self._fail(failed)
         self.n_rejected += 1
         if self.n_rejected % N_HOPELESS == 0 and self.chat.model not in self.store.models():
             raise ServerError(
                 f"The model {self.chat.model!r} has no answer to any of {self.n_rejected} texts, so no more were asked "
-                f"about. The last reason: {failed.error} Name another model; or set this one right, and let the texts be "
-                "asked again by `answers delete --failures`."
+                f"about. The last reason: {failed.error} Name another model; or fix this one, and have the texts asked "
+                "about again with `answers delete --failures`."
             )
 
     def _replied(self) -> None:

@@ -1,6 +1,6 @@
-"""Ask by the provider's Batch API: at half the price, and within a day. Stop at any time: run again to go on.
+"""Ask through the provider's Batch API: at half the price, and within a day. Stop at any time; run again to go on.
 
-The questions, prompts and answers are those of `ask`; only the way to the language model and back is another one.
+The questions, prompts and answers are those of `ask`; only the way to the language model and back differs.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ __all__ = [
 ]  # fmt: skip
 
 POLL_S = 30.0
-CLOSED_S = 0.1  # Between looks where there is nothing to send, and nobody to ask.
+CLOSED_S = 0.1  # Between checks if nothing may be sent and no batch is under way.
 Watch = Callable[[list[OpenBatch]], Any]
 
 
 class BatchChat(Chat):
-    """Asks as `Chat` does, but its requests are sent in batches, as soon as nobody has another one to add.
+    """Asks as `Chat` does, but sends its requests in batches, as soon as no more requests are added.
 
-    max_in_flight: Of texts. All that are asked at once are in one batch, or as few as the provider allows.
+    max_in_flight: Of texts. The requests about them go into one batch, or as few as the provider's limits allow.
     """
 
     def __init__(self, queue: BatchQueue, *, max_in_flight: int):
@@ -46,7 +46,7 @@ class BatchChat(Chat):
         self._n_asked: Counter[str] = Counter()
 
     def expect(self, messages: list[Message], *, schema: dict[str, Any] | None = None, step: Steps = "") -> None:
-        """Send a request with the next batch; it will be asked for."""
+        """Send a request with the next batch, because `ask` will be called for it."""
         self._queue.expect(Request(self.model, messages, schema, step))
 
     async def ask(self, messages: list[Message], *, schema: dict[str, Any] | None = None, step: Steps = "") -> Reply:
@@ -75,16 +75,16 @@ async def ask_in_batch(
 ) -> None:
     """Ask for the answers that the store does not hold yet, as `ask_answers` does, in batches.
 
-    A first batch asks about all texts; further ones about passages that were found, and for corrections. Batches under
-    way are noted in a file beside the store, until all their answers are in the store. So it may be stopped, or killed, at
-    any time: the same call goes on, with the same examples, and pays nothing twice. Texts that an earlier call asked
-    about by the same plan and has not got all answers to are asked about, too.
+    A first batch asks about all texts; later ones ask about the passages found, and for corrections. Batches under way
+    are recorded in a file beside the store until all their answers are in the store. A call may be stopped or killed at
+    any time. The same call goes on with the same examples, and pays for nothing twice. If an earlier call with the same
+    plan still lacks answers, its texts are asked about, too.
 
-    ledger: Counts at half the price. A batch that would probably pass its limits is not sent.
-    watch: Called with the batches under way, each time after they were looked at, every `poll_s` seconds.
-    RAISES (ServerError, BudgetError): When all that is under way is done. What was answered is in the store.
-    RAISES (RedactError): A text may not be sent.
-    RAISES (AnswerError): Another process is at it, with the same store.
+    ledger: Counts at half the price. A batch that would probably exceed its limits is not sent.
+    watch: Called with the batches under way after each check, every `poll_s` seconds.
+    RAISES (ServerError, BudgetError): Once all that is under way is done. The answers so far are in the store.
+    RAISES (RedactError): `redact` failed on a text, which was not sent.
+    RAISES (AnswerError): Another process asks in batches with the same store.
     """
     with BatchState(store.path) as state:
         asked = list(dict.fromkeys(texts))
@@ -106,8 +106,9 @@ async def cancel_batches(
 ) -> None:
     """Cancel all batches under way, wait until they have ended, and keep what they had answered by then.
 
-    redact: What changed the texts; by default it is found by its name.
-    RAISES (ServerError): The endpoint failed. RAISES (AnswerError): Another process waits for the batches.
+    redact: The function that changed the texts; by default it is loaded by its name.
+    RAISES (ServerError): The endpoint failed.
+    RAISES (AnswerError): Another process is waiting for the batches.
     """
     if not find_path(store.path).exists():
         return
@@ -123,9 +124,9 @@ async def cancel_batches(
 
 
 def find_open_batches(store: AnswerStore) -> list[OpenBatch]:
-    """The batches that were under way when somebody last looked. Nothing is sent.
+    """Return the batches that were under way at the last check. Nothing is sent.
 
-    RAISES (AnswerError): Another process waits for them.
+    RAISES (AnswerError): Another process is waiting for the batches.
     """
     if not find_path(store.path).exists():
         return []
@@ -134,9 +135,9 @@ def find_open_batches(store: AnswerStore) -> list[OpenBatch]:
 
 
 def find_texts_under_way(store: AnswerStore, *, model: str | None = None) -> set[str]:
-    """The texts that batches under way ask a model (by default any) about. Nothing is sent.
+    """Return the texts that batches under way ask a model (by default any model) about. Nothing is sent.
 
-    RAISES (AnswerError): Another process waits for the batches.
+    RAISES (AnswerError): Another process is waiting for the batches.
     """
     if not find_path(store.path).exists():
         return set()
@@ -146,13 +147,13 @@ def find_texts_under_way(store: AnswerStore, *, model: str | None = None) -> set
 
 
 def batch_prices(prices: Mapping[str, Price] | None = None) -> dict[str, Price]:
-    """What models cost in batches, by name, as `estimate` takes it; by default from those that `read_prices` finds."""
+    """Return what models cost in batches, by name, for `estimate`. The usual prices are by default those of `read_prices`."""
     usual = read_prices() if prices is None else prices
     return {name: Price(PRICE_SHARE * one.input, PRICE_SHARE * one.output) for name, one in usual.items()}
 
 
 async def _keep_answers(run: Run, state: BatchState, store: AnswerStore, *, redact: Redactor | None) -> None:
-    """Put in the store what can be answered without sending anything."""
+    """Store what can be answered without sending anything."""
     queue = BatchQueue(state, run.model, run=None, ledger=Ledger(), poll_s=CLOSED_S, watch=lambda batches: None)
     async with queue.driven():
         with suppress(ServerError):
@@ -167,7 +168,7 @@ def _find_redactor(run: Run, redact: Redactor | None) -> Redactor | None:
 
 
 def _at_most(n_texts: int, tick: Callable[[int], Any]) -> Callable[[int], None]:
-    """Texts of an earlier call, too, are settled; a bar over this one's ends at its end."""
+    """Stop ticking after `n_texts`: texts of an earlier call are settled, too, but a progress bar counts only this call's."""
     left = n_texts
 
     def count(n_settled: int) -> None:

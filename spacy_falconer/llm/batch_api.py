@@ -1,4 +1,4 @@
-"""The calls of the provider's Batch API, each sent with patience."""
+"""Calls to the provider's Batch API, with retries."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from spacy_falconer.errors import RequestError, ServerError
 from spacy_falconer.llm.batch_file import URL
 from spacy_falconer.llm.failure import Failure, explain, make_client
 
-WINDOW = "24h"  # The only one that providers have: a batch ends, done or not, after that.
-TAG = "spacy-falconer"  # The key under which a batch carries our name for it.
-TIMEOUT_S = 600.0  # For a file of 200 MB, too.
+WINDOW = "24h"  # The only window that providers offer: a batch ends after it, done or not.
+TAG = "spacy-falconer"  # The metadata key for our own name of a batch.
+TIMEOUT_S = 600.0  # Enough for a file of 200 MB.
 N_TRIES = 6
 BACKOFF_S, MAX_BACKOFF_S = 0.5, 30.0  # Doubled with every failure.
 
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 
 class BatchApi:
-    """Talks to the endpoint that the environment names, from the first call on.
+    """Talks to the endpoint that the environment names at the first call.
 
-    model: Whom the messages name.
-    RAISES (ServerError): In all methods: the endpoint is not set, or a call failed for good.
+    model: The model to name in error messages.
+    RAISES (ServerError): From all methods, if the endpoint is not set or a call failed for good.
     """
 
     def __init__(self, model: str):
@@ -37,7 +37,7 @@ class BatchApi:
             await self._client.close()
 
     async def upload(self, name: str, lines: IO[bytes]) -> str:
-        """Upload a file of requests. RETURNS (str): The provider's name for it."""
+        """Upload a file of requests. RETURNS (str): The provider's id of the file."""
 
         async def send(client: Any) -> Any:
             lines.seek(0)
@@ -46,7 +46,7 @@ class BatchApi:
         return (await self._call(send)).id
 
     async def create(self, name: str, file_id: str) -> Any:
-        """Make a batch of a file. Where it is not known whether that was done, it is looked for before it is done again."""
+        """Create a batch from a file. After a call that may or may not have succeeded, look for its batch before retrying."""
         for n_failed in range(1, N_TRIES + 1):
             failure = await self._attempt(
                 lambda client: client.batches.create(
@@ -63,7 +63,7 @@ class BatchApi:
         raise _make_error(failure)
 
     async def find(self, name: str, file_id: str | None) -> Any:
-        """The batch that was made under our name, or of this file; None where there is none."""
+        """Return the batch that was created under our name or from this file; None if there is none."""
 
         async def search(client: Any) -> Any:
             async for batch in client.batches.list(limit=100):
@@ -75,7 +75,7 @@ class BatchApi:
         return await self._call(search)
 
     async def retrieve(self, batch_id: str) -> Any:
-        """A batch as it is now; None where the provider knows none of that name."""
+        """Return the current state of a batch; None if the provider does not know the id."""
         from openai import NotFoundError
 
         async def send(client: Any) -> Any:
@@ -87,7 +87,7 @@ class BatchApi:
         return await self._call(send)
 
     async def cancel(self, batch_id: str) -> None:
-        """Ask for a batch to end. One that has ended already stays as it is."""
+        """Ask the provider to end a batch. A batch that has already ended stays as it is."""
         with suppress(RequestError):
             await self._call(lambda client: client.batches.cancel(batch_id))
 
@@ -97,12 +97,12 @@ class BatchApi:
         return (await self._call(lambda client: client.files.content(file_id))).content.splitlines()
 
     async def delete_files(self, *file_ids: str | None) -> None:
-        """Delete files at the provider, where that is possible: our texts need not stay there."""
+        """Delete files at the provider if possible, so that our texts do not stay there."""
         for file_id in filter(None, file_ids):
             await self._attempt(lambda client, file_id=file_id: client.files.delete(file_id))
 
     async def delete_upload(self, name: str) -> None:
-        """Delete the file that was uploaded under our name, where there is one."""
+        """Delete the file that was uploaded under our name, if there is one."""
 
         async def search(client: Any) -> list[str]:
             return [one.id async for one in client.files.list(purpose="batch") if one.filename == file_name(name)]
@@ -141,7 +141,7 @@ async def _pause(failure: Failure, n_failed: int) -> None:
 
 
 def _make_error(failure: Failure) -> ServerError:
-    remedy = " Batches under way are noted beside the store, and nothing is lost: run again to go on."
+    remedy = " Batches under way are recorded beside the store, and nothing is lost: run again to go on."
     if failure.kind is ServerError:
         remedy += " An endpoint without a Batch API (/files, /batches) can only be asked without --batch."
     return failure.kind(failure.message + remedy)

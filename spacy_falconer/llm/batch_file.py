@@ -1,4 +1,4 @@
-"""The files of a batch: a request a line, and what became of each."""
+"""The files of a batch: the requests, one per line, and their outcomes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from spacy_falconer.llm.failure import ENDPOINT_STATUSES, hide_key
 from spacy_falconer.llm.tokens import count_message_tokens, count_schema_tokens
 
 URL = "/v1/chat/completions"
-MAX_REQUESTS = 50_000  # In one file,
-MAX_BYTES = 200_000_000  # and its size, as providers allow.
-REFUSED = (400, 413, 422, *ENDPOINT_STATUSES)  # Sent again, such a request would only be refused again.
-N_LABEL, N_SPAN, N_AROUND = 6, 40, 10  # Tokens of a reply, as expected: a label, a step's quotes, what is around them.
+MAX_REQUESTS = 50_000  # Of one file,
+MAX_BYTES = 200_000_000  # and its size; limits that providers set.
+REFUSED = (400, 413, 422, *ENDPOINT_STATUSES)  # Statuses of requests that would be refused again.
+N_LABEL, N_SPAN, N_AROUND = 6, 40, 10  # Expected tokens of a reply: a label, a step's quotes, the rest.
 
 
 @dataclass(frozen=True)
 class Request:
     """One request to a model.
 
-    step: Whom the ledger counts it to.
-    n_before: How often the same was asked before, without a reply that could be used.
+    step: The step or steps that the ledger counts it for.
+    n_before: How often the same was asked before without a usable reply.
     """
 
     model: str
@@ -38,13 +38,13 @@ class Request:
 
     @cached_property
     def key(self) -> str:
-        """The same for the same request, in this run and the next."""
+        """A key that is the same for the same request, in this run and the next."""
         said = json.dumps([self.model, self.messages, self.schema, self.n_before], sort_keys=True)
         return sha256(said.encode("utf8")).hexdigest()[:32]
 
     @cached_property
     def n_tokens(self) -> tuple[int, int]:
-        """How many tokens it takes, and its reply is expected to have."""
+        """The tokens of the request, and those expected of its reply."""
         if self.schema is None:
             return count_message_tokens(self.messages), N_SPAN
         n_input = count_message_tokens(self.messages) + count_schema_tokens(self.schema)
@@ -54,10 +54,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request: a completion, or why there is none.
+    """The outcome of a request: a completion, or the reason why there is none.
 
-    is_refused: It would be refused again.
-    status: Of HTTP, where there is one.
+    is_refused: Whether the request would be refused again.
+    status: The HTTP status, if there is one.
     """
 
     completion: dict[str, Any] | None = None
@@ -69,7 +69,7 @@ class Outcome:
 def write_files(
     requests: Iterable[Request], form: str, *, max_requests: int, max_bytes: int
 ) -> Iterator[tuple[list[Request], IO[bytes]]]:
-    """Requests in files that keep to the limits, each with those that are in it. A file is gone when the next one comes."""
+    """Write requests to files within the limits. Yield each file with its requests; it is deleted when the next one comes."""
     rest = iter(requests)
     request = next(rest, None)
     while request is not None:
@@ -93,7 +93,7 @@ def make_line(request: Request, form: str) -> bytes:
 
 
 def read_outcomes(lines: Iterable[bytes]) -> Iterator[tuple[str, Outcome]]:
-    """What became of each request, by its key. Lines that say nothing of a request are passed over."""
+    """Yield the key and outcome of each request. Lines that name no request are skipped."""
     for line in lines:
         try:
             said = json.loads(line)
@@ -104,7 +104,7 @@ def read_outcomes(lines: Iterable[bytes]) -> Iterator[tuple[str, Outcome]]:
 
 
 def to_object(value: Any) -> Any:
-    """JSON as the official client gives it: with attributes instead of keys."""
+    """Turn JSON into objects like those of the official client, with attributes instead of keys."""
     if isinstance(value, dict):
         return SimpleNamespace(**{key: to_object(one) for key, one in value.items()})
     return [to_object(one) for one in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Batches from their sending to their end. What is about to happen to one is noted before it does."""
+"""Send batches and follow them to their end. Whatever is about to happen to a batch is recorded first."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ENDED = ("completed", "expired", FAILED, CANCELLED)
 
 @dataclass(frozen=True)
 class OpenBatch:
-    """A batch under way, for a user to see.
+    """A batch under way, as shown to users.
 
-    batch_id: The provider's name; None where it is not made yet.
-    status: The provider's word where it is known, such as "validating", "in_progress" or "finalizing".
-    n_done: Of the requests, as the provider says.
+    batch_id: The provider's id; None if the batch is not created yet.
+    status: The provider's status if it is known, such as "validating", "in_progress" or "finalizing".
+    n_done: The number of requests done, according to the provider.
     sent_at: Seconds since 1970.
-    cost_usd: As estimated; None where the model's price is unknown.
+    cost_usd: An estimate; None if the model's price is unknown.
     """
 
     batch_id: str | None
@@ -43,9 +43,9 @@ class OpenBatch:
 
 @dataclass(frozen=True)
 class Ended:
-    """A batch that has ended, with its completions, and what became of the other requests, by their keys.
+    """A batch that has ended: its completions, and the outcomes of its other requests (`rest`), by the requests' keys.
 
-    batch: As the provider shows it.
+    batch: The provider's object.
     """
 
     job: Job
@@ -57,7 +57,7 @@ class Ended:
 class BatchJobs:
     """Sends batches and looks after them.
 
-    RAISES (ServerError): In all methods that call the provider.
+    RAISES (ServerError): From all methods that call the provider.
     """
 
     def __init__(self, state: BatchState, model: str, ledger: Ledger):
@@ -68,9 +68,9 @@ class BatchJobs:
         await self._api.aclose()
 
     async def recover(self, *, pause_s: float) -> None:
-        """Find out what became of the calls that an earlier process did not see the end of.
+        """Find out how the calls ended that an earlier process left unfinished.
 
-        pause_s: How long it may take the provider to list a batch that it has just made.
+        pause_s: How long the provider may take to list a batch that it has just created.
         """
         for job in self.state.jobs():
             if job.state == UPLOADING:
@@ -83,7 +83,7 @@ class BatchJobs:
                 await self._clean_up(job, batch.output_file_id, batch.error_file_id)
 
     async def send(self, requests: Sequence[Request], lines: IO[bytes], *, run: str, form: int) -> None:
-        """Make a batch of requests, which stand in a file."""
+        """Create a batch of requests, given with their file."""
         job = Job(
             id=uuid.uuid4().hex, run=run, state=UPLOADING, model=self.model, form=form, n_requests=len(requests),
             cost_usd=self.estimate(requests), sent_at=time.time(),
@@ -96,7 +96,7 @@ class BatchJobs:
         self.state.mark(job, batch_id=batch.id, state=OPEN)
 
     async def look(self) -> tuple[list[OpenBatch], list[Ended]]:
-        """The batches that are under way, and those that have ended since."""
+        """Return the batches that are under way, and those that have ended since the last look."""
         under_way, ended = [], []
         for job in self.state.jobs():
             batch = await self._retrieve(job)
@@ -109,7 +109,7 @@ class BatchJobs:
         return under_way, ended
 
     def estimate(self, requests: Sequence[Request]) -> float | None:
-        """What requests will cost in a batch, in US dollars; None where the model's price is unknown."""
+        """Return what requests will cost in a batch, in US dollars; None if the model's price is unknown."""
         price = self.ledger.price_of(self.model)
         if price is None:
             return None
@@ -119,9 +119,9 @@ class BatchJobs:
         batch = await self._api.retrieve(job.batch_id or job.id)
         if batch is None:
             raise ServerError(
-                f"The endpoint knows no batch {job.batch_id!r}, which was sent to one and is noted in "
-                f"{str(self.state.path)!r}. Set OPENAI_BASE_URL and OPENAI_API_KEY as they were then. Where the batch is "
-                "lost for good, delete that file; what is in the store stays."
+                f"The endpoint does not know the batch {job.batch_id!r}, which is recorded as sent in "
+                f"{str(self.state.path)!r}. Set OPENAI_BASE_URL and OPENAI_API_KEY to what they were then. If the batch "
+                "is lost for good, delete that file; the answers in the store stay."
             )
         return batch
 
@@ -136,7 +136,7 @@ class BatchJobs:
             self.state.mark(job, state=OPEN, batch_id=batch.id)
 
     async def _collect(self, job: Job, batch: Any) -> Ended:
-        """Keep what a batch replied. One that failed was not begun, and costs nothing."""
+        """Keep the replies of a batch. A batch that failed was never started, and costs nothing."""
         sent = self.state.find_sent(job)
         outcomes: dict[str, Outcome] = {}
         for file_id in (batch.output_file_id, batch.error_file_id):

@@ -1,4 +1,4 @@
-"""Requests that wait to be sent in batches, and for what comes back."""
+"""A queue of requests that wait to be sent in batches, and then for their completions."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from spacy_falconer.llm.formats import FORMATS
 from spacy_falconer.llm.ledger import Ledger
 
 N_LOST = 3  # How often a request may come back without a reply, through no fault of its own.
-QUIET_S = 0.05  # After so long without a new request, those that wait are sent.
-NO_ROOM = "token_limit_exceeded"  # The provider has as much in its queue for this account as it takes.
-_KEPT = "What was answered is kept. Run again to ask for the rest."
+QUIET_S = 0.05  # After so long without a new request, the waiting ones are sent.
+NO_ROOM = "token_limit_exceeded"  # The provider's error code for a full queue of this account.
+_KEPT = "The answers so far are kept. Run again to ask for the rest."
 
 
 @dataclass
 class Waiting:
-    """A request that somebody waits for. `n_lost`: how often it came back without a reply."""
+    """A request whose completion is awaited. `n_lost`: how often it came back without a reply."""
 
     request: Request
     future: asyncio.Future[dict[str, Any]]
@@ -33,11 +33,11 @@ class Waiting:
 
 
 class BatchQueue:
-    """Sends requests in batches, and brings back their completions. Nothing happens outside of `driven`.
+    """Sends requests in batches, and returns their completions. Works only inside `driven`.
 
-    run: The key of the run that asks; None where nothing more may be sent.
-    watch: Called with the batches under way, each time after they were looked at.
-    poll_s: Seconds between looks.
+    run: The key of the run that asks; None if nothing more may be sent.
+    watch: Called with the batches under way after each check.
+    poll_s: Seconds between checks.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class BatchQueue:
         self._n_added = 0
         self._form = 0  # An index of FORMATS.
         self._max_requests = batch_file.MAX_REQUESTS
-        self._has_room = True  # For another batch beside those under way.
-        self._is_tight = False  # It was not, once: batches are sent one by one.
+        self._has_room = True  # Whether the provider has room for another batch beside those under way.
+        self._is_tight = False  # Whether it once had none: batches are then sent one by one.
         self._error: BaseException | None = None
 
     @asynccontextmanager
     async def driven(self) -> AsyncIterator[None]:
-        """Send and look after batches meanwhile, after what an earlier process left."""
+        """Send and follow batches while the block runs, after recovering those that an earlier process left."""
         try:
             await self._jobs.recover(pause_s=self.poll_s)
             driver = asyncio.ensure_future(self._drive())
@@ -76,9 +76,9 @@ class BatchQueue:
             await self._jobs.aclose()
 
     async def ask(self, request: Request) -> dict[str, Any]:
-        """The completion of a request, from an earlier batch where there is one.
+        """Return the completion of a request, from an earlier batch if there is one.
 
-        RAISES (ServerError): There will be none.
+        RAISES (ServerError): There will be no completion.
         """
         if self._error is not None:
             raise self._error
@@ -86,12 +86,12 @@ class BatchQueue:
         return known if known is not None else await asyncio.shield(self._add(request).future)
 
     def expect(self, request: Request) -> None:
-        """Have a request sent that will be asked for, unless it was already."""
+        """Queue a request that `ask` will be called for, unless it has a completion already."""
         if self._error is None and self.state.find_completion(request.key) is None:
             self._add(request)
 
     async def finish(self) -> None:
-        """Wait until no batch is under way: of its own run, or of any where nothing may be sent."""
+        """Wait until no batch of this run is under way or, if nothing may be sent, no batch of any run."""
         while self._error is None and any(self.run in (None, job.run) for job in self.state.jobs()):
             await asyncio.sleep(min(self.poll_s, QUIET_S))
         if self._error is not None:
@@ -100,7 +100,7 @@ class BatchQueue:
     def _add(self, request: Request) -> Waiting:
         if request.key not in self._waiting:
             future = asyncio.get_running_loop().create_future()
-            future.add_done_callback(lambda done: done.cancelled() or done.exception())  # Maybe nobody asks for it.
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())  # Possibly nobody awaits it.
             self._waiting[request.key] = Waiting(request, future)
             self._n_added += 1
         return self._waiting[request.key]
@@ -127,7 +127,7 @@ class BatchQueue:
             await asyncio.sleep(QUIET_S)
 
     async def _send(self) -> None:
-        """Send what is not sent yet, where it may be and there is room for it."""
+        """Send the requests that are not sent yet, if they may be sent and there is room for them."""
         sent = self.state.sent_keys()
         keys = [key for key in self._waiting if key not in sent]
         if not keys or not (self._has_room or not self.state.jobs()):
@@ -145,27 +145,27 @@ class BatchQueue:
                 return
 
     def _check(self, requests: Sequence[Request]) -> None:
-        """Refuse to send requests that may not be sent, or would probably cost too much."""
+        """Raise an error if requests may not be sent, or would probably cost too much."""
         if self.run is None:
             raise ServerError(f"The batches were cancelled. {_KEPT}")
         self.ledger.check(self.model)
         most, spent = self.ledger, self.ledger.total
         if most.max_requests is not None and spent.n_requests + len(requests) > most.max_requests:
             raise BudgetError(
-                f"--max-requests {most.max_requests} would be passed: {spent.n_requests} requests were sent, and a "
-                f"batch has {len(requests)} more. It was not sent. Raise the limit, or take fewer texts, and run again."
+                f"--max-requests {most.max_requests} would be exceeded: {spent.n_requests} requests were sent, and a "
+                f"batch has {len(requests)} more. It was not sent. Raise the limit or take fewer texts, and run again."
             )
         if most.max_cost is not None:
             cost_usd, under_way = self._jobs.estimate(requests), [job.cost_usd or 0 for job in self.state.jobs()]
             if (spent.cost_usd or 0) + sum(under_way) + (cost_usd or 0) > most.max_cost:
                 raise BudgetError(
-                    f"--max-cost ${most.max_cost:.4f} would be passed: ${spent.cost_usd:.4f} are spent, "
-                    f"${sum(under_way):.4f} go to batches under way, and a batch of {len(requests)} requests would cost "
-                    f"about ${cost_usd:.4f}. It was not sent. Raise the limit, or take fewer texts, and run again."
+                    f"--max-cost ${most.max_cost:.4f} would be exceeded: ${spent.cost_usd:.4f} is spent, "
+                    f"${sum(under_way):.4f} goes to batches under way, and a batch of {len(requests)} requests would cost "
+                    f"about ${cost_usd:.4f}. It was not sent. Raise the limit or take fewer texts, and run again."
                 )
 
     def _settle(self, ended: Ended, *, is_alone: bool) -> None:
-        """Hand out what a batch replied, and see to the rest: it is sent again where that may help."""
+        """Hand out the completions of a batch. Its other requests fail, or are sent again if that may help."""
         self._has_room = True
         for key, completion in ended.completions.items():
             waiting = self._waiting.pop(key, None)
@@ -174,12 +174,12 @@ class BatchQueue:
         if ended.batch.status == FAILED:
             self._give_up(ended, is_alone=is_alone)
         elif _are_all_refused(ended) and ended.job.form < len(FORMATS) - 1:
-            self._form = max(self._form, ended.job.form + 1)  # It may be the form that the server does not know.
+            self._form = max(self._form, ended.job.form + 1)  # Perhaps the server does not know the format.
         else:
             self._see_to_rest(ended)
 
     def _give_up(self, ended: Ended, *, is_alone: bool) -> None:
-        """The provider did not take a batch. Where it had no room beside others, it may have later; else for half."""
+        """Handle a batch that the provider rejected. If its queue was full, wait for other batches to end or halve the size."""
         errors = getattr(ended.batch.errors, "data", None) or []
         is_full = any(error.code == NO_ROOM for error in errors)
         self._is_tight |= is_full
@@ -189,7 +189,7 @@ class BatchQueue:
             self._max_requests = max(1, ended.job.n_requests // 2)
         else:
             said = hide_key("; ".join(str(error.message) for error in errors[:3]) or "no reason given")[:500]
-            words = f"The provider does not take the batch {ended.batch.id} ({said!r}). {_KEPT}"
+            words = f"The provider rejected the batch {ended.batch.id} ({said!r}). {_KEPT}"
             self._fail(ended.rest, ServerError(words))
 
     def _see_to_rest(self, ended: Ended) -> None:

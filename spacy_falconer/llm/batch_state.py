@@ -1,6 +1,7 @@
-"""What is known of batches under way, in a file beside the store: stop or be killed at any moment, and go on.
+"""Record batches under way in a file beside the store, so that a run stopped or killed at any moment can go on.
 
-A batch is noted before each call that may make or change it. So none is sent twice, and none that is paid is lost.
+A batch is recorded before each call that may create or change it. So none is sent twice, and none that is paid for is
+lost.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ class Job:
     """Requests that are sent together, as one batch.
 
     run: The key of the run that asked first.
-    form: Which of the formats of a reply they ask for, as an index of `chat.FORMATS`.
-    cost_usd: What it will cost, as estimated; None where the model's price is unknown.
+    form: The format of replies that they ask for, as an index of `chat.FORMATS`.
+    cost_usd: The estimated cost; None if the model's price is unknown.
     sent_at: Seconds since 1970.
-    file_id, batch_id: The provider's names, as far as they are known.
+    file_id, batch_id: The provider's ids, once they are known.
     """
 
     id: str
@@ -63,7 +64,7 @@ class Job:
 
 
 class Sent(NamedTuple):
-    """A request under way: whom the ledger counts it to, and its tokens as we count them."""
+    """A request under way: the step or steps that the ledger counts it for, and its tokens by our own count."""
 
     step: Any
     n_input_tokens: int
@@ -71,7 +72,7 @@ class Sent(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """What was asked in batches: of which texts, by which plan, of which model.
+    """What was asked in batches: about which texts, with which plan, of which model.
 
     redactor: The name of the function that changed the texts.
     examples: Shown with each text. They stay the same until the run has ended, so that its requests do, too.
@@ -90,9 +91,9 @@ class Run:
 
 
 class BatchState:
-    """The file of one store's batches, for one process at a time. It is gone when nothing is under way.
+    """The file of one store's batches, for one process at a time. It is deleted once nothing is under way.
 
-    RAISES (AnswerError): Another process has it; or it is damaged, or cannot be written.
+    RAISES (AnswerError): Another process uses the file, or it is damaged or cannot be written.
     """
 
     def __init__(self, store_path: Path):
@@ -100,7 +101,7 @@ class BatchState:
         with self._plain_errors():
             self._connection = sqlite3.connect(self.path, timeout=0, isolation_level=None)
             self._connection.execute("PRAGMA secure_delete = ON")
-            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # Kept until the end of the process.
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # Locked until it is closed.
             self._connection.execute("BEGIN EXCLUSIVE")
             for statement in SCHEMA.split(";"):
                 self._connection.execute(statement)
@@ -118,11 +119,11 @@ class BatchState:
                 if not self._is_under_way(run.key):
                     self.end(run)
             if not self._fetch("SELECT 1 FROM runs UNION SELECT 1 FROM jobs"):
-                self.path.unlink()  # While nobody else can have it.
+                self.path.unlink()  # While no other process can use it.
         self._connection.close()
 
     def begin(self, run: Run) -> Run:
-        """Note what is about to be asked. What an earlier run of the same plan has under way is asked with it."""
+        """Record what is about to be asked. The texts of an earlier run of the same plan are asked about with it."""
         pinned = [replace(one, text=clean(one.text), gold=None, about={}) for one in run.examples]
         earlier = next((one for one in self.runs() if one.key == run.key), None)
         with self._transaction():
@@ -143,22 +144,22 @@ class BatchState:
         ]
 
     def runs_under_way(self) -> list[Run]:
-        """Those of which something is sent, or came back, that is not in the store yet."""
+        """Return the runs of which something was sent, or came back, that is not in the store yet."""
         return [run for run in self.runs() if self._is_under_way(run.key)]
 
     def end(self, run: Run) -> None:
-        """All that a run asked is in the store."""
+        """Forget a run, all of whose answers are in the store."""
         with self._transaction():
             self._delete_run(run.key)
 
     def jobs(self) -> list[Job]:
-        """All jobs that are not done with, in the order in which they were sent."""
+        """Return all unfinished jobs, in the order in which they were sent."""
         columns = ", ".join(one.name for one in fields(Job))
         rows = self._fetch(f"SELECT {columns} FROM jobs ORDER BY rowid")
         return [replace(job, is_cancelled=bool(job.is_cancelled)) for job in (Job(*row) for row in rows)]
 
     def add_job(self, job: Job, sent: Mapping[str, Sent]) -> None:
-        """sent: Its requests, by their keys."""
+        """Record a job and its requests (`sent`), by their keys."""
         values = asdict(job)
         marks = ", ".join(f":{name}" for name in values)
         rows = [(key, job.run, job.id, json.dumps(one)) for key, one in sent.items()]
@@ -167,7 +168,7 @@ class BatchState:
             self._connection.executemany("INSERT INTO requests (key, run, job, sent) VALUES (?, ?, ?, ?)", rows)
 
     def mark(self, job: Job, **changes: Any) -> Job:
-        """Note what has become of a job."""
+        """Record changes of a job."""
         columns = ", ".join(f"{name} = :{name}" for name in changes)
         with self._transaction():
             self._connection.execute(f"UPDATE jobs SET {columns} WHERE id = :id", {**changes, "id": job.id})
@@ -178,7 +179,7 @@ class BatchState:
             self._connection.execute("UPDATE jobs SET is_cancelled = 1")
 
     def collect(self, job: Job, completions: Mapping[str, dict[str, Any]]) -> None:
-        """Keep the completions of a job, by the requests' keys. Its other requests are free to be sent again."""
+        """Keep the completions of a job, by the requests' keys. Its other requests may be sent again."""
         rows = [(json.dumps(completion), key, job.id) for key, completion in completions.items()]
         with self._transaction():
             self._connection.executemany("UPDATE requests SET completion = ? WHERE key = ? AND job = ?", rows)
@@ -186,13 +187,13 @@ class BatchState:
             self._connection.execute("UPDATE jobs SET state = ? WHERE id = ?", (COLLECTED, job.id))
 
     def drop(self, job: Job) -> None:
-        """Forget a job. Requests of it that have no completion are free to be sent again."""
+        """Forget a job. Its requests without a completion may be sent again."""
         with self._transaction():
             self._connection.execute("DELETE FROM requests WHERE job = ? AND completion IS NULL", (job.id,))
             self._connection.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
 
     def find_sent(self, job: Job) -> dict[str, Sent]:
-        """A job's requests, by their keys."""
+        """Return a job's requests that have no completion, by their keys."""
         rows = self._fetch("SELECT key, sent FROM requests WHERE job = ? AND completion IS NULL", (job.id,))
         return {key: Sent(*json.loads(said)) for key, said in rows}
 
@@ -201,7 +202,7 @@ class BatchState:
         return json.loads(rows[0][0]) if rows else None
 
     def sent_keys(self) -> set[str]:
-        """The requests that are under way."""
+        """Return the keys of the requests that are under way."""
         return {key for (key,) in self._fetch("SELECT key FROM requests WHERE completion IS NULL")}
 
     def _is_under_way(self, run: str) -> bool:
@@ -237,12 +238,12 @@ def find_path(store_path: Path) -> Path:
 def _explain(path: Path, error: sqlite3.Error) -> str:
     if "locked" in str(error):
         return (
-            f"Another process waits for the batches of this store ({str(path)!r} is in use). Let it finish, or stop it: "
-            "nothing is lost, and this one can go on with them."
+            f"Another process is waiting for the batches of this store ({str(path)!r} is in use). Let it finish, or stop "
+            "it: nothing is lost, and this process can then go on with them."
         )
     return (
-        f"{str(path)!r}, where the batches under way are noted, cannot be used ({error}). It was left as it is. Free the "
-        "disk, or look after the batches at the provider and move the file away."
+        f"{str(path)!r}, which records the batches under way, cannot be used ({error}). It was left as it is. Free space "
+        "on the disk, or handle the batches at the provider yourself and move the file away."
     )
 
 

@@ -1,4 +1,4 @@
-"""One request to a language model, sent with patience and counted. Any OpenAI-compatible endpoint will do."""
+"""Send requests to a language model, with retries, and count them. Any OpenAI-compatible endpoint will do."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ MAX_BACKOFF_S = 30.0
 class Chat:
     """Asks one language model. Nothing is sent, and no key is read, before the first `ask`.
 
-    max_in_flight: Most requests at a time. Fewer where the server refuses some, until it does not.
-    timeout_s: For one whole reply.
+    max_in_flight: The most requests at a time. Fewer are sent while the server refuses some.
+    timeout_s: Seconds to wait for one whole reply.
     n_retries: How often a request is sent again after 429, 5xx, a timeout or a lost connection.
-    ledger: Counts, and stops at a limit.
+    ledger: Counts requests and costs, and stops at a limit.
     """
 
     def __init__(
@@ -64,16 +64,16 @@ class Chat:
             await client.close()
 
     def expect(self, messages: list[Message], *, schema: dict[str, Any] | None = None, step: Steps = "") -> None:
-        """Be told of a request that will be asked for. Only what sends several together makes use of it (`batch`)."""
+        """Announce a request that `ask` will be called for. Used only where several are sent together (see `batch`)."""
 
     async def ask(self, messages: list[Message], *, schema: dict[str, Any] | None = None, step: Steps = "") -> Reply:
         """Send messages and wait for the reply.
 
-        schema: Of the JSON object that is wanted. It goes to a server that can hold a model to it; another is asked
-            for JSON, or for text. What a server can is found out once. The reply is not checked against it.
-        step: Whom the ledger counts it to; several share it.
-        RAISES (BudgetError): The ledger's limit is reached. Nothing was sent.
-        RAISES (ReplyError): The reply is no answer: cut off, refused or empty. It was paid for.
+        schema: Of the JSON object that is wanted. It is sent to servers that can enforce it; others are asked for JSON,
+            or for text. What a server supports is found out once. The reply is not checked against the schema.
+        step: The step that the ledger counts the request for; several steps share it.
+        RAISES (BudgetError): A limit of the ledger is reached. Nothing was sent.
+        RAISES (ReplyError): The reply is not an answer: cut off, refused or empty. It was paid for.
         RAISES (RequestError): The request failed for good.
         RAISES (ServerError): The endpoint is not set, or cannot be used at all.
         """
@@ -91,13 +91,13 @@ class Chat:
         return reply
 
     def _count_request(self, messages: list[Message], schema: dict[str, Any] | None) -> int:
-        """The tokens of a request, where their pace is limited."""
+        """Return the tokens of a request, or 0 if tokens per minute are not limited."""
         if not self._counts_tokens:
             return 0
         return count_message_tokens(messages) + (count_schema_tokens(schema) if schema is not None else 0)
 
     async def _send(self, form: str, body: dict[str, Any], n_tokens: int, step: Steps) -> Any:
-        """Until there is a reply, or no hope of one."""
+        """Send a request, and again until there is a completion or no retry is left."""
         n_failed = 0
         while True:
             async with self._limits.slot(n_tokens):
@@ -105,7 +105,7 @@ class Chat:
                 failure = await self._attempt(body, step)
             if not isinstance(failure, Failure):
                 return failure
-            # The server refuses many at once; that is one failure, of the first.
+            # A server that refuses many requests at once counts as one failure, of the first request.
             is_news = not failure.is_refusal or self._limits.refused(failure.sent_at, failure.wait_s)
             n_failed += is_news
             if not failure.may_pass or n_failed > self.n_retries:
@@ -113,7 +113,7 @@ class Chat:
             await asyncio.sleep(_backoff_s(n_failed) if failure.wait_s is None else failure.wait_s)
 
     async def _attempt(self, body: dict[str, Any], step: Steps) -> Any:
-        """The reply to one request, or the Failure that came of it."""
+        """Send a request once. RETURNS: The completion, or a Failure."""
         client = self._find_client()
         self.ledger.start(step, self.model)
         sent_at = time.monotonic()
@@ -132,7 +132,7 @@ class Chat:
         return completion
 
     def _find_client(self) -> Any:
-        """The client of this event loop; connections do not outlive their loop."""
+        """Return the client of this event loop; connections do not outlive their loop."""
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             self._client, self._loop = make_client(self.timeout_s), loop

@@ -1,4 +1,4 @@
-"""Answers that come at the same time go to disk together."""
+"""Write answers that arrive at the same time to disk together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spacy_falconer.llm.store import AnswerStore
 
 
 class Commits:
-    """Writes to a store. A disk takes its time for each commit, so those of one turn of the event loop share one."""
+    """Writes to a store. Each commit takes the disk time, so all writes of one turn of the event loop share one."""
 
     def __init__(self, store: AnswerStore):
         self.store = store
@@ -18,7 +18,7 @@ class Commits:
     async def add(self, write: Callable[[], None]) -> None:
         """Write, and wait until it is on disk.
 
-        RAISES: What `write` raises; so do those that share its commit.
+        RAISES: What `write`, or another write in the same commit, raises.
         """
         loop = asyncio.get_running_loop()
         if not self._waiting:

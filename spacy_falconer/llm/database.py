@@ -1,4 +1,4 @@
-"""The store's file: made, upgraded, and refused where it is something else."""
+"""The store's file: create it, upgrade it, and refuse files that are something else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spacy_falconer.errors import AnswerError
 
-APPLICATION_ID = 0x46414C43  # "FALC": how SQLite files of ours are told from others.
+APPLICATION_ID = 0x46414C43  # "FALC": tells our SQLite files from others.
 VERSION = 2
 TIMEOUT_S = 60  # How long to wait while another process writes.
 
@@ -44,7 +44,7 @@ LATER_COLUMNS = {
     "failures": {"start": "INTEGER", "end": "INTEGER", "version": "TEXT"},
 }
 
-# What a model answered already, by whichever prompt, is not overwritten by what is recorded without one.
+# An answer recorded without a prompt's version is ignored if the model has already answered, whichever prompt asked.
 INSERT = """
 INSERT OR IGNORE INTO answers (key, text, model, op, instruction, start, "end", version, value)
 SELECT :key, :text, :model, :op, :instruction, :start, :end, :version, :value
@@ -57,20 +57,20 @@ INSERT OR REPLACE INTO failures (key, text, model, op, instruction, start, "end"
 VALUES (:key, :text, :model, :op, :instruction, :start, :end, :version, :reason)
 """
 
-_ELSEWHERE = "It was left as it is. Name another file by --store."
+_ELSEWHERE = "It was left as it is. Name another file with --store."
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a store; make it where there is none, and upgrade an older one. Several processes may share it.
+    """Open a store; create it if there is none, and upgrade an older one. Several processes may share it.
 
-    RAISES (AnswerError): The file is something else, damaged, or cannot be written.
+    RAISES (AnswerError): The file is not an answer store, is damaged or cannot be written.
     """
     check_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=TIMEOUT_S, isolation_level=None)
         create_tables(connection)
-        with suppress(sqlite3.OperationalError):  # Locked: another process is about to set it, for all of us.
+        with suppress(sqlite3.OperationalError):  # Locked: another process is setting it for all.
             connection.execute("PRAGMA journal_mode = WAL")
     except (OSError, sqlite3.Error) as error:
         raise AnswerError(f"{str(path)!r} cannot be opened as an answer store ({error}). {_ELSEWHERE}") from None
@@ -79,15 +79,15 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def check_file(path: Path) -> None:
-    """Refuse a file that is no store of ours, without touching it. One with nothing in it may become a store."""
+    """Raise an error for a file that is not our store, without touching it. An empty file may become a store."""
     if path.is_file() and path.stat().st_size == 0 or not path.exists():
         return
-    # Where a process was killed while it made the tables, SQLite puts the file right, and must write for it.
+    # If a process was killed while it created the tables, SQLite repairs the file, and must write for that.
     mode = "rw" if path.with_name(path.name + "-journal").exists() else "ro"
     try:
         uri = f"{path.resolve().as_uri()}?mode={mode}"
         with closing(sqlite3.connect(uri, uri=True, timeout=TIMEOUT_S)) as connection:
-            # In this order: another process may make the tables, and with them the id, between the two.
+            # In this order: another process may create the tables, and set the id with them, between the two.
             n_tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             found = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -96,7 +96,7 @@ def check_file(path: Path) -> None:
     except sqlite3.DatabaseError as error:
         raise AnswerError(f"{str(path)!r} is no answer store, or damaged ({error}). {_ELSEWHERE}") from None
     if found != APPLICATION_ID and (found or n_tables):
-        raise AnswerError(f"{str(path)!r} is a database of something else. {_ELSEWHERE}")
+        raise AnswerError(f"{str(path)!r} is another program's database. {_ELSEWHERE}")
     if version > VERSION:
         raise AnswerError(
             f"{str(path)!r} was made by a newer version of spacy-falconer (format {version}; this one reads up to "
@@ -105,7 +105,7 @@ def check_file(path: Path) -> None:
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
-    """Make what is not there yet; of several processes, the first one does."""
+    """Create missing tables and columns; of several processes, the first one does it."""
     if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
         return
     with transaction(connection):
@@ -122,7 +122,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing. One inside another is part of it."""
+    """Commit all of the block or nothing. A transaction inside another is part of it."""
     if connection.in_transaction:
         yield
         return
@@ -137,11 +137,11 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def plain_errors(path: Path) -> Iterator[None]:
-    """Say what is wrong with a store in words."""
+    """Turn SQLite's errors into an AnswerError that says what is wrong with the store."""
     try:
         yield
     except sqlite3.Error as error:
         raise AnswerError(
-            f"The answer store {str(path)!r} cannot be used ({error}). What it holds was left as it is. Free the disk "
-            "or the file where it is full or locked; where it is damaged, name another one by --store."
+            f"The answer store {str(path)!r} cannot be used ({error}). What it holds was left as it is. If the disk is "
+            "full or the file is locked, free it; if it is damaged, name another one with --store."
         ) from None

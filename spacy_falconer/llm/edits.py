@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 # Words; in scripts that put no spaces between them, single characters.
 WORD = re.compile(r"[^\W\u0e00-\u1dff\u2c00-\U0010ffff]+|\w")
-N_WORDS = (1, 2, 4, 8)  # In a row, by which two texts are compared.
-MAX_CELLS = 10_000  # Of words of the one text times words of the other: more are not compared one by one.
+N_WORDS = (1, 2, 4, 8)  # Lengths of the sequences of words by which two texts are compared.
+MAX_CELLS = 10_000  # Words of one text times words of the other. Beyond that, they are not compared one by one.
 
 
 class Edit(NamedTuple):
@@ -24,10 +24,10 @@ class Edit(NamedTuple):
 
 
 def find_edits(old: str, new: str) -> list[Edit]:
-    """The edits that make one text of another, in order. Words stay whole: one that changed is replaced as such.
+    """Return the edits that turn one text into another, in order. A word that changed is replaced as a whole.
 
-    Between two edits there is at least one word that both texts share, so that a passage that was replaced by several
-    words, or several times in a row, is one edit.
+    Between two edits there is at least one word that both texts share. So a passage replaced by several words, or
+    several replaced passages in a row, are one edit.
     """
     places = [[match.span() for match in WORD.finditer(text)] for text in (old, new)]
     words = [[text[start:end] for start, end in spans] for text, spans in zip((old, new), places, strict=True)]
@@ -40,7 +40,7 @@ def find_edits(old: str, new: str) -> list[Edit]:
 
 
 def apply_edits(text: str, edits: Sequence[Edit]) -> str:
-    """The text with its edits made, which are in order and do not overlap."""
+    """Return the text with the edits made. They must be in order and not overlap."""
     parts, position = [], 0
     for edit in edits:
         parts += [text[position : edit.start], edit.replacement]
@@ -49,7 +49,7 @@ def apply_edits(text: str, edits: Sequence[Edit]) -> str:
 
 
 def match_words(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Pairs of the same word in two texts, in the order of both: many, not always the most there are."""
+    """Return pairs of indices of the same word in two texts, in the order of both: many, if not always the most possible."""
     pairs: list[tuple[int, int]] = []
     ranges = [(0, len(old), 0, len(new))]
     while ranges:
@@ -70,8 +70,8 @@ def match_words(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]
 
 
 def _find_anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Where words begin that each text has once, as many as stand in the same order in both; several in a row count
-    where no single word does."""
+    """Return where words begin that occur once in each text, as many as are in the same order in both. If there are no
+    such words, longer sequences of words are tried."""
     for length in N_WORDS:
         rows = [[tuple(words[i : i + length]) for i in range(len(words) - length + 1)] for words in (old, new)]
         counts = Counter(rows[0]), Counter(rows[1])
@@ -82,7 +82,7 @@ def _find_anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int
 
 
 def _longest_rise(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Of pairs in the order of their first numbers, the most of which the second numbers rise, too."""
+    """Of pairs sorted by their first numbers, return the longest subsequence whose second numbers rise, too."""
     lowest: list[int] = []  # The least second number at which a rise of each length ends,
     ends: list[int] = []  # and the index of its pair.
     before: list[int | None] = []
@@ -100,7 +100,7 @@ def _longest_rise(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 def _between(
     anchors: Sequence[tuple[int, int]], whole: tuple[int, int, int, int]
 ) -> Iterator[tuple[int, int, int, int]]:
-    """The ranges before, between and after pairs of words."""
+    """Yield the ranges before, between and after pairs of words."""
     i, i_end, j, j_end = whole
     for one, other in [*anchors, (i_end, j_end)]:
         yield i, one, j, other
@@ -113,7 +113,7 @@ def _compare(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int, int]
 
 
 def _trim(old: str, new: str, in_old: tuple[int, int], in_new: tuple[int, int]) -> Edit | None:
-    """What differs between two shared words, less the signs and spaces beside them that are the same."""
+    """Return what differs between two shared words, without equal signs and spaces next to them; None if nothing does."""
     (start, end), (new_start, new_end) = in_old, in_new
     while start < end and new_start < new_end and old[start] == new[new_start] and not WORD.match(old[start]):
         start, new_start = start + 1, new_start + 1

@@ -1,4 +1,4 @@
-"""What asking will take, before anything is sent. It learns from what earlier answers took."""
+"""Estimate what asking will take, before anything is sent. The estimate learns from what earlier answers took."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from spacy_falconer.llm.survey import Survey
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 
-MAX_TEXTS = 500  # That are looked at; more are drawn from, and scaled up.
-N_KNOWN = 20  # Requests after which what they took is known to hold.
-N_DOUBTED = 2  # Requests' worth of doubt that it does.
+MAX_TEXTS = 500  # The most to look at. Of more texts, so many are drawn, and the counts scaled up.
+N_KNOWN = 20  # Requests after which what they took is trusted.
+N_DOUBTED = 2  # How many requests the usual factors weigh as much as.
 KINDS = ("requests", "input", "output")
-# What is taken beyond what is counted, corrections mostly, where nothing is known; and the least and most of that, as
-# parts of it, before and after N_KNOWN requests.
+# What is usually taken relative to what is counted (the rest is mostly corrections), where nothing is known; and the low
+# and high ends of the range, relative to the expected value, before and after N_KNOWN requests.
 USUAL = {"requests": 1.0, "input": 1.03, "output": 1.03}
 SPREADS = {
     "requests": ((1.0, 1.3), (0.98, 1.05)), "input": ((0.8, 1.4), (0.95, 1.05)), "output": ((0.5, 2.0), (0.85, 1.15)),
@@ -39,9 +39,9 @@ class Estimate:
     """What it will take to ask about texts.
 
     n_texts: Those that the store does not answer yet.
-    cost_usd: None where the model's price is unknown.
-    is_learned: Earlier answers of the model, in the store, say how it counts.
-    example_prompt: A request, as text. Empty where there is nothing to ask.
+    cost_usd: None if the model's price is unknown.
+    is_learned: Whether the store holds enough of the model's answers to learn from what they took.
+    example_prompt: A request, as text. Empty if there is nothing to ask.
     """
 
     model: str
@@ -66,9 +66,9 @@ def estimate(
     redact: Redactor | None = None,
     prices: Mapping[str, Price] | None = None,
 ) -> Estimate:
-    """What `ask_answers` with the same arguments will take. Nothing is sent.
+    """Estimate what `ask_answers` with the same arguments will take. Nothing is sent.
 
-    seed (int): Of the choice of the texts that are looked at, where there are very many.
+    seed (int): Of the choice of texts to look at, if there are very many.
     """
     shown = tuple(examples) if redact is None else tuple(hide_answers(examples, redact))
     survey = Survey(plan, model, store, shown, accept, redact)
@@ -91,14 +91,14 @@ def estimate(
 
 
 def show_messages(form: Form) -> str:
-    """A request as text, as it will be sent."""
+    """Return a request as text, as it will be sent."""
     return "\n".join(f"--- {message['role']} ---\n{message['content']}" for message in form.messages)
 
 
 def _add_up(
     survey: Survey, needed: Sequence[tuple[list[Form], list[Form]]], scale: float, usage: Mapping[str, Usage]
 ) -> list[Range]:
-    """Requests, and tokens in and out."""
+    """Return the ranges of requests, input tokens and output tokens."""
     sure, possible = Counter(), Counter()
     for forms in needed:
         for counted, listed in zip((sure, possible), forms, strict=True):
@@ -109,7 +109,7 @@ def _add_up(
 
 
 def _learn(kind: str, low: float, likely: float, high: float, usage: Mapping[str, Usage]) -> Range:
-    """What earlier answers took, beside what was counted for them, says how far to trust the count."""
+    """Correct a count by what earlier answers took, compared with what was counted for them."""
     n_known = _count_known(usage)
     counted, billed = (usage[kind].n_counted, usage[kind].n_billed) if n_known else (0, 0)
     doubt = N_DOUBTED * counted / n_known if n_known else 1

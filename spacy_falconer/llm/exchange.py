@@ -1,4 +1,4 @@
-"""Recorded answers: the format in and out of the store, one JSON a text."""
+"""Recorded answers: the format for import into the store and export from it, one JSON object per text."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from spacy_falconer.types import HALF_CHARACTER, Answer, CharSpan, Quote
 def read_exchange(path: str | Path) -> Iterator[Answer]:
     """Read a file of recorded answers.
 
-    Each line: `{"text", "model", "labels": {instruction: bool}, "spans": {instruction: [{"quote", "start"}]}}`, and
-    `"about": [{"start", "end", "labels", "spans"}]` where single passages were asked about, `"gold"` with the same maps
-    where people answered, too.
-    RAISES (AnswerError): With the line and what is wrong with it.
+    Each line: `{"text", "model", "labels": {instruction: bool}, "spans": {instruction: [{"quote", "start"}]}}`, with
+    `"about": [{"start", "end", "labels", "spans"}]` if single passages were asked about, and `"gold"` with the same maps
+    if people answered, too.
+    RAISES (AnswerError): A line is wrong. The message names the line and what is wrong with it.
     """
     for number, line in _read_lines(Path(path)):
         if line.strip():
@@ -32,7 +32,7 @@ def write_exchange(answers: Iterable[Answer], path: str | Path) -> None:
 
 
 def dump_answer(answer: Answer) -> bytes:
-    """A line of JSON, in UTF-8; one that holds half a character in ASCII."""
+    """Return a line of JSON in UTF-8, or in ASCII if it holds half a character."""
     row = answer_to_json(answer)
     try:
         return json.dumps(row, ensure_ascii=False).encode("utf8") + b"\n"
@@ -48,17 +48,17 @@ def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, line
     except (OSError, UnicodeDecodeError) as error:
         raise AnswerError(
-            f"{path}, after line {number}: cannot be read ({error}). Expected recorded answers, one JSON a line, in "
-            "UTF-8. Check the path and the file."
+            f"{path}, after line {number}: cannot be read ({error}). Expected recorded answers in UTF-8, one JSON "
+            "object per line. Check the path and the file."
         ) from None
 
 
 def parse_answer(line: str, *, where: str) -> Answer:
-    """One line of a file."""
+    """Parse one line of a file."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise AnswerError(f"{where}: no JSON ({error}): {line[:60]!r}. Correct or remove the line.") from None
+        raise AnswerError(f"{where}: not JSON ({error}): {line[:60]!r}. Correct or remove the line.") from None
     text, model = (_check_characters(_expect(row, name, str, where), where) for name in ("text", "model"))
     gold = row.get("gold")
     people = _parse_said(gold, text, GOLD, f"{where}, gold") if gold is not None else None
@@ -114,7 +114,7 @@ def _expect(row: Any, name: str, kind: type, where: str, default: Any = None) ->
 
 
 def _check_characters(value: str, where: str) -> str:
-    """JSON can write half a character, which hardly any other file, store or request can hold."""
+    """Refuse half characters: JSON can write them, but hardly any other file, store or request can hold them."""
     if HALF_CHARACTER.search(value):
         raise AnswerError(f"{where}: {value[:60]!r} holds half a character (a lone surrogate). Remove it.")
     return value

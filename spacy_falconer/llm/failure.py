@@ -1,4 +1,4 @@
-"""The endpoint that the environment names, and its failures in words. The key stands in none of them."""
+"""The endpoint that the environment names, and messages about its failures, none of which contains the key."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from urllib.parse import urlsplit
 from spacy_falconer.errors import RequestError, ServerError
 
 KEY, URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
-MAX_WAIT_S = 300.0  # The longest Retry-After that is kept to.
+MAX_WAIT_S = 300.0  # The longest Retry-After that is obeyed.
 BUSY = (429, 503, 529)
-ENDPOINT_STATUSES = (401, 403, 404)  # Every request would fail so.
+ENDPOINT_STATUSES = (401, 403, 404)  # Every request would fail like this.
 SPENT = "insufficient_quota"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What came of a request instead of a reply.
+    """What a request got instead of a reply.
 
-    kind: The error to raise where it is given up.
-    may_pass: It may succeed when it is sent again.
-    is_refusal: The server is asked for too much.
-    wait_s: How long it wants to be left alone, where it says so.
+    kind: The error to raise when the request is given up.
+    may_pass: The request may succeed when it is sent again.
+    is_refusal: The server gets more requests than it can handle.
+    wait_s: How long the server asks to wait, if it says so.
     """
 
     message: str
@@ -42,26 +42,26 @@ class Failure:
 
 
 def make_client(timeout_s: float) -> Any:
-    """The official client for the endpoint that the environment names at this moment.
+    """Return the official client for the endpoint that the environment names at this moment.
 
-    RAISES (ServerError): It names none, or something else.
+    RAISES (ServerError): The environment names no endpoint or key, or what it names is not one.
     """
     missing = [name for name in (URL, KEY) if not os.environ.get(name, "").strip()]
     if missing:
         raise ServerError(
             f"No language model can be asked: {' and '.join(missing)} not set in the environment. Set {URL} (for "
-            f"OpenAI: https://api.openai.com/v1) and {KEY}; a server that needs no key takes any word."
+            f"OpenAI: https://api.openai.com/v1) and {KEY}; a server that needs no key accepts any word."
         )
     key = os.environ[KEY].strip()
     if not (key.isascii() and key.isprintable()):
-        raise ServerError(f"{KEY} holds characters that stand in no key. Copy the key once more, as it is.")
+        raise ServerError(f"{KEY} holds characters that no key contains. Copy the key again, exactly as it is.")
     from openai import AsyncOpenAI
 
     return AsyncOpenAI(api_key=key, base_url=_check_url(os.environ[URL].strip()), timeout=timeout_s, max_retries=0)
 
 
 def explain(error: Exception, *, sent_at: float, timeout_s: float, model: str) -> Failure:
-    """What went wrong, and whether to try again. An error that is none of the endpoint's is raised on."""
+    """Say what went wrong and whether to try again. An error that does not come from the endpoint is re-raised."""
     import openai
 
     if isinstance(error, (asyncio.TimeoutError, openai.APITimeoutError)):
@@ -80,20 +80,20 @@ def explain(error: Exception, *, sent_at: float, timeout_s: float, model: str) -
 
 
 def hide_key(words: str) -> str:
-    """The words without the key: some servers repeat it."""
+    """Return the words without the key, which some servers repeat."""
     key = os.environ.get(KEY, "").strip()
-    return words.replace(key, "***") if len(key) > 5 else words  # Where none is needed, any word is given.
+    return words.replace(key, "***") if len(key) > 5 else words  # Where no key is needed, it may be any word.
 
 
 def _check_url(url: str) -> str:
-    """RAISES (ServerError): It is no address of a server."""
+    """RAISES (ServerError): The URL is not the address of a server."""
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_address = False
     if not is_address:
-        shown = url.rpartition("@")[2]  # A password may stand before it.
+        shown = url.rpartition("@")[2]  # A password may come before it.
         raise ServerError(f"{URL} is {shown!r}; expected an address such as http://localhost:8000/v1. Correct it.")
     return url
 
@@ -102,7 +102,7 @@ def _explain_status(error: Any, sent_at: float, model: str) -> Failure:
     status = error.status_code
     said = f"HTTP {status}: {hide_key(_find_words(error))[:300]!r}"
     if status == 429 and _find_code(error) == SPENT:
-        message = f"The endpoint's account has no money left ({said}). Pay it up, then run again."
+        message = f"The endpoint's account has no money left ({said}). Add credit, then run again."
         return Failure(message, sent_at, ServerError)
     if status in ENDPOINT_STATUSES:
         message = f"The endpoint serves no requests for the model {model!r} ({said}). Check {URL}, {KEY} and --model."
@@ -126,7 +126,7 @@ def _find_code(error: Any) -> str | None:
 
 
 def find_wait_s(headers: Mapping[str, str]) -> float | None:
-    """How long a server wants to be left alone: in milliseconds, in seconds, or until a date."""
+    """Return how long a server asks to wait, be it in milliseconds, in seconds or until a date; None if it does not say."""
     in_ms, said = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
     with suppress(ValueError):
         return _limit(float(in_ms) / 1000)

@@ -1,4 +1,4 @@
-"""Answers in a store that a changed prompt makes stale, or that are to be forgotten."""
+"""Count the answers in a store that a changed prompt makes stale, and delete answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def count_stale(
     model: str | None,
     texts: Iterable[str] | None,
 ) -> int:
-    """How many answers none but another prompt's version asked for. See `AnswerStore.count_stale`."""
+    """Count the answers that only other versions of the prompt asked for. See `AnswerStore.count_stale`."""
     hashes = None if texts is None else {hash_parts(text) for text in texts}
     asked_by: dict[tuple, set[str | None]] = {}
     for op, instruction, *_ in questions:
@@ -36,7 +36,7 @@ def count_stale(
 def delete_answers(
     connection: sqlite3.Connection, *, texts: Iterable[str] | None, model: str | None, instruction: str | None
 ) -> int:
-    """Delete what fits all that is named, and texts of which nothing is left. See `AnswerStore.delete`."""
+    """Delete the answers that match all that is named, and texts without any answer left. See `AnswerStore.delete`."""
     hashes = None if texts is None else {hash_parts(text) for text in texts}
     doomed = _find(connection, "answers", hashes, model, instruction)
     touched = {text for _, text in doomed} | (hashes or set())
@@ -48,15 +48,15 @@ def delete_answers(
 
 
 def drop_same(connection: sqlite3.Connection, answer: Answer) -> None:
-    """Delete the answers to an answer's own questions by the same model, where no prompt asked for them."""
+    """Delete the same model's answers to the same questions, except those that a prompt asked for."""
     keys = [(make_key(row, answer.text),) for row in answer_rows(answer)]
     connection.executemany("DELETE FROM answers WHERE key = ?", keys)
 
 
 def purge(connection: sqlite3.Connection, path: Path) -> None:
-    """Write the file anew, without anything of what was deleted.
+    """Rewrite the file, so that nothing of what was deleted is left in it.
 
-    RAISES (AnswerError): Another process holds it.
+    RAISES (AnswerError): Another process uses it, or the disk is full.
     """
     try:
         connection.execute("VACUUM")
@@ -66,7 +66,7 @@ def purge(connection: sqlite3.Connection, path: Path) -> None:
     if is_busy:
         raise AnswerError(
             f"The answers are forgotten, but what they said may still be readable in {str(path)!r}: another process "
-            "uses it, or the disk is full. Run the same once more, when that is over."
+            "uses it, or the disk is full. Run the same command again when that is over."
         )
 
 
@@ -80,7 +80,7 @@ def _find(
 
 
 def match_instruction(instruction: str) -> tuple[str, str]:
-    """A condition, and its value: an instruction as it is, or one whose `{span}` is filled in with any words."""
+    """Return an SQL condition and its value, for an instruction as it is, or with any words filled in for its `{span}`."""
     if SPAN_SLOT not in instruction:
         return "instruction = ?", instruction
     pattern = re.sub(r"[*?[]", r"[\g<0>]", instruction).replace(SPAN_SLOT, "*")

@@ -1,4 +1,4 @@
-"""How a server is told that a reply is to be JSON of a certain form, and what it makes of that."""
+"""Tell a server that a reply must be JSON of a certain form, and find out which ways of telling it accepts."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, TypeVar
 
 from spacy_falconer.errors import RequestError
 
-FORMATS = ("json_schema", "json_object", "text")  # What is tried, best first, where a schema is wanted.
+FORMATS = ("json_schema", "json_object", "text")  # Tried in this order, best first, if a schema is wanted.
 
 T = TypeVar("T")
 Message = dict[str, str]
 
 
 class FormatError(RequestError):
-    """HTTP 400: the server may not know the wanted format of a reply, or refuses the request as such."""
+    """HTTP 400 or 422: the server may not know the wanted format of a reply, or refuses the request as such."""
 
 
 class FormatFinder:
-    """Finds out once which format a server takes.
+    """Finds out once which format a server accepts.
 
-    All requests use the best one until a server refuses it. Then one request tries the others, and the rest wait for
-    what comes of that.
+    All requests use the best one until a server refuses it. Then one request tries the others, while the rest wait for
+    the result.
     """
 
     def __init__(self) -> None:
@@ -31,10 +31,10 @@ class FormatFinder:
         self._lock: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     async def send(self, send: Callable[[str], Awaitable[T]]) -> T:
-        """Send a request in the format that the server takes.
+        """Send a request in the format that the server accepts.
 
-        send: Sends it in a format, and calls `check` at the last moment.
-        RAISES (FormatError): It takes none: the request is at fault.
+        send: Sends the request in a given format, and calls `check` just before.
+        RAISES (FormatError): The server accepts none: the request is at fault.
         """
         form = self.found or FORMATS[0]
         try:
@@ -52,9 +52,9 @@ class FormatFinder:
         return await send(self.found)
 
     def check(self, form: str) -> None:
-        """Do not send a request in a format that was refused while it waited.
+        """Keep a request from being sent in a format that was refused while it waited.
 
-        RAISES (FormatError): It was.
+        RAISES (FormatError): The format was refused.
         """
         if form in self._doubted and self.found != form:
             raise FormatError(f"The server refuses requests in the format {form!r}.")
@@ -70,10 +70,10 @@ class FormatFinder:
                 self.found = form
                 return reply
         self._doubted.clear()
-        raise refusal or FormatError("The server takes no format.")
+        raise refusal or FormatError("The server accepts no format.")
 
     def _get_lock(self) -> asyncio.Lock:
-        """The lock of this event loop."""
+        """Return the lock of this event loop."""
         loop = asyncio.get_running_loop()
         if self._lock is None or self._lock[0] is not loop:
             self._lock = loop, asyncio.Lock()
@@ -81,7 +81,7 @@ class FormatFinder:
 
 
 def make_body(model: str, messages: list[Message], schema: dict[str, Any] | None, form: str) -> dict[str, Any]:
-    """What is sent for a chat completion."""
+    """Return the body of a request for a chat completion."""
     body: dict[str, Any] = {"model": model, "messages": messages}
     if form == "json_schema":
         named = {"name": "reply", "schema": schema, "strict": is_strict(schema)}
@@ -90,7 +90,7 @@ def make_body(model: str, messages: list[Message], schema: dict[str, Any] | None
 
 
 def is_strict(schema: Any) -> bool:
-    """Whether a schema is one that strict structured output takes: nothing optional, nothing added."""
+    """Return whether strict structured output accepts a schema: nothing optional, no additional properties."""
     if isinstance(schema, list):
         return all(is_strict(item) for item in schema)
     if not isinstance(schema, Mapping):

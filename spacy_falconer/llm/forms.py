@@ -1,4 +1,4 @@
-"""A form is one request's questions: what is sent, and how a reply to it is read."""
+"""A form is the questions of one request: what is sent, and how the reply is read."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ class Form(Protocol):
     def schema(self) -> dict[str, Any]: ...
 
     def read(self, content: str, model: str) -> tuple[Answer, list[str]]:
-        """What a reply answers about the window, and which of its quotes have no place there, in words for the model.
+        """Return what a reply answers about the window, and which of its quotes have no place there, in words for the model.
 
         RAISES (ReplyError): The reply cannot be used.
         """
         ...
 
     def repair(self, content: str, problems: Sequence[str]) -> list[Message]:
-        """What follows a reply to have it corrected."""
+        """Return the messages that ask for a correction of a reply."""
         ...
 
 
 @dataclass(frozen=True)
 class TextForm:
-    """Asks all steps about a window, or the whole, of a text.
+    """Asks all steps about a text or a window of it.
 
-    examples: Answers to show before it, where they answer all of the steps.
+    examples: Answers to show before it. Only those that answer all of the steps are shown.
     """
 
     window: str
@@ -80,7 +80,7 @@ class TextForm:
 
 @cache
 def prompt_version() -> str:
-    """What answers depend on besides the question and the model: the words of the prompts, and the form of replies."""
+    """Return a hash of what answers depend on besides the question and the model: the prompts, and the form of replies."""
     steps = [Step(id="label", op="get_label", instruction="A."), Step(id="span", op="get_span", instruction="B.")]
     each = [step.model_copy(update={"for_each": "span", "instruction": "C {span}."}) for step in steps]
     forms: list[Form] = [TextForm("text", steps), PassageForm("text", each, [Passage("span", CharSpan(0, 4), "text")])]

@@ -1,4 +1,4 @@
-"""A user's own function, by the name that it has on the command line."""
+"""Load a user's own function by the name given on the command line."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from spacy_falconer.plan.show import show
 
 
 def load_function(name: str, *, option: str) -> Callable[..., Any]:
-    """Find what a user names as "module:function". The module may lie in the current folder.
+    """Find the function that a user names as "module:function". The module may be in the current folder.
 
-    option: Where it was named, for the error.
+    option: The option that named it, for the error message.
     RAISES (AnswerError): There is no such function.
     """
     module_name, _, path = name.partition(":")
@@ -29,11 +29,11 @@ def load_function(name: str, *, option: str) -> Callable[..., Any]:
         function = attrgetter(path)(_import(module_name))
     except (ImportError, AttributeError) as error:
         raise AnswerError(
-            f"{option} {name!r} cannot be loaded: {error}. Expected a function in a module that is installed or lies "
-            "in this folder. Check the name."
+            f"{option} {name!r} cannot be loaded: {error}. Expected a function in a module that is installed or in "
+            "this folder. Check the name."
         ) from error
     if not callable(function):
-        raise AnswerError(f"{option} {name!r} is {show(function)}, no function. Name one that takes a text.")
+        raise AnswerError(f"{option} {name!r} is {show(function)}, not a function. Name one that takes a text.")
     return function
 
 

@@ -1,4 +1,4 @@
-"""What was sent and what it cost, and the most that may be."""
+"""Count what was sent and what it cost, and enforce limits on both."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TOTAL = "in total"  # No step has this name.
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What one step took, or its share of it where several were asked in one request.
+    """What one step took, or its share if several were asked in one request.
 
-    n_requests: All that were sent for it, those that failed too.
-    cost_usd: None where a model's price is unknown.
-    seconds: Of all its requests together, also where they ran side by side.
+    n_requests: All requests sent for it, including those that failed.
+    cost_usd: None if a model's price is unknown.
+    seconds: The sum over all its requests, even if they ran at the same time.
     is_estimated: The server did not count the tokens of some reply.
     """
 
@@ -41,15 +41,15 @@ Steps = str | Sequence[str]
 class Ledger:
     """Counts the requests of one event loop.
 
-    Where several steps are asked in one request, each counts it; they share what was sent evenly, and what was replied
-    by the length of each one's answer. So the requests of all rows may be more than those of the total, and the rest adds up.
+    If several steps are asked in one request, each of them counts it. They share the input tokens evenly, and the output
+    tokens by the length of each one's answer. So the rows may have more requests than the total; all else adds up to it.
 
-    max_cost (float): US dollars. Requests under way when it is reached are still paid.
-    max_requests (int): Of those sent, those that fail too. It is never exceeded.
+    max_cost (float): US dollars. Requests under way when it is reached are still paid for.
+    max_requests (int): The most requests to send, including those that fail. It is never exceeded.
     prices: By model name; by default those that `read_prices` finds now.
     watch: Called with the step, or steps, and the model of a request that is about to be sent.
-    RAISES (BudgetError): The most is no number, and would never be reached.
-    RAISES (FalconerError): A price file is named that is none.
+    RAISES (BudgetError): `max_cost` is NaN, which would never be reached.
+    RAISES (FalconerError): The price file that is named is not one.
     """
 
     max_cost: float | None = None
@@ -60,10 +60,10 @@ class Ledger:
 
     def __post_init__(self) -> None:
         if self.max_cost is not None and math.isnan(self.max_cost):
-            raise BudgetError("--max-cost is no number; expected US dollars, such as 2.50. Correct it.")
+            raise BudgetError("--max-cost is not a number; expected US dollars, such as 2.50. Correct it.")
 
     def rows(self) -> list[LedgerRow]:
-        """A row a step, in the order in which they began."""
+        """Return one row per step, in the order in which the steps began."""
         return [row for row in self._rows.values() if row.step != TOTAL]
 
     @property
@@ -91,7 +91,7 @@ class Ledger:
         content: str = "",
         price_share: float = 1.0,
     ) -> None:
-        """Count the tokens of a reply. Several steps share them, by its `content`. `price_share`: of the usual price."""
+        """Count the tokens of a reply, shared by its steps according to `content`. `price_share`: of the usual price."""
         steps, price = _list_steps(step), self.price_of(model)
         n_inputs = _share(n_input_tokens, [1] * len(steps))
         n_outputs = _share(n_output_tokens, weigh_steps(content, steps))
@@ -101,14 +101,14 @@ class Ledger:
             self._add(LedgerRow(name, 0, n_input, n_output, cost_usd, 0.0, is_estimated))
 
     def wait(self, step: Steps, seconds: float) -> None:
-        """Count the time that a request took, whatever came of it."""
+        """Count the time that a request took, whatever its outcome."""
         steps = _list_steps(step)
         self._add(LedgerRow(TOTAL, seconds=seconds))
         for name in steps:
             self._add(LedgerRow(name, seconds=seconds / len(steps)))
 
     def check(self, model: str) -> None:
-        """Refuse another request where the most is reached, or where nobody could tell."""
+        """Raise an error if a limit is reached, or if costs are limited and the model's price is unknown."""
         total = self.total
         if self.max_requests is not None and total.n_requests >= self.max_requests:
             raise BudgetError(
@@ -137,7 +137,7 @@ _RESUME = "Every answer so far is kept in the store. Raise the limit and run aga
 
 
 def weigh_steps(content: str, steps: Sequence[str]) -> list[int]:
-    """How long a reply is about each step: the JSON that stands under its name, wherever that is. At least 1."""
+    """Return how long a reply is about each step: the length of all JSON under the step's name, at least 1."""
     if len(steps) == 1:
         return [1]
     try:
@@ -154,7 +154,7 @@ def _measure(data: Any, name: str) -> int:
 
 
 def _share(amount: int, weights: Sequence[int]) -> list[int]:
-    """Whole parts of an amount by weight, that add up to it."""
+    """Split an amount by weight into whole numbers that add up to it."""
     edges = [round(amount * edge / sum(weights)) for edge in accumulate(weights, initial=0)]
     return [end - start for start, end in pairwise(edges)]
 

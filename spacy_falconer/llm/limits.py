@@ -1,4 +1,4 @@
-"""How many requests are under way, and how fast they follow each other."""
+"""Limit how many requests are under way, and how fast they follow each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 class Limits:
     """Room for requests. It halves when the server refuses one, and grows back by one with every round of answers.
 
-    It belongs to no event loop: one may end and another begin between requests.
+    It is not bound to an event loop: one may end and another begin between requests.
     """
 
     def __init__(self, max_in_flight: int, requests_per_minute: int | None, tokens_per_minute: int | None):
@@ -39,10 +39,10 @@ class Limits:
         self._wake()
 
     def refused(self, sent_at: float, wait_s: float | None) -> bool:
-        """Make room for fewer requests, and pause all of them where the server says for how long.
+        """Make room for fewer requests, and pause all of them if the server says for how long.
 
         sent_at (float): When the refused request was sent, in `time.monotonic()`.
-        RETURNS (bool): Whether that is news. Refusals of requests that were sent before the last one changes nothing.
+        RETURNS (bool): Whether this is news. It is not if the request was sent before room was last reduced.
         """
         now = time.monotonic()
         self._paused_until = max(self._paused_until, now + (wait_s or 0))
@@ -52,7 +52,7 @@ class Limits:
         return True
 
     def correct(self, n_tokens: int) -> None:
-        """Count tokens that a request took beyond those that were expected of it."""
+        """Count the tokens that a request took beyond those that were expected."""
         self._paces[1].take(n_tokens)
 
     async def _enter(self) -> None:
@@ -84,14 +84,14 @@ class Limits:
 
 
 class Pace:
-    """So much a minute, evenly: each taker waits until what was taken before it is through."""
+    """Spreads amounts evenly over time: each taker waits until the time for what was taken before it has passed."""
 
     def __init__(self, per_minute: int | None):
         self._unit_s = 60 / per_minute if per_minute else 0.0
         self._free_at = 0.0
 
     def take(self, amount: int) -> float:
-        """Take an amount, a negative one to give back, and say how many seconds to wait for it."""
+        """Take an amount, or give back a negative one, and return how many seconds to wait for it."""
         now = time.monotonic()
         start = max(now, self._free_at)
         self._free_at = start + amount * self._unit_s

@@ -1,4 +1,4 @@
-"""Questions about passages of a text, one by one: the steps with `for_each`, in one request for all of them."""
+"""Ask the steps with `for_each` about each passage of a text, in one request for all passages."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from spacy_falconer.plan.show import show
 from spacy_falconer.types import Answer, CharSpan, Quote
 
 NUMBER = "N"  # The key of a passage's number in a reply; no step can have this id.
-N_AROUND = 40  # Characters shown around a passage whose words the text has several times.
+N_AROUND = 40  # Characters shown around a passage whose words occur several times in the text.
 
 
 @dataclass(frozen=True)
 class Passage:
     """What a step found: `words` at `place` of a text. `source` is the step's id.
 
-    sent: Where it stands in the window as it is sent, where that is not the text itself.
+    sent: Its place in the window as it is sent, if that is not the text itself.
     """
 
     source: str
@@ -53,13 +53,13 @@ class Passage:
 
 
 def passage_steps(plan: Plan) -> list[Step]:
-    """The steps that ask about passages, each question once."""
+    """Return the steps that ask about passages, each question once."""
     steps = [step for step in plan.steps if step.for_each is not None]
     return list({(step.op, step.instruction, step.for_each): step for step in reversed(steps)}.values())[::-1]
 
 
 def find_passages(plan: Plan, answer: Answer) -> list[Passage]:
-    """The passages about which a plan asks, where they are known from an answer: each place once, in order."""
+    """Return the passages in an answer about which a plan asks: for each source step, each place once, in order."""
     sources = dict.fromkeys(step.for_each for step in passage_steps(plan))
     instructions = {source: plan.steps_by_id[source].instruction for source in sources if source}
     passages = []
@@ -72,13 +72,13 @@ def find_passages(plan: Plan, answer: Answer) -> list[Passage]:
 
 
 def ask_each(steps: Iterable[Step], passages: Iterable[Passage]) -> dict[Question, tuple[Step, Passage]]:
-    """The questions of some steps about passages."""
+    """Return the questions of some steps about passages, each with its step and passage."""
     passages = list(passages)
     return {one.ask(step): (step, one) for step in steps for one in passages if one.source == step.for_each}
 
 
 def join_answers(one: Answer | None, other: Answer) -> Answer:
-    """Two answers about the same passage, which two steps may have found."""
+    """Join two answers about the same passage, which two steps may have found."""
     if one is None:
         return other
     return replace(one, labels={**one.labels, **other.labels}, spans={**one.spans, **other.spans})
@@ -86,7 +86,7 @@ def join_answers(one: Answer | None, other: Answer) -> Answer:
 
 @dataclass(frozen=True)
 class PassageForm:
-    """Asks steps about each passage of a window, or the whole, of a text."""
+    """Asks steps about each passage of a text or of a window of it."""
 
     window: str
     steps: Sequence[Step]
@@ -134,7 +134,7 @@ class PassageForm:
 
     @cached_property
     def _groups(self) -> dict[str, list[Step]]:
-        """The steps by their source, where it found passages."""
+        """The steps of each source that found passages, by the source's id."""
         sources = dict.fromkeys(passage.source for passage in self.passages)
         return {source: [step for step in self.steps if step.for_each == source] for source in sources}
 
@@ -152,7 +152,7 @@ class PassageForm:
         return sum(passage.source == source for passage in self.passages)
 
     def _show(self, passage: Passage) -> str:
-        """The passage's words, and what stands around it where the text has them several times."""
+        """Return the passage's words, and what is around them if the window has them several times."""
         start, end = passage.shown.start, passage.shown.end
         words = _flatten(clean(self.window[start:end]))
         if len(find_occurrences(self.window, self.window[start:end])) < 2:
@@ -174,7 +174,7 @@ class PassageForm:
 
 
 def _find_rows(data: Mapping[str, Any], source: str, n_passages: int) -> dict[int, Mapping[str, Any]]:
-    """The rows of a reply about the passages of one source, by their numbers."""
+    """Return the rows of a reply about the passages of one source, by their numbers."""
     rows = data.get(source)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ReplyError(f"{source!r} is {show(rows)} in the reply. Expected a list with one object for every passage.")

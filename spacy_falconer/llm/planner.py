@@ -1,4 +1,4 @@
-"""From a sentence to a plan, by asking a language model."""
+"""Turn a sentence into a plan by asking a language model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_TEXTS = 5
 MAX_CHARACTERS = 500  # of each text: enough to see what the texts are like
 
 _SENTENCE = TypeAdapter(Instruction)
-# What strict structured output refuses, or does not need. The checks of the plan room hold all the same.
+# Keywords that strict structured output refuses or does not need. The checks in `plan` apply anyway.
 _LOOSE_KEYWORDS = {"default", "maxLength", "minItems", "pattern", "title"}
 
 
@@ -37,12 +37,12 @@ class Asks(Protocol):
 
 
 async def make_plan(sentence: str, texts: Sequence[str], chat: Asks) -> Plan:
-    """Ask for the plan of a sentence: one request, and one more where the checker refuses the reply.
+    """Ask for the plan of a sentence: one request, and one more if the checker refuses the reply.
 
     texts (Sequence[str]): Texts of the corpus. The beginnings of the first few are sent, as data.
     RETURNS (Plan): Its `instruction` is the sentence, whatever the reply says.
-    RAISES (UnsupportedPlanError): Two primitives cannot answer the sentence. The message is the planner's reason.
-    RAISES (PlanError): The sentence is blank or too long, or the second reply is refused too.
+    RAISES (UnsupportedPlanError): The two primitives cannot answer the sentence. The message is the planner's reason.
+    RAISES (PlanError): The sentence is blank or too long, or the second reply is refused, too.
     """
     _check_sentence(sentence)
     schema = reply_schema()
@@ -59,7 +59,7 @@ async def make_plan(sentence: str, texts: Sequence[str], chat: Asks) -> Plan:
 
 
 def plan_messages(sentence: str, texts: Sequence[str]) -> list[Message]:
-    """The request for a plan. The same sentence and texts give the same request."""
+    """Return the messages that ask for a plan. The same sentence and texts give the same messages."""
     shown = [_shorten(text) for text in texts[:MAX_TEXTS]]
     told = [sentence, *shown]
     values = {"sentence": sentence, "texts": shown, "fence": choose_fence(told, seed="\0".join(told))}
@@ -67,15 +67,15 @@ def plan_messages(sentence: str, texts: Sequence[str]) -> list[Message]:
 
 
 def repair_messages(reply: str, message: str) -> list[Message]:
-    """What follows a refused reply: the reply itself, and what the checker says of it."""
+    """Return the messages that follow a refused reply: the reply itself, and what the checker says about it."""
     repair = render("plan_repair", "user", message=message)
     return [{"role": "assistant", "content": reply}, {"role": "user", "content": repair}]
 
 
 def reply_schema() -> dict[str, Any]:
-    """The JSON schema of a reply, as strict structured output wants it: `{"plan": a plan or an unsupported reply}`.
+    """Return the JSON schema of a reply, for strict structured output: `{"plan": a plan or an unsupported reply}`.
 
-    The plan's `instruction` is left out: it is the user's sentence, and needs no copy by the model.
+    The plan's `instruction` is left out: it is the user's sentence, which the model need not copy.
     """
     schema = _make_strict(plan_json_schema())
     del schema["$defs"]["Plan"]["properties"]["instruction"]
@@ -90,9 +90,9 @@ def reply_schema() -> dict[str, Any]:
 
 
 def parse_reply(content: str, sentence: str) -> Plan:
-    """The plan in a reply, also where it stands bare or between words that were not asked for.
+    """Return the plan in a reply, even if it is not under the key "plan" or has other words around it.
 
-    RAISES (UnsupportedPlanError, PlanError): As `parse_plan`.
+    RAISES (UnsupportedPlanError, PlanError): As for `parse_plan`.
     """
     data = find_object(content)
     plan = content if data is None else data.get("plan", data)
@@ -110,13 +110,13 @@ def _check_sentence(sentence: str) -> None:
 
 
 def _shorten(text: str) -> str:
-    """The beginning of a text, without the lone surrogates that no request can carry."""
+    """Return the beginning of a text, without the lone surrogates that no request can carry."""
     shown = text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + " ..."
     return shown.encode("utf8", "replace").decode("utf8")
 
 
 def _make_strict(schema: Any) -> Any:
-    """The schema with every property required and none added, without keywords that some servers refuse."""
+    """Return the schema with every property required, and without the keywords that some servers refuse."""
     if isinstance(schema, list):
         return [_make_strict(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""What language models cost: the list prices that come with the package, or those of a user's own file."""
+"""The prices of language models: the list prices that come with the package, or those in a user's own file."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing import Any
 
 from spacy_falconer.errors import FalconerError
 
-VARIABLE = "FALCONER_PRICES"  # The environment variable that names a file of one's own; --prices sets it.
+VARIABLE = "FALCONER_PRICES"  # The environment variable that names the user's own price file; --prices sets it.
 EXAMPLE = '{"models": {"my-model": {"input": 0.40, "output": 1.60}}}'
-REMEDY = f"Name a file that has it by --prices or {VARIABLE}, such as {EXAMPLE} (US dollars for a million tokens)"
+REMEDY = f"Name a file that has it with --prices or {VARIABLE}, such as {EXAMPLE} (US dollars per million tokens)"
 PER_TOKENS = 1_000_000
 SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for a million tokens."""
+    """US dollars per million tokens."""
 
     input: float
     output: float
@@ -34,26 +34,26 @@ class Price:
 
 
 def find_price(model: str, prices: Mapping[str, Price] | None = None) -> Price | None:
-    """The price of a model, or of the one that it is a dated snapshot of; None where it is unknown."""
+    """Return the price of a model, or of the model that it is a dated snapshot of; None if it is unknown."""
     known = read_prices() if prices is None else prices
     return known.get(model) or known.get(SNAPSHOT.sub("", model))
 
 
 def read_prices() -> dict[str, Price]:
-    """Prices by model name: those of the file that FALCONER_PRICES names, and no others; else the package's.
+    """Return prices by model name: only those of the file that FALCONER_PRICES names, or else the package's.
 
-    RAISES (FalconerError): The file is no price file.
+    RAISES (FalconerError): The file is not a price file.
     """
     return {model: Price(**price) for model, price in _read_file(prices_path())["models"].items()}
 
 
 def prices_date() -> str:
-    """The day that the price file names; empty where it names none."""
+    """Return the date that the price file names; empty if it names none."""
     return str(_read_file(prices_path()).get("date", ""))
 
 
 def prices_origin() -> str:
-    """Where the prices come from, and of which day they are where the file says that."""
+    """Say where the prices come from, and of which date they are if the file names one."""
     date = prices_date()
     return f"of {date}, from {prices_path()}" if date else f"from {prices_path()}"
 
@@ -64,7 +64,7 @@ def prices_path() -> Path:
 
 
 def default_model() -> str:
-    """The language model that is asked where none is named: the package's, whatever price file is named."""
+    """Return the language model to ask if none is named: the package's, whatever price file is named."""
     return _read_file(_find_packaged())["default_model"]
 
 
@@ -103,6 +103,6 @@ def _is_price(value: Any) -> bool:
 
 def _make_error(path: Path, flaw: str) -> FalconerError:
     return FalconerError(
-        f"The price file {str(path)!r} cannot be used: {flaw}. Expected US dollars for a million tokens sent and received, "
-        f"of each model, such as {EXAMPLE}. Correct it, or its name."
+        f"The price file {str(path)!r} cannot be used: {flaw}. Expected US dollars per million input and output tokens "
+        f"for each model, such as {EXAMPLE}. Correct the file, or its name."
     )

@@ -1,4 +1,4 @@
-"""A prompt, filled in. Each is a file with one block for each role."""
+"""Fill in prompts. Each is a file with one block per role."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ UNSENDABLE = re.compile("[\0\ud800-\udfff]")  # NUL and half characters: some se
 
 
 def render(name: str, role: str, **values: object) -> str:
-    """One block of a prompt: what is said to the model in that role."""
+    """Return one block of a prompt, filled in: what is said to the model in that role."""
     template = _read_template(name)
     return "".join(template.blocks[role](template.new_context(values))).strip()
 
 
 def choose_fence(texts: Sequence[str], *, seed: str = "") -> str:
-    """A word that stands in none of the texts, so that none of them can end the place where it is shown.
+    """Return a word that none of the texts contains, so that no text can end the block in which it is shown.
 
-    With one seed it is the same for nearly all texts: servers remember how requests begin, and need not read it again.
+    With the same seed it is the same for nearly all texts, so that servers can cache the beginnings of requests.
     """
     salt = seed.encode("utf8", "replace")
     words = (sha256(b"%d %b" % (number, salt)).hexdigest()[:8] for number in count())
@@ -31,7 +31,7 @@ def choose_fence(texts: Sequence[str], *, seed: str = "") -> str:
 
 
 def clean(text: str) -> str:
-    """The text as it is sent: of the same length, so that places in it are places in the text."""
+    """Return the text as it is sent. It has the same length, so that places in it are places in the text."""
     return UNSENDABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

@@ -1,4 +1,4 @@
-"""What is asked about a text, and what a reply to it says."""
+"""Ask questions about a text, and read the reply."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from spacy_falconer.types import FIELDS, Answer, CharSpan, Quote
 
 Said = dict[str, bool | list[str]]  # By step id.
 SCHEMAS = {"get_label": {"type": "boolean"}, "get_span": {"type": "array", "items": {"type": "string"}}}
-VALUES = {"get_label": "true or false", "get_span": "[quotes]"}  # How the prompt shows what belongs there.
+VALUES = {"get_label": "true or false", "get_span": "[quotes]"}  # How the prompt shows which value is expected.
 
 
 def asked_steps(plan: Plan) -> list[Step]:
-    """The steps that ask about a text itself, each question once."""
+    """Return the steps that ask about a text itself, each question once."""
     steps = plan.text_steps()
     return list({(step.op, step.instruction): step for step in reversed(steps)}.values())[::-1]
 
 
 def make_messages(text: str, steps: Sequence[Step], examples: Sequence[Answer] = ()) -> list[Message]:
-    """The request for a text's answers. `examples` that answer all of the steps are shown before it."""
+    """Return the messages that ask about a text. Those `examples` that answer all of the steps are shown before it."""
     shown = [example for example in examples if example.text != text and _answers_all(example, steps)]
     fence = choose_fence([clean(text), *(clean(example.text) for example in shown)])
     by_op = {name: [step for step in steps if step.op == op] for op, name in FIELDS.items()}
@@ -40,13 +40,13 @@ def make_messages(text: str, steps: Sequence[Step], examples: Sequence[Answer] =
 
 
 def repair_messages(content: str, problems: Sequence[str], steps: Sequence[Step]) -> list[Message]:
-    """What follows a reply that cannot be used: the reply, and what is wrong with it."""
+    """Return the messages that follow a reply that cannot be used: the reply, and what is wrong with it."""
     repair = render("annotate_repair", "user", problems=problems, form=_show_form(steps))
     return [_message("assistant", content), _message("user", repair)]
 
 
 def reply_schema(steps: Iterable[Step]) -> dict[str, Any]:
-    """The JSON schema of a reply, as strict structured output wants it."""
+    """Return the JSON schema of a reply, for strict structured output."""
     return make_object({step.id: SCHEMAS[step.op] for step in steps})
 
 
@@ -57,16 +57,16 @@ def make_object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_reply(content: str, steps: Sequence[Step]) -> Said:
-    """What a reply says, by step id; also where words that were not asked for surround it.
+    """Return what a reply says, by step id, even if there are other words around the JSON.
 
-    RAISES (ReplyError): It is no JSON object, or not of the form that was asked for.
+    RAISES (ReplyError): The reply is not a JSON object, or not of the form that was asked for.
     """
     data = parse_object(content)
     return {step.id: check_value(data.get(step.id), step) for step in steps}
 
 
 def parse_object(content: str) -> dict[str, Any]:
-    """The JSON object in a reply.
+    """Return the JSON object in a reply.
 
     RAISES (ReplyError): There is none.
     """
@@ -77,7 +77,7 @@ def parse_object(content: str) -> dict[str, Any]:
 
 
 def check_value(value: Any, step: Step) -> bool | list[str]:
-    """A step's answer in a reply.
+    """Return a step's answer in a reply.
 
     RAISES (ReplyError): It is not of the form that was asked for.
     """
@@ -91,7 +91,7 @@ def check_value(value: Any, step: Step) -> bool | list[str]:
 
 
 def place_quotes(text: str, said: Said, steps: Iterable[Step]) -> dict[str, tuple[Quote, ...]]:
-    """The quotes of the span steps, each with its place and the text's own words; without a place where it has none."""
+    """Return the quotes of the span steps, each with its place and the text's own words, or as it is if it has no place."""
     return {step.id: place_words(text, said[step.id]) for step in steps if step.op == "get_span"}
 
 
@@ -102,7 +102,7 @@ def place_words(text: str, words: Sequence[str]) -> tuple[Quote, ...]:
 
 
 def find_problems(placed: Mapping[str, Sequence[Quote]]) -> list[str]:
-    """Why some quotes have no place, in words for the model."""
+    """Say which quotes have no place, in words for the model."""
     return [
         f'"{step_id}": {json.dumps(quote.quote, ensure_ascii=False)} has no place in the text, or not in this order. '
         "Copy the passage exactly, in the order of appearance, or leave it out."

@@ -1,9 +1,9 @@
-"""Texts as they may leave the house: a user's own function changes each of them before it is sent.
+"""Redact texts: a user's own function changes each of them before it is sent.
 
-What comes back is about the changed text. A quote from it becomes the characters of the original text that it stands
-for. One that touches a replaced stretch, be it only in part, stands for the whole of it: where "Anna Smith" was sent
-as "[NAME]", each of the quotes "[NAME]", "[NAME" and "NAME" is "Anna Smith". One that stands only in words that were
-added, and for nothing of the original, has no place; like any other quote without one, it is counted, and not used.
+Replies are about the changed text. A quote from it becomes the characters of the original text that it stands for. A
+quote that touches a replaced stretch, even in part, stands for the whole of it. If "Anna Smith" was sent as "[NAME]",
+each of the quotes "[NAME]", "[NAME" and "NAME" becomes "Anna Smith". A quote that lies entirely in added words stands for
+nothing in the original and has no place; like any other quote without a place, it is counted but not used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from spacy_falconer.types import Answer, CharSpan, Quote
 
 @dataclass(frozen=True)
 class Redacted:
-    """A text as it is sent, and what of the original was replaced.
+    """A text as it is sent, and what was replaced in the original.
 
     edits: In order, not overlapping.
     """
@@ -40,30 +40,30 @@ class Redacted:
         return apply_edits(self.original, self.edits)
 
     def to_original(self, start: int, end: int) -> CharSpan:
-        """The characters of the original for which some, at least one, of the redacted text stand.
+        """Return the characters of the original that one or more characters of the redacted text stand for.
 
-        What was replaced is covered whole where any of its replacement is. Empty for words that were only added.
+        A replaced stretch is included as a whole if any of its replacement is. Empty for words that were only added.
         """
         return _map(self._sent, self._own, start, end)
 
     def to_redacted(self, start: int, end: int) -> CharSpan:
-        """The characters of the redacted text that stand for some, at least one, of the original."""
+        """Return the characters of the redacted text that stand for one or more characters of the original."""
         return _map(self._own, self._sent, start, end)
 
     def restore(self, answer: Answer) -> Answer:
-        """An answer about the redacted text as one about the original.
+        """Turn an answer about the redacted text into one about the original.
 
-        The places of passages that were asked about are places in the original already.
+        The places of passages that were asked about are already places in the original.
         """
         spans = {key: tuple(dict.fromkeys(map(self._restore_quote, said))) for key, said in answer.spans.items()}
         about = {place: self.restore(one) for place, one in answer.about.items()}
         return Answer(self.original, answer.model, answer.labels, spans, about=about)
 
     def hide(self, answer: Answer) -> Answer:
-        """An answer about the original as one about the redacted text, with none of the original's words.
+        """Turn an answer about the original into one about the redacted text, with quotes in the redacted words.
 
-        Quotes that have no place in the original, or none that is left, are left out; so is what people said, and what
-        was said of single passages.
+        Quotes without a place in the original or in the redacted text are left out, and so are people's answers and
+        answers about single passages.
         """
         spans = {key: tuple(self._hide_quotes(quotes)) for key, quotes in answer.spans.items()}
         return Answer(self.text, answer.model, answer.labels, spans)
@@ -99,19 +99,19 @@ class Redacted:
 class Redactor:
     """Changes texts by a function before they are sent.
 
-    function: Takes a text. Gives it back changed, or gives the changes: (start, end, replacement) of each stretch to
-        replace, in any order, not overlapping. Of a text it is found out by comparison which words were replaced, and
-        neighbours without a word between them that both texts share are one passage; changes are exact.
-    name: What it is called in messages.
+    function: Takes a text. Returns the changed text, or the changes: (start, end, replacement) of each stretch to
+        replace, in any order, not overlapping. If it returns a text, a comparison finds which words were replaced, and
+        joins neighbours that have no shared word between them into one passage; changes are exact.
+    name: What the function is called in messages.
     """
 
     function: Callable[[str], Any]
     name: str
 
     def apply(self, text: str) -> Redacted:
-        """The text as it may be sent.
+        """Return the text as it may be sent.
 
-        RAISES (RedactError): The function failed, or gave something else. The text must not be sent.
+        RAISES (RedactError): The function failed, or returned something else. The text must not be sent.
         """
         try:
             changed = self.function(text)
@@ -139,7 +139,7 @@ class Redactor:
 
 
 def load_redactor(name: str) -> Redactor:
-    """Find the function that a user names as "module:function". The module may lie in the current folder.
+    """Load the function that a user names as "module:function". The module may be in the current folder.
 
     RAISES (RedactError): There is no such function.
     """
@@ -151,7 +151,7 @@ def load_redactor(name: str) -> Redactor:
 
 
 def hide_answers(answers: Iterable[Answer], redactor: Redactor) -> list[Answer]:
-    """Answers to show to the language model, about the texts as they may be sent."""
+    """Return answers to show to the language model, about the texts as they may be sent."""
     return [redactor.apply(answer.text).hide(answer) for answer in answers]
 
 
@@ -164,7 +164,7 @@ def _is_edit(change: Any, n_characters: int) -> bool:
 
 
 def _map(given: Sequence[CharSpan], wanted: Sequence[CharSpan], start: int, end: int) -> CharSpan:
-    """Characters of one text as characters of the other. Both lists place the same edits, each in one of the texts."""
+    """Map characters of one text to the other. Each list has the places of the edits in one of the texts."""
     first = bisect_right(given, start, key=attrgetter("start")) - 1
     last = bisect_left(given, end, key=attrgetter("start")) - 1
     return CharSpan(_map_start(given, wanted, start, first), _map_end(given, wanted, end, last))

@@ -1,4 +1,4 @@
-"""What a chat completion says, and what it took."""
+"""Read what a chat completion says, and what it took."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Reply:
 def read_reply(
     completion: Any, messages: Iterable[Mapping[str, str]], model: str, *, schema: Mapping[str, Any] | None
 ) -> Reply:
-    """What a chat completion says, be it an answer or not.
+    """Return what a chat completion says, whether it is an answer or not.
 
-    schema: What was sent with the messages, if anything was.
+    schema: The schema that was sent with the messages, if any.
     """
     content = getattr(_find_message(completion), "content", None)
     content = content.encode("utf8", "replace").decode("utf8") if isinstance(content, str) else ""
@@ -42,15 +42,15 @@ def read_reply(
 
 
 def check_reply(completion: Any, reply: Reply) -> None:
-    """RAISES (ReplyError): It is no answer: cut off, refused or empty."""
+    """RAISES (ReplyError): The reply is not an answer: cut off, refused or empty."""
     if reason := _find_reason(completion, reply):
         raise ReplyError(reason, n_input_tokens=reply.n_input_tokens, n_output_tokens=reply.n_output_tokens)
 
 
 def find_object(content: str) -> dict[str, Any] | None:
-    """The JSON object in what a model said, also where words that were not asked for surround it; None without one."""
-    after = content.rpartition("</think>")[2]  # Some servers leave in how it came to its reply.
-    for said in (after, content if content.lstrip().startswith("{") else ""):  # Or the tag stands in a text.
+    """Return the JSON object in what a model said, even if there are other words around it; None if there is none."""
+    after = content.rpartition("</think>")[2]  # Some servers leave the model's reasoning in.
+    for said in (after, content if content.lstrip().startswith("{") else ""):  # Or the tag is part of a quote.
         start, end = said.find("{"), said.rfind("}") + 1
         try:
             return json.loads(said[start:end])
@@ -60,20 +60,20 @@ def find_object(content: str) -> dict[str, Any] | None:
 
 
 def _find_reason(completion: Any, reply: Reply) -> str | None:
-    """Why a reply is no answer."""
+    """Return why a reply is not an answer; None if it is one."""
     ended = getattr(_find_choice(completion), "finish_reason", None)
     refusal = getattr(_find_message(completion), "refusal", None)
     if ended == "length":
         return (
             f"The reply was cut off after {reply.n_output_tokens} tokens (finish reason 'length'). Expected a whole one. "
-            "Raise the server's limits of output and context, or shorten the text."
+            "Raise the server's limits on output and context, or shorten the text."
         )
     if refusal or ended == "content_filter":
         said = repr(str(refusal)[:200]) if refusal else "finish reason 'content_filter'"
         return f"The language model refused to answer: {said}. Leave the text out, or name another model."
     if reply.content.strip():
         return None
-    if error := getattr(completion, "error", None):  # Some proxies reply so, with HTTP 200.
+    if error := getattr(completion, "error", None):  # Some proxies reply like this, with HTTP 200.
         return f"The reply is an error: {hide_key(str(error))[:200]!r}. Run again, or name another model."
     return "The reply is empty. Expected a JSON object. Name another model."
 

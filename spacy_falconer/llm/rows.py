@@ -1,4 +1,4 @@
-"""Answers as rows of the store: one for each question and whoever answered it."""
+"""Answers as rows of the store: one row for each question and each model, or people, who answered it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from spacy_falconer.types import Answer, CharSpan, Quote
 
 HUMAN = "human"  # Corrections by people; they win over a model's answers.
-GOLD = "gold"  # Answers of people to compare with; never given out as answers.
+GOLD = "gold"  # People's answers to compare with; never returned as answers.
 
 Value = bool | tuple[Quote, ...]
 
 
 class Question(NamedTuple):
-    """What is asked about a text, or about the characters `place` of it."""
+    """What is asked about a text, or about the passage at `place` in it."""
 
     op: str
     instruction: str
@@ -24,9 +24,9 @@ class Question(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One answer to one question, as it stands in the store.
+    """One answer to one question, as it is stored.
 
-    version: Of the prompt by which it was asked; None where it was recorded, imported or given by people.
+    version: Of the prompt that asked for it; None if it was recorded, imported or given by people.
     value: JSON.
     """
 
@@ -45,7 +45,7 @@ def parse_value(op: str, value: str) -> Value:
 
 
 def answer_rows(answer: Answer, version: str | None = None) -> Iterator[Row]:
-    """A row for each thing that was answered, those about passages and those of people too."""
+    """Yield a row for each question that was answered, including those about passages and people's answers."""
     for model, said in ((answer.model, answer), (GOLD, answer.gold)):
         if said is not None:
             asked = version if model == answer.model else None
@@ -55,9 +55,9 @@ def answer_rows(answer: Answer, version: str | None = None) -> Iterator[Row]:
 
 
 def gather(rows: Iterable[Row], text: str, people: Sequence[Row] = (), others: Iterable[Row] = ()) -> Answer:
-    """Rows about one text, each question once, as one answer; beside it what people said, to compare with.
+    """Join rows about one text, each question once, to one answer, with people's answers to compare with (`people`).
 
-    others: The rows that would answer if people's corrections did not, as `choose_others` gives them.
+    others: The rows that would answer if there were no corrections by people, from `choose_others`.
     """
     rows = list(rows)
     about: dict[CharSpan, list[Row]] = {}
@@ -75,11 +75,11 @@ def gather(rows: Iterable[Row], text: str, people: Sequence[Row] = (), others: I
 
 
 def choose(rows: Iterable[Row], *, model: str | None = None, version: str | None = None) -> dict[Question, Row]:
-    """The row that answers each question: a person's, else the one of whoever answered first.
+    """Return the row that answers each question: a person's correction, else that of whoever answered first.
 
-    model (str): Whose rows, beside corrections by people; by default anyone's, but for those to compare with.
-    version (str): The prompt's; rows asked by another one are left out. By default whoever was asked by several
-        prompts has the last word.
+    model (str): Whose rows count, besides people's corrections; by default anyone's except those to compare with.
+    version (str): Of the prompt; rows of other versions are left out. By default all count, and where a model has
+        answered to several versions, its last answer does.
     """
     usable = [row for row in rows if may_answer(row.model, model) and is_current(row, version)]
     last = {(row.model, row.question): row for row in usable}
@@ -90,7 +90,7 @@ def choose(rows: Iterable[Row], *, model: str | None = None, version: str | None
 
 
 def choose_others(rows: Iterable[Row], *, model: str | None = None, version: str | None = None) -> Iterable[Row]:
-    """The rows that would answer if people had corrected nothing."""
+    """Return the rows that would answer if people had corrected nothing."""
     return choose((row for row in rows if row.model != HUMAN), model=model, version=version).values()
 
 
@@ -103,7 +103,7 @@ def is_current(row: Row, version: str | None) -> bool:
 
 
 def make_key(row: Row, text: str) -> bytes:
-    """A key for what was asked of what by whom, and by which prompt."""
+    """Return a key for a question, the text it is about, who answered, and the prompt's version."""
     place = row.question.place
     parts = [row.model, row.question.op, row.question.instruction, text]
     parts += [] if place is None else [f"place {place.start}-{place.end}"]
@@ -111,7 +111,7 @@ def make_key(row: Row, text: str) -> bytes:
 
 
 def hash_parts(*parts: str) -> bytes:
-    """A key for content: no two lists of parts share it."""
+    """Return a key for content; no two lists of parts share one."""
     lengths = [str(len(part)) for part in parts]
     return hashlib.sha256("\0".join([*lengths, *parts]).encode("utf8", "surrogatepass")).digest()
 
@@ -121,7 +121,7 @@ def make_question(op: str, instruction: str, start: int | None, end: int | None)
 
 
 def make_fields(row: Row, text: str) -> dict[str, Any]:
-    """The columns of a row, but for its value."""
+    """Return the columns of a row, except for its value."""
     op, instruction, place = row.question
     start, end = (None, None) if place is None else (place.start, place.end)
     key = {"key": make_key(row, text), "text": hash_parts(text), "model": row.model, "version": row.version}
@@ -129,7 +129,7 @@ def make_fields(row: Row, text: str) -> dict[str, Any]:
 
 
 def encode(text: str) -> str | bytes:
-    """SQLite's text is UTF-8; one with half characters is kept as bytes."""
+    """Return a text as it is stored. SQLite's text is UTF-8, so one with half characters becomes bytes."""
     try:
         text.encode("utf8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Every answer is paid for once: an append-only SQLite file, keyed by what was asked of what by whom."""
+"""Keep every answer, so that it is paid for once: an append-only SQLite file, keyed by question, text and model."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ ON CONFLICT (model, kind) DO UPDATE SET counted = counted + excluded.counted, bi
 class Usage(NamedTuple):
     """What a model's answers took.
 
-    kind: "requests", "input" or "output", both in tokens.
-    n_counted: What there is at the least, in tokens as we count them.
-    n_billed: What it took, corrections included, in tokens as the server counts them.
+    kind: "requests", or the tokens of "input" or "output".
+    n_counted: What they take at least, in tokens by our own count.
+    n_billed: What they took, corrections included, in tokens by the server's count.
     """
 
     model: str
@@ -55,8 +55,8 @@ class Usage(NamedTuple):
 class AnswerStore:
     """Answers on disk. An answer is there before `put` returns; a second one to the same question changes nothing.
 
-    path: Made where there is none. Several processes may share it.
-    RAISES (AnswerError): The file is something else, damaged, locked or on a full disk. So do the methods.
+    path: Created if there is none. Several processes may share it.
+    RAISES (AnswerError): The file is something else, damaged, locked or on a full disk. The methods raise this, too.
     """
 
     def __init__(self, path: str | Path):
@@ -70,17 +70,17 @@ class AnswerStore:
         self.close()
 
     def __len__(self) -> int:
-        """How many answers there are, to how many questions."""
+        """Return how many answers there are, each to one question about one text."""
         return self._fetch("SELECT count(*) FROM answers")[0][0]
 
     def close(self) -> None:
         self._connection.close()
 
     def put(self, answer: Answer, *, version: str | None = None, usage: Iterable[Usage] = ()) -> None:
-        """Keep all answers to one text.
+        """Keep all answers about one text.
 
-        version (str): Of the prompt by which they were asked. The kept replies about the text are dropped with it.
-        usage: What the replies took, added to what is known of it.
+        version (str): Of the prompt that asked for them. If it is given, the replies kept about the text are dropped.
+        usage: What the replies took. It is added to what earlier ones took.
         """
         with self.together():
             self._insert(answer, version)
@@ -89,9 +89,9 @@ class AnswerStore:
             self._connection.executemany(ADD_USAGE, usage)
 
     def put_many(self, answers: Iterable[Answer], *, replace: bool = False) -> None:
-        """Keep the answers to many texts, all of them or none.
+        """Keep the answers about many texts, all of them or none.
 
-        replace (bool): What the same model, or people, answered before to the same questions makes way.
+        replace (bool): Replace the recorded answers of the same model, or people, to the same questions.
         """
         with self.together():
             for answer in answers:
@@ -100,9 +100,9 @@ class AnswerStore:
                 self._insert(answer, None)
 
     def find(self, text: str, op: str, instruction: str, *, model: str | None = None) -> Value | None:
-        """What was answered to one question about a text: a bool, or quotes. None where it was not asked.
+        """Return the answer to one question about a text: a bool, or quotes. None if it was not asked.
 
-        model (str): Whose answer; by default a person's, else the first one's.
+        model (str): Whose answer; by default a person's, else that of whoever answered first.
         """
         rows = [row for row in self._rows(text) if model in (None, row.model)]
         row = choose(rows, model=model).get(Question(op, instruction))
@@ -117,10 +117,10 @@ class AnswerStore:
         model: str | None = None,
         version: str | None = None,
     ) -> Answer | None:
-        """All answers to some instructions about a text, and all there are about passages of it.
+        """Return the answers to some instructions about a text, and all there are about passages of it.
 
-        version (str): The prompt's; answers that were asked by another one are left out. By default they are not.
-        RETURNS (Answer | None): None where an answer to one of the instructions is missing.
+        version (str): Of the prompt. Answers to other versions are left out; by default, none are.
+        RETURNS (Answer | None): None if an answer to one of the instructions is missing.
         """
         wanted = [Question("get_label", one) for one in labels] + [Question("get_span", one) for one in spans]
         rows = self._rows(text)
@@ -141,10 +141,10 @@ class AnswerStore:
         accept: str | None = None,
         version: str | None = None,
     ) -> list[tuple[Any, ...]]:
-        """Those of some questions about a text, each made as a `Question`, that `model` is still to be asked.
+        """Return those questions about a text, each with the fields of a `Question`, that `model` is still to be asked.
 
-        accept (str): Whose answers do; by default anyone's. Questions at which `model` failed are not asked again.
-        version (str): The prompt's; what another one asked, or failed at, is asked again.
+        accept (str): Whose answers are accepted; by default anyone's. Questions at which `model` failed are not asked again.
+        version (str): Of the prompt. Questions that other versions asked, or failed at, are asked again.
         """
         settled = set(choose(self._rows(text), model=accept, version=version))
         query = 'SELECT op, instruction, start, "end", version FROM failures WHERE text = ? AND model = ?'
@@ -161,11 +161,11 @@ class AnswerStore:
         model: str | None = None,
         texts: Iterable[str] | None = None,
     ) -> int:
-        """How many answers were asked by another prompt than this one, and by none of this version since.
+        """Count the answers that another version of the prompt asked for, and this version has not asked for since.
 
-        questions: Each made as a `Question`; a `{span}` in its instruction stands for any passage's words.
+        questions: Each with the fields of a `Question`; a `{span}` in its instruction stands for any passage's words.
         model (str): Whose answers; by default anyone's.
-        texts: Only answers about these.
+        texts: Only answers about these count.
         """
         with plain_errors(self.path):
             return count_stale(self._connection, questions, version=version, model=model, texts=texts)
@@ -173,12 +173,12 @@ class AnswerStore:
     def delete(
         self, *, texts: Iterable[str] | None = None, model: str | None = None, instruction: str | None = None
     ) -> int:
-        """Forget answers: those about these texts, of this model, to this instruction. What is left out is any.
+        """Forget the answers about these texts, of this model and to this instruction. An argument left out matches any.
 
-        Texts without any answer left are forgotten too, and nothing of either stays readable in the file.
+        Texts without any answer left are forgotten, too, and nothing of either stays readable in the file.
 
         RETURNS (int): How many answers were forgotten.
-        RAISES (AnswerError): Nothing was named; or another process uses the store.
+        RAISES (AnswerError): Nothing was named, or another process uses the store.
         """
         if texts is None and model is None and instruction is None:
             raise AnswerError("Nothing is named to forget. Name texts, a model or an instruction; or delete the file.")
@@ -197,9 +197,9 @@ class AnswerStore:
         version: str | None = None,
         usage: Iterable[Usage] = (),
     ) -> None:
-        """Keep that a model has no answers to questions about a text, and why. The kept replies about it are dropped.
+        """Record that a model has no answers to questions about a text, and why. The replies kept about it are dropped.
 
-        usage: What the replies took all the same.
+        usage: What the replies took nevertheless.
         """
         with self.together():
             for question in (Question(*one) for one in questions):
@@ -209,22 +209,22 @@ class AnswerStore:
             self._connection.executemany(ADD_USAGE, usage)
 
     def failures(self, texts: Iterable[str], *, model: str | None = None) -> dict[str, str]:
-        """Those of the texts at which a model (by default any) failed, with the reason."""
+        """Return the texts at which a model (by default any model) failed, with the reason."""
         query = "SELECT reason FROM failures WHERE text = ? AND model = coalesce(?, model) LIMIT 1"
         found = ((text, self._fetch(query, (hash_parts(text), model))) for text in texts)
         return {text: rows[0][0] for text, rows in found if rows}
 
     def count_failures(self) -> int:
-        """How many questions about texts were asked in vain."""
+        """Return how many questions about texts failed."""
         return self._fetch("SELECT count(*) FROM failures")[0][0]
 
     def forget_failures(self) -> None:
-        """Let the texts that failed be asked again."""
+        """Forget all failures, so that the texts are asked about again."""
         with self.together():
             self._connection.execute("DELETE FROM failures")
 
     def keep_reply(self, text: str, request: str, content: str) -> None:
-        """Keep a reply that is paid for and no answer yet, until the text is settled."""
+        """Keep a reply that is paid for but is not an answer yet, until the text is settled."""
         row = (hash_parts(request), hash_parts(text), content)
         with self.together():
             self._connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", row)
@@ -234,17 +234,17 @@ class AnswerStore:
         return rows[0][0] if rows else None
 
     def drop_replies(self, text: str) -> None:
-        """Forget the replies kept about a text: they lead nowhere."""
+        """Forget the replies kept about a text, which did not lead to an answer."""
         with self.together():
             self._connection.execute(DROP_REPLIES, (hash_parts(text),))
 
     def usage(self, model: str) -> dict[str, Usage]:
-        """What the answers of a model took so far, by kind."""
+        """Return what the answers of a model took so far, by kind."""
         query = "SELECT model, kind, counted, billed FROM usage WHERE model = ?"
         return {row[1]: Usage(*row) for row in self._fetch(query, (model,))}
 
     def values(self, op: str, instruction: str | None = None, *, limit: int = 500) -> list[Value]:
-        """The latest answers to an instruction, or of a primitive, about any texts."""
+        """Return the latest answers about any texts to an instruction, or to any instruction of a primitive."""
         query = (
             "SELECT value FROM answers WHERE op = ? AND instruction = coalesce(?, instruction) AND model != ? "
             "ORDER BY number DESC LIMIT ?"
@@ -252,7 +252,7 @@ class AnswerStore:
         return [parse_value(op, value) for (value,) in self._fetch(query, (op, instruction, GOLD, limit))]
 
     def export(self) -> Iterator[Answer]:
-        """Everything, one answer a text and model, in the order in which it came. One of people alone names no model."""
+        """Yield everything, one answer per text and model, in order of arrival. Answers by people alone name no model."""
         query = (
             "SELECT text, model FROM answers AS one WHERE model != :gold OR NOT EXISTS "
             "(SELECT 1 FROM answers WHERE text = one.text AND model != :gold) GROUP BY text, model ORDER BY min(number)"
@@ -264,7 +264,7 @@ class AnswerStore:
             yield gather(choose(own).values(), text, people)
 
     def models(self) -> list[str]:
-        """Who answered, people to compare with left out."""
+        """Return who answered, without people's answers to compare with."""
         query = "SELECT DISTINCT model FROM answers WHERE model != ? ORDER BY model"
         return [model for (model,) in self._fetch(query, (GOLD,))]
 
@@ -280,7 +280,7 @@ class AnswerStore:
         self._connection.executemany(INSERT, rows)
 
     def _rows(self, text: str) -> list[Row]:
-        """All answers about a text, in the order in which they came."""
+        """Return all answers about a text, in the order in which they came."""
         query = (
             'SELECT model, version, value, op, instruction, start, "end" FROM answers WHERE text = ? ORDER BY number'
         )
@@ -293,6 +293,6 @@ class AnswerStore:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is put inside is on disk once it ends, all of it or nothing: a disk takes its time for each `put`."""
+        """Commit what is put inside the block together at its end, all or nothing. It saves the time of a commit per `put`."""
         with plain_errors(self.path), transaction(self._connection):
             yield

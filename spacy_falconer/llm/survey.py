@@ -1,4 +1,4 @@
-"""What is to be asked about a text, and about how long the replies will be, before anything is sent."""
+"""Find out what has to be asked about a text, and roughly how long the replies will be, before anything is sent."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from spacy_falconer.llm.window import cut_windows
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.types import Answer, CharSpan, Quote
 
-N_REPLIES = 200  # That are made up to know how long they are.
-USUAL: dict[str, list[Value]] = {"get_label": [True], "get_span": [(Quote("a few words"),), ()]}  # Where none is known.
+N_REPLIES = 200  # Made up to measure their mean length.
+USUAL: dict[str, list[Value]] = {"get_label": [True], "get_span": [(Quote("a few words"),), ()]}  # If none is known.
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Survey:
     _means: dict[tuple[str, ...], float] = field(default_factory=dict)
 
     def list_forms(self, text: str) -> tuple[list[Form], list[Form]]:
-        """Those that will be sent, and those that will where the text has passages to ask about."""
+        """Return the forms that will be sent, and those that will be sent only if the text has passages to ask about."""
         sent = Redacted(text, ()) if self.redact is None else self.redact.apply(text)
         sure: list[Form] = list(self._list_text_forms(text, sent))
         possible: list[Form] = []
@@ -53,12 +53,12 @@ class Survey:
         return sure, possible
 
     def count(self, form: Form) -> Counter[str]:
-        """One request, and its tokens as we count them."""
+        """Count one request, and its tokens by our own count."""
         return Counter({"requests": 1, "input": count_form(form), "output": self._count_reply(form)})
 
     @cached_property
     def chances(self) -> tuple[float, float, float]:
-        """The least, the likely and the most that a text has passages to ask about, where that is not known of it."""
+        """The lowest, likely and highest chance that a text has passages to ask about, if that is not known of it."""
         sources = {step.for_each for step in self._passage_steps}
         if any(self._known[source] is USUAL["get_span"] for source in sources):
             return 0.0, 0.5, 1.0
@@ -80,7 +80,7 @@ class Survey:
             yield from (form for form, _ in make_passage_forms(sent, steps, passages))
 
     def _imagine_passage_forms(self, sent: Redacted) -> Iterator[Form]:
-        """As many passages as a text has where it has some, made of words of the text."""
+        """Yield forms with as many passages as a text with passages has on average, made of words of the text."""
         passages = []
         for source in dict.fromkeys(step.for_each for step in self._passage_steps):
             found = [value for value in self._known[source] if value] or USUAL["get_span"][:1]
@@ -102,13 +102,13 @@ class Survey:
 
     @cached_property
     def _known(self) -> dict[str, list[Value]]:
-        """Answers to each step, by anyone about any text; those to like steps where there are none."""
+        """Answers to each step, by anyone about any text; if there are none, answers to any step of the same primitive."""
         steps = self.plan.steps
         own = {step.id: self.store.values(step.op, step.instruction) for step in steps}
         return {step.id: own[step.id] or self.store.values(step.op) or USUAL[step.op] for step in steps}
 
     def _count_reply(self, form: Form) -> float:
-        """The tokens of a reply, the same for a window as for a whole text."""
+        """Return the tokens of a reply, assumed to be the same for a window as for a whole text."""
         if not isinstance(form, PassageForm):
             return self._mean_tokens(tuple(step.id for step in form.steps))
         n_tokens = 0.0
@@ -118,7 +118,7 @@ class Survey:
         return n_tokens
 
     def _mean_tokens(self, keys: tuple[str, ...]) -> float:
-        """How long an object with answers to steps is in JSON, made up of answers that there are."""
+        """Return the mean tokens of a JSON object with answers to steps, made up of known answers."""
         if keys not in self._means:
             known = {key: cycle([1] if key == NUMBER else self._known[key]) for key in keys}
             rows = [{key: _show(next(values)) for key, values in known.items()} for _ in range(N_REPLIES)]

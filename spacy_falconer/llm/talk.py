@@ -1,4 +1,4 @@
-"""The requests about one text. What is paid for is on disk before the next request is sent."""
+"""The requests about one text. Whatever is paid for is on disk before the next request is sent."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from spacy_falconer.llm.window import cut_windows, find_borders, merge_windows, 
 from spacy_falconer.plan import Step
 from spacy_falconer.types import Answer, CharSpan
 
-N_ATTEMPTS = 3  # Replies without an answer, before a text has failed.
-MAX_PASSAGES = 40  # Of one request.
+N_ATTEMPTS = 3  # A text has failed after so many unusable replies.
+MAX_PASSAGES = 40  # The most in one request.
 
 
 class Talk:
-    """Asks about one text. A reply that was paid for, but is no answer yet, is kept in the store and not asked again."""
+    """Asks about one text. A reply that is paid for but is not an answer yet is kept in the store, not asked for again."""
 
     def __init__(self, text: str, chat: Chat, store: AnswerStore):
         self.text = text
@@ -35,17 +35,17 @@ class Talk:
         self._last: tuple[str, str] | None = None  # A request and its reply, not on disk yet.
 
     def announce(self, forms: Sequence[Form]) -> None:
-        """Tell the chat which forms are to be filled, for it may send them together."""
+        """Tell the chat which forms are to be filled, so that it can send them together."""
         for form in forms if len(forms) > 1 else ():
             if self.store.find_reply(self._name(form.messages, 0)) is None:
                 self.chat.expect(form.messages, schema=form.schema, step=_name_steps(form))
 
     async def fill(self, form: Form) -> Answer:
-        """The answer to a form, which the model gives.
+        """Return the model's answer to a form.
 
-        A reply that cannot be used is asked for again, with the reason. So are, once, quotes without a place; those
-        that have none then either are left in the answer without one, for those who count them.
-        RAISES (ReplyError): None of some replies can be used.
+        A reply that cannot be used is asked for again, with the reason. Quotes without a place are asked for again once;
+        those still without one stay in the answer, where they are counted.
+        RAISES (ReplyError): None of N_ATTEMPTS replies can be used.
         RAISES (ServerError): There is no reply.
         """
         self._counted += Counter({"requests": 1, "input": count_form(form)})
@@ -54,13 +54,13 @@ class Talk:
         return await self._correct(form, content, answer, problems) if problems else answer
 
     def usage(self) -> list[Usage]:
-        """What the forms so far were counted to take at the least, and what they took."""
+        """Return what the forms so far take at least by our own count, and what they took."""
         return [Usage(self.chat.model, kind, self._counted[kind], self._billed[kind]) for kind in self._billed]
 
     async def _ask_until_read(
         self, form: Form, messages: list[Message], n_attempts: int
     ) -> tuple[str, Answer, list[str]]:
-        """The first reply that can be used, what it answers, and what is wrong with its quotes."""
+        """Return the first reply that can be used, what it answers, and what is wrong with its quotes."""
         asked = messages
         for attempt in range(n_attempts):
             content = ""
@@ -73,7 +73,7 @@ class Talk:
         raise ReplyError(f"{reason} It was the last of {n_attempts} replies.")
 
     async def _correct(self, form: Form, content: str, answer: Answer, problems: Sequence[str]) -> Answer:
-        """Ask once more; the first answer stands where the second is no better."""
+        """Ask once more. The first answer stands if the second is worse."""
         messages = [*form.messages, *form.repair(content, problems)]
         try:
             _, corrected, left = await self._ask_until_read(form, messages, 1)
@@ -82,7 +82,7 @@ class Talk:
         return corrected if len(left) <= len(problems) else answer
 
     async def _ask(self, form: Form, messages: list[Message], attempt: int) -> str:
-        """One reply, from an earlier run where it was paid for there. One without content is a reply, too."""
+        """Return one reply, from an earlier run if it was paid for there. A reply without content is one, too."""
         request = self._name(messages, attempt)
         content = self.store.find_reply(request)
         if content is None:
@@ -124,7 +124,7 @@ async def ask_text(talk: Talk, sent: Redacted, *, steps: Sequence[Step], example
 
 
 async def ask_passages(talk: Talk, sent: Redacted, *, steps: Sequence[Step], passages: Sequence[Passage]) -> Answer:
-    """Ask steps about passages of a text. Those of which nothing is sent are not asked about."""
+    """Ask steps about passages of a text. Passages of which nothing is sent are not asked about."""
     about: dict[CharSpan, Answer] = {}
     forms = list(make_passage_forms(sent, steps, passages))
     talk.announce([form for form, _ in forms])
@@ -138,7 +138,7 @@ async def ask_passages(talk: Talk, sent: Redacted, *, steps: Sequence[Step], pas
 def make_passage_forms(
     sent: Redacted, steps: Sequence[Step], passages: Sequence[Passage]
 ) -> Iterator[tuple[PassageForm, int]]:
-    """Forms for all passages, each with the place where its window begins."""
+    """Yield forms for all passages, each with the offset of its window in the text."""
     places = {one: sent.to_redacted(one.place.start, one.place.end) for one in passages}
     windows = cut_windows(sent.text)
     for window, border in zip(windows, find_borders(windows), strict=True):
@@ -156,5 +156,5 @@ def _name_steps(form: Form) -> list[str]:
 
 
 def count_form(form: Form) -> int:
-    """The tokens of a request, as we count them."""
+    """Return the tokens of a request, by our own count."""
     return count_message_tokens(form.messages) + count_schema_tokens(form.schema)

@@ -12,7 +12,7 @@ from spacy_falconer.llm.forget import match_instruction
 from spacy_falconer.llm.rows import GOLD
 from spacy_falconer.plan import Plan
 
-# Recorded answers have no prompt's version: nobody was paid for them here. {own}: by the instructions that are counted.
+# Recorded answers have no prompt version: they were not paid for here. {own}: a condition for what is counted.
 ASKED = """
 SELECT model, count(DISTINCT CASE WHEN is_own THEN text END), min(is_own) FROM (
     SELECT model, text, {own} AS is_own FROM answers WHERE version IS NOT NULL
@@ -31,12 +31,12 @@ USAGE = "SELECT model, kind, billed FROM usage WHERE billed > 0"
 
 @dataclass(frozen=True)
 class Tally:
-    """Texts by the model that answered them, and by the one that was asked here (failures included).
+    """How many texts each model answered, and how many it was asked about here (failures included).
 
-    asked, failed: By the plan's instructions. `failed`: Texts without an answer, by the reason, most frequent first;
-        one that somebody else has answered since is none.
+    asked, failed: For the plan's instructions. `failed`: Texts without an answer, by reason, the most frequent first;
+        texts that another model has answered are not among them.
     usage: By model, what all that it was asked took: "requests", and "input" and "output" in tokens.
-    mixed: Models that were asked by other instructions, too: their usage is not the plan's alone.
+    mixed: Models that were asked other instructions, too, so that their usage is not the plan's alone.
     """
 
     answered: Mapping[str, int] = field(default_factory=dict)
@@ -50,7 +50,7 @@ def read_tally(path: Path, plan: Plan | None = None) -> Tally:
     """Count what a store holds.
 
     plan: Whose instructions are counted as asked; by default all are.
-    RAISES (AnswerError): The file is no store, or damaged.
+    RAISES (AnswerError): The file is not a store, or is damaged.
     """
     own, values = match_plan(plan)
     with plain_errors(path), closing(connect(path)) as connection:
@@ -66,7 +66,7 @@ def read_tally(path: Path, plan: Plan | None = None) -> Tally:
 
 
 def match_plan(plan: Plan | None) -> tuple[str, list[str]]:
-    """A condition on questions, and its values: they are the plan's. Without a plan all are."""
+    """Return an SQL condition, and its values, for questions of the plan; without a plan, for all questions."""
     if plan is None:
         return "(1)", []
     matches = [(step.op, *match_instruction(step.instruction)) for step in plan.steps]

@@ -1,4 +1,4 @@
-"""About how many tokens a text has, without any model's own tokenizer."""
+"""Estimate how many tokens a text has, without a model's own tokenizer."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PIECES = re.compile(
     r"|\d{1,3}|\n|\s{2,}"
     r"|(?P<signs>[^\w\s]+|_+)"
 )
-LONG_WORD, N_LETTERS = 9, 5  # Letters of the words that are one token, and of each further token of a longer word.
-N_SCRIPT_LETTERS = 4  # Of a token, in scripts other than Latin.
-DENSE, SIGN = 0.8, 0.4  # Tokens of a character without spaces around, and of each further sign that follows a sign.
+LONG_WORD, N_LETTERS = 9, 5  # Letters of the longest words that are one token, and of each further token.
+N_SCRIPT_LETTERS = 4  # Letters per token, in scripts other than Latin.
+DENSE, SIGN = 0.8, 0.4  # Tokens per character in scripts without spaces, and per further sign after a sign.
 N_PER_MESSAGE = 4  # What a chat puts around each message.
 
 
 def count_tokens(text: str) -> int:
-    """An estimate for the vocabularies that are common now, in any script."""
+    """Estimate the tokens of a text in any script, for vocabularies that are common now."""
     return math.ceil(sum(_count_piece(match.lastgroup, len(match[0])) for match in PIECES.finditer(text)))
 
 

@@ -1,4 +1,4 @@
-"""Whose fault it is when requests fail: the text's that they are about, or the endpoint's."""
+"""Decide whose fault it is when requests fail: that of the text they are about, or the endpoint's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ N_DOUBTS = 3  # Texts that fail one after another, without a reply to any, befor
 
 
 class Failed(NamedTuple):
-    """A text about which questions were asked in vain, and what that took."""
+    """A text about which questions failed, and what that took."""
 
     text: str
     questions: Sequence[Question]
@@ -22,7 +22,7 @@ class Failed(NamedTuple):
 
 
 class Verdict:
-    """Holds texts back that got no reply, until it is known whose fault that is."""
+    """Holds back texts that got no reply, until it is known whose fault that is."""
 
     def __init__(self) -> None:
         self._n_replies = 0
@@ -30,23 +30,23 @@ class Verdict:
         self._n_dead = 0
 
     def begin(self) -> int:
-        """A mark of the moment at which a text is begun."""
+        """Return a mark for the moment at which a text is begun."""
         return self._n_replies
 
     def replied(self) -> list[Failed]:
-        """The endpoint lives. RETURNS: The texts held back, which failed by themselves."""
+        """Note that the endpoint replied. RETURNS: The texts held back, which are at fault themselves."""
         held, self._held = self._held, []
         self._n_replies, self._n_dead = self._n_replies + 1, 0
         return held
 
     def doubt(self, failed: Failed, began: int) -> bool:
-        """Hold a text back. RETURNS: Whether the endpoint is down. Where others got replies meanwhile, it is not yet."""
+        """Hold back a text. RETURNS: Whether the endpoint is down. A text counts only if no other got a reply meanwhile."""
         self._held.append(failed)
         self._n_dead += began == self._n_replies
         return self._n_dead >= N_DOUBTS
 
     def close(self) -> list[Failed]:
-        """All are through. RETURNS: The texts that failed by themselves.
+        """Note that all texts are done. RETURNS: The texts held back, which are at fault themselves.
 
         RAISES (RequestError): No text got any reply.
         """

@@ -1,4 +1,4 @@
-"""A text too long for one request, cut into windows that overlap, and its answers put together again."""
+"""Cut a text that is too long for one request into overlapping windows, and merge their answers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from spacy_falconer.llm.tokens import count_tokens
 from spacy_falconer.types import Answer, CharSpan, Quote
 
 MAX_CHARACTERS = 12_000
-MAX_TOKENS = 3_000  # With the prompt, that many fit into a context of 4,096.
+MAX_TOKENS = 3_000  # With the prompt, so many fit into a context of 4,096.
 OVERLAP = 600  # Characters.
 
 
 def cut_windows(text: str) -> list[CharSpan]:
-    """Windows that cover the text, cut at white space where there is some in the last half of the overlap."""
+    """Return windows that cover the text, cut at white space if there is any in the last half of the overlap."""
     max_characters = _find_max_characters(text)
     overlap = min(OVERLAP, max_characters // 4)
     windows, start = [], 0
@@ -26,17 +26,17 @@ def cut_windows(text: str) -> list[CharSpan]:
 
 
 def find_borders(windows: Sequence[CharSpan]) -> list[CharSpan]:
-    """The part of each window of which it alone has the say: what two share is halved."""
+    """Return the part of each window that it alone decides about. What two windows share is halved."""
     middles = [(one.end + after.start) // 2 for one, after in zip(windows, windows[1:], strict=False)]
     edges = [windows[0].start, *middles, windows[-1].end]
     return [CharSpan(start, end) for start, end in zip(edges, edges[1:], strict=False)]
 
 
 def merge_windows(text: str, windows: Sequence[CharSpan], answers: Sequence[Answer]) -> Answer:
-    """The answer about a text from those about its windows.
+    """Merge the answers about the windows of a text into one about the text.
 
-    A label is true where it is true of any window. Where two windows overlap, the first one says what begins in the
-    first half, the second one what begins in the second half. Quotes without a place come last.
+    A label is true if it is true of any window. Where two windows overlap, quotes that begin in the first half are taken
+    from the first window, the others from the second. Quotes without a place come last.
     """
     if len(windows) == 1:
         return replace(answers[0], text=text)
@@ -48,7 +48,7 @@ def merge_windows(text: str, windows: Sequence[CharSpan], answers: Sequence[Answ
 
 
 def shift(answer: Answer, offset: int, text: str) -> Answer:
-    """An answer about a window as one about the whole text, in which the window begins at `offset`."""
+    """Turn an answer about a window into one about the whole text, in which the window begins at `offset`."""
     spans = {
         key: tuple(quote if quote.start is None else Quote(quote.quote, quote.start + offset) for quote in quotes)
         for key, quotes in answer.spans.items()
@@ -63,12 +63,12 @@ def _join(said: Sequence[Sequence[Quote]], borders: Sequence[CharSpan]) -> Itera
 
 
 def _find_max_characters(text: str) -> int:
-    """Fewer in scripts that take more tokens for a character."""
+    """Return the most characters of a window: fewer in scripts that take more tokens per character."""
     if len(text) <= MAX_TOKENS:
         return MAX_TOKENS
     return min(MAX_CHARACTERS, MAX_TOKENS * len(text) // count_tokens(text))
 
 
 def _find_cut(text: str, low: int, high: int) -> int:
-    """After the last white space between two places; at the second one where there is none."""
+    """Return the place after the last white space between two places, or the second place if there is none."""
     return next((i + 1 for i in range(high - 1, low - 1, -1) if text[i].isspace()), high)

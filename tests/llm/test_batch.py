@@ -344,7 +344,7 @@ def test_a_batch_that_the_endpoint_does_not_know(server, store):
     with pytest.raises(ServerError):
         ask(store)
     server.batches.clear()
-    with pytest.raises(ServerError, match=r"knows no batch 'batch_0'.*OPENAI_BASE_URL"):
+    with pytest.raises(ServerError, match=r"does not know the batch 'batch_0'.*OPENAI_BASE_URL"):
         ask(store)
 
 
@@ -510,9 +510,9 @@ def test_one_process_at_a_time(server, store):
     async def twice():
         first = asyncio.ensure_future(ask_in_batch(TEXTS, PLAN, MODEL, store, ledger=Ledger(), poll_s=0.005))
         await asyncio.sleep(0)
-        with pytest.raises(AnswerError, match="Another process waits"):
+        with pytest.raises(AnswerError, match="Another process is waiting"):
             await ask_in_batch(TEXTS, PLAN, MODEL, store, ledger=Ledger(), poll_s=0.005)
-        with pytest.raises(AnswerError, match="Another process waits"):
+        with pytest.raises(AnswerError, match="Another process is waiting"):
             find_open_batches(store)
         await first
 

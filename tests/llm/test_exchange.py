@@ -114,7 +114,7 @@ def test_a_wrong_row_says_where_and_what(tmp_path, fields, message):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"{", "line 1: no JSON"), (b"[" * 100_000, "line 1: no JSON"), (b"[]", "line 1: this is"), (b"\xff", "UTF-8")],
+    [(b"{", "line 1: not JSON"), (b"[" * 100_000, "line 1: not JSON"), (b"[]", "line 1: this is"), (b"\xff", "UTF-8")],
 )
 def test_a_file_of_something_else(tmp_path, content, message):
     (tmp_path / "a.jsonl").write_bytes(content)

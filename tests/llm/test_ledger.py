@@ -70,5 +70,5 @@ def test_dollars_run_out():
 
 
 def test_a_limit_that_is_no_number_is_refused():
-    with pytest.raises(BudgetError, match="--max-cost is no number"):
+    with pytest.raises(BudgetError, match="--max-cost is not a number"):
         Ledger(max_cost=float("nan"))

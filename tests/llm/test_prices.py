@@ -78,7 +78,7 @@ def test_a_bad_file_is_refused_before_anything_is_sent_and_an_example_is_shown(t
     own(text)
     with pytest.raises(FalconerError, match=rf"The price file .*my-prices.json.*{flaw}") as caught:
         Ledger()
-    example = str(caught.value).split("such as ")[1].removesuffix(". Correct it, or its name.")
+    example = str(caught.value).split("such as ")[1].removesuffix(". Correct the file, or its name.")
     assert json.loads(example) == json.loads(EXAMPLE)
 
 

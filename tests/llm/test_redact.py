@@ -266,7 +266,7 @@ def test_a_function_of_a_module_in_this_folder(tmp_path, monkeypatch):
         (":hide", "module:function"),
         ("no_such_module:hide", "no_such_module"),
         ("json:no_such_function", "no_such_function"),
-        ("json:__doc__", "no function"),
+        ("json:__doc__", "not a function"),
     ],
 )
 def test_a_name_of_no_function_is_refused(name, words):

@@ -384,7 +384,7 @@ def test_what_another_process_still_reads_is_told_and_forgotten_the_next_time(fi
     other = sqlite3.connect(path)
     other.execute("BEGIN")
     other.execute("SELECT count(*) FROM texts").fetchone()
-    with pytest.raises(AnswerError, match="may still be readable.*Run the same once more"):
+    with pytest.raises(AnswerError, match="may still be readable.*Run the same command again"):
         filled.delete(texts=["My secret is 1234."])
     other.close()
     assert filled.delete(texts=["My secret is 1234."]) == 0
