@@ -1,4 +1,4 @@
-"""How many rows a corpus has, counted faster than they are read."""
+"""Count the rows of a corpus, which is faster than reading them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from spacy_falconer.corpus.files import InputFile, list_files, open_bytes
 
 
 def count_rows(path: Path) -> int | None:
-    """Rows of all files, bad ones too. None where a file cannot be read to its end."""
+    """Count the rows of all files, including bad ones. None if a file cannot be read to its end."""
     try:
         return sum(count_file(file) for file in list_files(path))
-    except Exception:  # noqa: BLE001 (whatever is wrong with a file is said when it is read)
+    except Exception:  # noqa: BLE001 (whatever is wrong with a file is reported when it is read)
         return None
 
 
@@ -31,7 +31,7 @@ def count_lines(file: InputFile) -> int:
 
 
 def count_cells(file: InputFile) -> int:
-    """Rows of cells, the header too: a line that ends within double quotes ends no row."""
+    """Count rows of cells, including the header. A line that ends within double quotes does not end a row."""
     n_rows, n_quotes = 0, 0
     with open_bytes(file.path) as lines:
         for line in lines:

@@ -1,4 +1,4 @@
-"""Answers as spaCy docs, and docs on disk. What was not asked of a text stays unknown there, never "false"."""
+"""Answers as spaCy docs, and docs on disk. What was not asked of a text stays unknown, never "false"."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from spacy_falconer.grounding import align, find_quotes
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 
-LANGUAGE = "en"  # On whose tokens answers are placed, where there is no pipeline yet.
+LANGUAGE = "en"  # Its tokenizer is used if there is no pipeline yet.
 SPANS_KEY = "sc"
 GOLD = "gold"
 
 
 @dataclass
 class Placement:
-    """What became of one instruction's quotes."""
+    """How one instruction's quotes were placed."""
 
     n_texts: int = 0
     n_quotes: int = 0
-    n_unplaced: int = 0  # not in the text, or not unambiguously
-    n_misaligned: int = 0  # in the text, but on no token boundary
+    n_unplaced: int = 0  # not in the text, or ambiguous
+    n_misaligned: int = 0  # in the text, but not on token boundaries
 
     @property
     def n_placed(self) -> int:
@@ -37,12 +37,12 @@ class Placement:
 
 @dataclass
 class GroundingReport:
-    """What became of all quotes, by the step's id."""
+    """How all quotes were placed, by step id."""
 
     placements: dict[str, Placement] = field(default_factory=dict)
 
     def count(self, group: SpanGroup) -> None:
-        """Add one text's answers."""
+        """Count one text's answers."""
         for key in group.attrs["asked"]:
             placement = self.placements.setdefault(key, Placement())
             n_missed, n_unplaced = len(group.attrs["missed"].get(key, ())), group.attrs["unplaced"].get(key, 0)
@@ -52,7 +52,7 @@ class GroundingReport:
             placement.n_unplaced += n_unplaced
 
     def rows(self) -> list[tuple[str, int, int, int, int, int]]:
-        """Instruction, texts asked, quotes, placed, not in the text, between tokens."""
+        """Return rows of step id, texts asked, quotes, placed, not in the text, not on token boundaries."""
         return [
             (key, one.n_texts, one.n_quotes, one.n_placed, one.n_unplaced, one.n_misaligned)
             for key, one in self.placements.items()
@@ -60,7 +60,7 @@ class GroundingReport:
 
 
 def make_docs(answers: Iterable[Answer], plan: Plan, nlp: Language) -> tuple[list[Doc], GroundingReport]:
-    """Docs of all answers, and how their quotes were placed."""
+    """Return docs of all answers, and how their quotes were placed."""
     report = GroundingReport()
     docs = [answer_to_doc(answer, plan, nlp) for answer in answers]
     for doc in docs:
@@ -69,13 +69,14 @@ def make_docs(answers: Iterable[Answer], plan: Plan, nlp: Language) -> tuple[lis
 
 
 def answer_to_doc(answer: Answer, plan: Plan, nlp: Language, *, spans_key: str = SPANS_KEY) -> Doc:
-    """A doc that holds what was said of its text, by the plan's step ids.
+    """Make a doc that holds the answers about its text, by the plan's step ids.
 
     `doc.cats` has the label steps that were asked. The span group has the grounded spans; its attrs say which steps
-    were asked ("asked"), which characters fit no token ("missed") and how many quotes have no place ("unplaced").
-    What people said is beside it: `doc.spans["gold"]` and `doc.user_data["gold_cats"]`. Where they corrected the language
-    model, `doc.user_data["human"]` has the steps whose answers are theirs, and `doc.user_data["replaced"]` what it had
-    said to these: `{"labels": {id: 0 or 1}, "spans": {id: [[start, end], None where a quote has no place]}}`.
+    were asked ("asked"), which characters are not on token boundaries ("missed") and how many quotes have no place
+    ("unplaced").
+    People's answers are in `doc.spans["gold"]` and `doc.user_data["gold_cats"]`. Where people corrected the language
+    model, `doc.user_data["human"]` has the steps whose answers are theirs, and `doc.user_data["replaced"]` the model's
+    answers to these, as `{"labels": {id: 0 or 1}, "spans": {id: [[start, end], None where a quote has no place]}}`.
     Steps with `for_each` ask about passages, not about the text, and are left out.
     """
     doc = nlp.make_doc(answer.text)
@@ -96,7 +97,7 @@ def list_answered(answer: Answer, plan: Plan) -> list[str]:
 
 
 def read_plain(answer: Answer, plan: Plan) -> dict[str, dict[str, Any]]:
-    """An answer by the plan's step ids, its passages as characters of the text."""
+    """Return an answer by the plan's step ids, with passages as characters of the text."""
     steps = [step for step in plan.text_steps("get_span") if step.instruction in answer.spans]
     placed = {step.id: find_quotes(answer.text, answer.spans[step.instruction]) for step in steps}
     spans = {key: [one and [one.start, one.end] for one in places] for key, places in placed.items()}
@@ -109,7 +110,7 @@ def read_labels(answer: Answer, plan: Plan) -> dict[str, float]:
 
 
 def ground(doc: Doc, answer: Answer, plan: Plan, *, name: str) -> SpanGroup:
-    """The answer's quotes as spans of the doc, and what became of the others."""
+    """Return the answer's quotes as spans of the doc; the attrs of the group tell what became of the others."""
     steps = [step for step in plan.text_steps("get_span") if step.instruction in answer.spans]
     spans, missed, unplaced = [], {}, {}
     for step in steps:
@@ -134,29 +135,29 @@ def write_docbin(docs: Iterable[Doc], path: str | Path) -> None:
 
 
 def read_docbin(path: str | Path, nlp: Language) -> list[Doc]:
-    """RAISES (AnswerError): The file is no DocBin."""
+    """RAISES (AnswerError): The file is not a DocBin."""
     try:
         return list(DocBin(store_user_data=True).from_disk(path).get_docs(nlp.vocab))
     except Exception as error:  # spaCy raises whatever zlib and msgpack raise.
         raise AnswerError(
-            f"{str(path)!r} cannot be read as a DocBin ({error}). Expected a .spacy file, such as annotate writes."
+            f"{str(path)!r} cannot be read as a DocBin ({error}). Expected a .spacy file, such as the one that annotate writes."
         ) from error
 
 
 def split_docs(docs: Sequence[Doc], *, dev_share: float, seed: int) -> tuple[list[Doc], list[Doc]]:
-    """Split into a larger and a smaller part; docs of one text stay together."""
+    """Split docs into a larger and a smaller part; docs of the same text stay together."""
     ranked = rank_texts(docs, seed=seed)
     return hold_out(docs, set(ranked[: max(1, round(dev_share * len(ranked)))]))
 
 
 def fold_docs(docs: Sequence[Doc], *, n_folds: int, seed: int) -> list[tuple[list[Doc], list[Doc]]]:
-    """Split several times, so that each text is once in the smaller part; docs of one text stay together."""
+    """Split docs several times, so that each text is once in the smaller part; docs of the same text stay together."""
     ranked = rank_texts(docs, seed=seed)
     return [hold_out(docs, set(ranked[i::n_folds])) for i in range(n_folds)]
 
 
 def rank_texts(docs: Sequence[Doc], *, seed: int) -> list[str]:
-    """The texts in an order by chance. The same text with the same seed ranks the same, whatever else there is."""
+    """Return the texts in random order. With the same seed, two texts keep their order, whatever other texts there are."""
     return sorted({doc.text for doc in docs}, key=lambda text: hashlib.sha256(f"{seed}\0{text}".encode()).digest())
 
 

@@ -1,4 +1,4 @@
-"""A corpus's files: which they are, of what kind, and how each is opened."""
+"""The files of a corpus: find them, tell their kinds and open them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file of a corpus. `name` is its place in the corpus, "" where the corpus is this file alone."""
+    """One file of a corpus. `name` is its path within the corpus, "" if the corpus is this file alone."""
 
     path: Path
     kind: str
@@ -33,13 +33,13 @@ class InputFile:
 
 
 def list_files(path: Path) -> list[InputFile]:
-    """The files of a corpus, in the order of their names; of a folder, those of its folders too.
+    """Return the files of a corpus, sorted by name. A folder is searched with its subfolders.
 
-    Of a folder, files whose name or folder begins with a dot or an underscore, and files of other kinds, are left out.
+    In a folder, files whose name or folder begins with a dot or an underscore, and files of other kinds, are left out.
     RAISES (CorpusError): There is no such corpus, or it holds no file that can be read, or texts beside tables.
     """
     if not path.exists():
-        raise CorpusError(f"There is no corpus {str(path)!r}. {EXPECTED}. Correct it.")
+        raise CorpusError(f"There is no corpus {str(path)!r}. {EXPECTED}. Correct the path.")
     if not path.is_dir():
         if (kind := find_kind(path)) is None:
             raise CorpusError(f"The corpus {str(path)!r} is of no known kind. {EXPECTED}. Convert it to one of them.")
@@ -52,7 +52,7 @@ def list_files(path: Path) -> list[InputFile]:
 
 
 def check_folder(path: Path, files: Sequence[InputFile]) -> None:
-    """Refuse a folder without a corpus, and one in which a text file may be a text or a note about the tables."""
+    """Raise an error for a folder without a corpus, or with text files that may be texts or mere notes about the tables."""
     if not files:
         raise CorpusError(
             f"The folder {str(path)!r} holds no .txt file or table. {EXPECTED}. Name the folder of texts."
@@ -62,26 +62,26 @@ def check_folder(path: Path, files: Sequence[InputFile]) -> None:
     if texts and tables:
         raise CorpusError(
             f"The folder {str(path)!r} holds texts ({texts[0]!r}) beside tables ({tables[0]!r}). Expected files of one "
-            "kind, in which every .txt file is a text. Move the ones or the others away."
+            "kind, in which every .txt file is a text. Move either kind away."
         )
 
 
 def find_kind(path: Path) -> str | None:
-    """By the name: one of "jsonl", "csv", "tsv", "parquet", "txt"."""
+    """Return the kind that the name tells: "jsonl", "csv", "tsv", "parquet" or "txt"; None for other names."""
     name = path.name.lower()
     return next((kind for ending, kind in ENDINGS.items() if name.endswith(ending)), None)
 
 
 def name_without_ending(name: str) -> str:
-    """A file's name less what says its kind and packing: a text's id."""
+    """Return a file's name without the ending for its kind and compression. It is the id of a text."""
     ending = next(ending for ending in sorted(ENDINGS, key=len, reverse=True) if name.lower().endswith(ending))
     return name[: -len(ending)]
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """A file's content, unpacked where its name says that it is packed.
+    """Open a file, decompressed if its name says that it is compressed.
 
-    RAISES (CorpusError): It is packed by zstandard, which is not installed.
+    RAISES (CorpusError): It is compressed with zstandard, which is not installed.
     """
     if path.suffix.lower() == ".gz":
         return gzip.open(path if isinstance(path, Path) else path.open("rb"), "rb")  # type: ignore[return-value]
@@ -107,7 +107,7 @@ def open_zstd(path: Path) -> IO[bytes]:
 
 
 def unpack_frames(packed: IO[bytes], make_unpacker: Callable[[], Any]) -> Iterator[bytes]:
-    """One frame after another. zstandard's own reader takes a frame that is cut off for a whole one."""
+    """Decompress one frame after another. zstandard's own reader takes a truncated frame for a whole one."""
     unpacker = None
     while block := packed.read(BLOCK):
         while block:
@@ -119,7 +119,7 @@ def unpack_frames(packed: IO[bytes], make_unpacker: Callable[[], Any]) -> Iterat
 
 
 class BlockReader(io.RawIOBase):
-    """Blocks of bytes as a file."""
+    """A file made of blocks of bytes."""
 
     def __init__(self, blocks: Iterator[bytes]):
         super().__init__()

@@ -1,6 +1,6 @@
-"""Which texts are in another language than an encoder was made for: by their script, and by their most common words.
+"""Detect texts in other languages than the one an encoder was made for, by their script and their most common words.
 
-A hint, not a judgement: it speaks only where a text has several common words of another language, and few of its own.
+This is only a hint: a text is named only if it has several common words of another language, and few of the encoder's.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pathlib import Path
 
 LANGUAGES = ["en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "nb", "fi", "tr", "ro", "cs", "hu", "id"]
 LANGUAGES += ["vi", "ca", "hr", "sk", "sl", "lv", "lt", "et", "ru", "uk", "bg", "ar", "fa"]
-READ = 600  # Characters at its beginning by which a text is judged.
-FEWEST = 2  # Words of another language, or letters of another script, that say anything.
-OWN_SHARE = 0.2  # Of the words: where so many are common ones of the own language, it is that.
+READ = 600  # Characters at the beginning of a text by which it is judged.
+FEWEST = 2  # The fewest words of another language, or letters of another script, that count.
+OWN_SHARE = 0.2  # If this share of the words is common in the own language, the text is in it.
 OTHER_SHARE = 0.15
 WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def make_detector(language: str) -> Callable[[str], str | None]:
-    """Make a function that names the language of a text that is not in `language`, else gives None.
+    """Make a function that returns the language of a text if it is not in `language`, else None.
 
-    language (str): A code, such as "en". Of one whose common words are not known, nothing is ever said.
-    RETURNS (Callable): Of a text in another script, it gives that script's name, such as "cyrillic".
+    language (str): A code, such as "en". If its common words are not known, the function always returns None.
+    RETURNS (Callable): For a text in another script, it returns the name of the script, such as "cyrillic".
     """
     own = read_common_words(language)
     if not own:
@@ -46,7 +46,7 @@ def make_detector(language: str) -> Callable[[str], str | None]:
 
 
 def find_script(text: str, own: set[str]) -> str | None:
-    """The script of most letters, where most are in none of the own scripts."""
+    """Return the most frequent other script, if most letters are in none of the own scripts."""
     letters = Counter(name_script(character) for character in text if character.isalpha())
     foreign = {script: n for script, n in letters.items() if script not in own}
     n_foreign = sum(foreign.values())
@@ -54,9 +54,9 @@ def find_script(text: str, own: set[str]) -> str | None:
 
 
 def find_language(words: list[str], own: frozenset[str], known_by: dict[str, frozenset[str]]) -> str | None:
-    """The language most of whose common words are among the words, where it has many more of them than the own.
+    """Return the language with the most common words among the words, if it has many more of them than the own language.
 
-    A word with an accent speaks for it, too.
+    Words with an accent count for it, too.
     """
     n_own = sum(word in own for word in words)
     if n_own >= OWN_SHARE * len(words):
@@ -73,13 +73,13 @@ def find_language(words: list[str], own: frozenset[str], known_by: dict[str, fro
 
 @cache
 def name_script(letter: str) -> str:
-    """The first word of its Unicode name: "latin", "cyrillic", "cjk"."""
+    """Return the first word of a letter's Unicode name: "latin", "cyrillic", "cjk"."""
     return unicodedata.name(letter, "unknown").split()[0].lower()
 
 
 @cache
 def read_common_words(language: str) -> frozenset[str]:
-    """spaCy's stop words of a language, read without the rest of the language, which takes seconds for some."""
+    """Return spaCy's stop words of a language, without loading the rest of the language, which takes seconds for some."""
     import spacy
 
     path = Path(spacy.__file__).parent / "lang" / language / "stop_words.py"

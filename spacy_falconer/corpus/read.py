@@ -1,4 +1,4 @@
-"""Corpora, one record after another: jsonl, csv, tsv, Parquet, text files, and folders of them."""
+"""Read corpora one record after another: jsonl, csv, tsv, Parquet, text files, and folders of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spacy_falconer.types import HALF_CHARACTER, Record
 
 
 class Place(NamedTuple):
-    """Where a row stands: the file, and the line on which it ends; of Parquet, its number."""
+    """Where a row is: its file, and the line on which it ends or, in Parquet, its number."""
 
     file: str
     line: int
@@ -28,12 +28,12 @@ Item = tuple[Place, "Record | Flaw"]
 
 
 def read_corpus(path: str | Path, *, text_field: Sequence[str] = ("text",), id_field: str = "id") -> Iterator[Record]:
-    """Read a corpus lazily, all of it or none.
+    """Read a corpus lazily, and fail at the first row that cannot be read.
 
     path: A .jsonl, .csv, .tsv or .txt file (each may end in .gz or .zst), a .parquet file, or a folder of one kind.
     text_field: The columns of the text; several are joined by a blank line.
-    id_field (str): The column of the id; a row without one is named by its line.
-    RAISES (CorpusError): With the line, where a row cannot be read.
+    id_field (str): The column of the id; a row without one is named after its line.
+    RAISES (CorpusError): A row cannot be read. The message names the line.
     """
     for place, item in read_items(path, text_field=text_field, id_field=id_field):
         if isinstance(item, Flaw):
@@ -42,9 +42,9 @@ def read_corpus(path: str | Path, *, text_field: Sequence[str] = ("text",), id_f
 
 
 def read_items(path: str | Path, *, text_field: Sequence[str] = ("text",), id_field: str = "id") -> Iterator[Item]:
-    """Read a corpus lazily, as `read_corpus`, with what is wrong in the place of a bad row.
+    """Read a corpus lazily, like `read_corpus`, with a `Flaw` in the place of each bad row.
 
-    Of a file that is damaged, what stands before the damage is read, and the next file after it.
+    A damaged file is read up to the damage, and then the next file is read.
     RAISES (CorpusError): There is no such corpus, or a file cannot be opened.
     """
     for file in list_files(Path(path)):
@@ -62,7 +62,7 @@ def describe_flaw(place: Place, flaw: Flaw) -> str:
 
 
 def read_file(file: InputFile) -> Numbered:
-    """The rows and their lines. Damage that ends the file is the last of them."""
+    """Yield the rows with their lines. Damage that ends the file is yielded last."""
     line, rows = 0, find_reader(file.kind)(file)
     try:
         for line, row in rows:
@@ -74,12 +74,12 @@ def read_file(file: InputFile) -> Numbered:
         yield line, Flaw(reason, file_ends=True)
     except OSError as error:
         raise CorpusError(
-            f"{file.path}, after line {line}: cannot be read ({error}). See to the disk or its rights and run it again."
+            f"{file.path}, after line {line}: cannot be read ({error}). Check the disk and its permissions, and run it again."
         ) from error
 
 
 def make_record(row: Row, line: int, file: InputFile, *, text_field: Sequence[str], id_field: str) -> Record | Flaw:
-    """A row's text, id and other columns; or why it is no record."""
+    """Make a record of a row's text, id and other columns, or a flaw if it cannot be one."""
     parts: list[Any] = [row.get(name) for name in text_field]
     wrong = [name for name, part in zip(text_field, parts, strict=True) if not isinstance(part, str)]
     if wrong:
@@ -95,7 +95,7 @@ def make_record(row: Row, line: int, file: InputFile, *, text_field: Sequence[st
 def describe_column(name: str, row: Row) -> str:
     held = f"holds {str(row[name])[:60]!r}" if row.get(name) is not None else "is empty or not there"
     columns = ", ".join(map(str, row))[:SHOWN]
-    return f"the text column {name!r} {held}; expected text. The columns: {columns}. Name it by --text-field"
+    return f"the text column {name!r} {held}; expected text. The columns: {columns}. Name it with --text-field"
 
 
 def show_row(row: Row) -> str:

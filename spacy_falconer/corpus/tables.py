@@ -1,4 +1,4 @@
-"""The rows of one file. A row that cannot be read is said to be one, and the next is read."""
+"""Read the rows of one file. A row that cannot be read becomes a flaw, and the next row is read."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from spacy_falconer.types import HALF_CHARACTER
 Row = dict[str, Any]
 Cells = list[str]
 
-LONGEST_LINE = 2**26  # Bytes. A longer one is no row, but a file without line ends.
+LONGEST_LINE = 2**26  # Bytes. A longer one is not a row, but a file without line ends.
 LONGEST_CELL = 2**26  # Characters; csv refuses more than 131,072 unless told otherwise.
-LONGEST_RUN = 2**25  # Bytes, about, of the lines that a quoted cell goes on over. A longer one is a stray quote.
-LINE_BYTES = 64  # That Python takes for a line beside its characters.
-SHOWN = 200  # Characters of a row that cannot be read.
+LONGEST_RUN = 2**25  # Bytes, about, of the lines that a quoted cell spans. Beyond that, its quote is a stray one.
+LINE_BYTES = 64  # What a line takes in Python besides its characters.
+SHOWN = 200  # Characters shown of a row that cannot be read.
 LINE_END = re.compile("[\r\n]")
 
 
 @dataclass(frozen=True)
 class Flaw:
-    """Why a row is no record, and how it begins.
+    """Why a row is not a record, and how the row begins.
 
     file_ends: Nothing after it in its file can be read either.
     """
@@ -43,7 +43,7 @@ Numbered = Iterator[tuple[int, "Row | Flaw"]]
 
 
 def find_reader(kind: str) -> Callable[[InputFile], Numbered]:
-    """The reader for a kind of file. It gives the rows with their lines; of Parquet, with their numbers."""
+    """Return the reader for a kind of file. It yields the rows with their lines or, for Parquet, with their numbers."""
     readers = {"jsonl": read_jsonl, "csv": read_csv, "tsv": read_csv, "parquet": read_parquet, "txt": read_txt}
     return readers[kind]
 
@@ -58,7 +58,7 @@ def read_jsonl(file: InputFile) -> Numbered:
 
 
 def read_lines(opened: IO[bytes]) -> Iterator[bytes | Flaw]:
-    """The lines; of one that is too long to be held in memory, only that it is."""
+    """Yield the lines, and a flaw for each one that is too long to be held in memory."""
     while line := opened.readline(LONGEST_LINE):
         if len(line) < LONGEST_LINE or line.endswith(b"\n"):
             yield line
@@ -70,26 +70,26 @@ def read_lines(opened: IO[bytes]) -> Iterator[bytes | Flaw]:
 
 
 def parse_line(line: bytes) -> Row | Flaw:
-    """One line of JSON, which must be an object."""
+    """Parse one line of JSON, which must be an object."""
     try:
         row = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         return Flaw(f"not UTF-8 ({error.reason} at byte {error.start})", show(line))
     except (ValueError, RecursionError) as error:
-        return Flaw(f"no JSON ({error})", show(line))
-    return row if isinstance(row, dict) else Flaw("no JSON object", show(line))
+        return Flaw(f"not JSON ({error})", show(line))
+    return row if isinstance(row, dict) else Flaw("not a JSON object", show(line))
 
 
 def read_csv(file: InputFile) -> Numbered:
-    """The rows of a .csv or .tsv file, named by its first. Without that one, nothing of the file can be read."""
+    """Yield the rows of a .csv or .tsv file, with the names in its first row. Without that row, nothing can be read."""
     csv.field_size_limit(LONGEST_CELL)
     with open_bytes(file.path) as opened:
-        # What is not UTF-8 becomes half characters, and its row alone is refused.
+        # Bytes that are not UTF-8 become half characters, so that only their row is refused.
         lines = io.TextIOWrapper(opened, encoding="utf-8-sig", errors="surrogateescape", newline="")
         rows = read_rows(lines, file.kind)
         number, header = next(rows, (0, []))
         if isinstance(header, Flaw):
-            reason = f"the columns' names cannot be read, and without them nothing of the file: {header.reason}"
+            reason = f"the columns' names cannot be read, and without them nothing in the file can: {header.reason}"
             yield number, replace(header, reason=reason, file_ends=True)
             return
         for number, cells in rows:
@@ -97,13 +97,13 @@ def read_csv(file: InputFile) -> Numbered:
 
 
 def read_rows(lines: Iterator[str], kind: str) -> Iterator[tuple[int, Cells | Flaw]]:
-    """Rows of cells, with the lines on which they end. The first says how many cells a row has.
+    """Yield rows of cells, with the lines on which they end. The first row says how many cells a row has.
 
-    A cell that begins with a double quote ends with one; within it are separators, line ends, and doubled quotes. Where
-    the quotes in a row do not pair so, or make a row of several lines that has not the first's number of cells, the
-    line on which it begins is read alone, and the next as one on which a row begins: no line is lost. In .csv the line
-    is a flaw. In .tsv, where most files quote nothing, its quotes are characters like any others; and so they are where
-    a quoted cell would hold tabs of a line that has as many as a row.
+    A cell that begins with a double quote ends with one, and may hold separators, line ends and doubled quotes. If the
+    quotes in a row do not pair like this, or make a row of several lines without the first row's number of cells, the
+    line on which it begins is read alone, and the next line begins a new row, so that no line is lost. In .csv such a
+    line is a flaw. In .tsv, where most files quote nothing, its quotes are ordinary characters; this is also so if a
+    quoted cell would hold tabs of a line that has as many tabs as a row.
     """
     quoted = csv.reader((), delimiter="\t" if kind == "tsv" else ",", strict=True).dialect
     following = Following(lines)
@@ -125,9 +125,9 @@ def read_rows(lines: Iterator[str], kind: str) -> Iterator[tuple[int, Cells | Fl
 
 
 class Following:
-    """The lines of a file, of which those that a row takes after its first can be put back.
+    """The lines of a file. Those that a row takes after its first line can be put back.
 
-    damage: Ended the lines, and is to be raised after them.
+    damage: The error that ended the lines, to be raised after them.
     """
 
     def __init__(self, lines: Iterator[str]):
@@ -144,7 +144,7 @@ class Following:
             self.damage = error
 
     def begin_row(self) -> str:
-        """Its first line, "" after the last row."""
+        """Return the first line of the next row, "" after the last row."""
         self.taken.clear()
         return self._next()
 
@@ -152,7 +152,7 @@ class Following:
         return self.ahead.popleft() if self.ahead else next(self.lines, "")
 
     def take(self) -> Iterator[str]:
-        """The lines after it, one by one."""
+        """Return an iterator over the lines that follow."""
         return iter(self._next, "") if self.ahead else self.lines
 
     def put_back(self) -> None:
@@ -160,10 +160,10 @@ class Following:
 
 
 def read_row(line: str, following: Following, quoted: Any, n_cells: int) -> Cells:
-    """The cells of the row that begins with a line.
+    """Return the cells of the row that begins with a line.
 
-    n_cells: Of a row of this file, 0 where it is not known yet.
-    RAISES (csv.Error): The quotes in it do not pair, or they do so by chance.
+    n_cells: How many cells a row of this file has, 0 if that is not known yet.
+    RAISES (csv.Error): The quotes in the row do not pair, or pair only by chance.
     """
     if '"' not in line:
         return next(csv.reader((line,), quoted))
@@ -177,7 +177,7 @@ def read_row(line: str, following: Following, quoted: Any, n_cells: int) -> Cell
 
 
 def read_on(cells: Cells, following: Following, quoted: Any, n_cells: int) -> Cells:
-    """The cells of a row whose last so far goes on in the next line."""
+    """Return the cells of a row whose last cell so far continues on the next line."""
     parts, n_bytes = [cells.pop()], 0
     for line in following.take():
         following.taken.append(line)
@@ -196,13 +196,13 @@ def read_on(cells: Cells, following: Following, quoted: Any, n_cells: int) -> Ce
         if not is_open or len(cells) >= n_cells > 0:
             cells.append("".join(parts))
             if len(cells) != n_cells > 0:
-                raise csv.Error(f"over several lines, and not of {n_cells} cells as the first row")
+                raise csv.Error(f"over several lines, and without the {n_cells} cells of the first row")
             return cells
     raise csv.Error(f"a quoted cell without an end in the file or the next {LONGEST_RUN:,} bytes")
 
 
 def takes_rows_in(cells: Cells, line: str, taken: Sequence[str], n_cells: int) -> bool:
-    """Whether a cell holds a tab of a line that has as many as a row, and so is most likely several cells."""
+    """Return whether a cell holds tabs of a line that has as many as a row, and so is most likely several cells."""
     if not taken:
         return len(cells) != n_cells == line.count("\t") + 1
     hold_tabs = any("\t" in cell and LINE_END.search(cell) for cell in cells)
@@ -210,31 +210,31 @@ def takes_rows_in(cells: Cells, line: str, taken: Sequence[str], n_cells: int) -
 
 
 def split_line(line: str, quoted: Any) -> tuple[Cells, bool]:
-    """Its cells, and whether the last goes on in the next line."""
-    reader = csv.reader((line, '"'), quoted)  # The second is read only where a cell is open, and ends it.
+    """Return a line's cells, and whether the last one continues on the next line."""
+    reader = csv.reader((line, '"'), quoted)  # The second line is read only if a cell is open, and ends it.
     return next(reader), reader.line_num == 2
 
 
 def read_alone(line: str, kind: str, error: csv.Error) -> Cells | Flaw:
-    """A line that begins no row by its quotes."""
+    """Read a line whose quotes do not make it the beginning of a row."""
     if kind == "tsv" and '"' in line:
         try:
             return next(csv.reader((line,), delimiter="\t", quoting=csv.QUOTE_NONE))
         except csv.Error as other:
             error = other
     remedy = "" if kind == "tsv" or '"' not in line else (
-        "; a cell that begins with a double quote ends with one, and one within it is written twice"
+        "; a cell that begins with a double quote must end with one, and one inside it must be written twice"
     )  # fmt: skip
-    return Flaw(f"no {kind} ({error}){remedy}", mend(line.rstrip("\r\n")[:SHOWN]))
+    return Flaw(f"not {kind} ({error}){remedy}", mend(line.rstrip("\r\n")[:SHOWN]))
 
 
 def name_cells(cells: Cells, header: Cells) -> Row | Flaw:
-    """A row by its columns, None where it has no more cells; or what is wrong with it."""
+    """Return a row by column name, with None for missing cells, or a flaw if something is wrong with it."""
     start = ",".join(cells[: len(header)])[:SHOWN]
     if len(cells) > len(header):
         return Flaw(
-            f"more cells than the {len(header)} columns, the first beyond them {cells[len(header)][:60]!r}; a text that "
-            "holds the separator stands in double quotes",
+            f"more cells than the {len(header)} columns, the first beyond them {cells[len(header)][:60]!r}; put a text "
+            "that holds the separator in double quotes",
             start,
         )
     if any(not cell.isascii() and HALF_CHARACTER.search(cell) for cell in cells):
@@ -243,12 +243,12 @@ def name_cells(cells: Cells, header: Cells) -> Row | Flaw:
 
 
 def mend(text: str) -> str:
-    """A text without the halves of characters that stand for bytes that are not UTF-8."""
+    """Return a text without the half characters that stand for bytes that are not UTF-8."""
     return text.encode("utf8", "surrogateescape").decode("utf8", "replace")
 
 
 def read_txt(file: InputFile) -> Numbered:
-    """A .txt file is one text, and its name the id."""
+    """Yield the text of a .txt file as one row. The file's name is the id."""
     with open_bytes(file.path) as opened:
         data = opened.read(LONGEST_LINE + 1)
     try:
@@ -278,7 +278,7 @@ def read_parquet(file: InputFile) -> Numbered:
 
 
 def read_batch(batch: Any) -> Iterator[Row | Flaw]:
-    """A batch's rows, one by one where one of them cannot be read."""
+    """Yield a batch's rows. If some cannot be read, the batch is read row by row."""
     try:
         yield from batch.to_pylist()
     except ValueError:  # Text that is not UTF-8, dates beyond Python's.
@@ -290,5 +290,5 @@ def read_batch(batch: Any) -> Iterator[Row | Flaw]:
 
 
 def show(data: bytes) -> str:
-    """How it begins."""
+    """Return the beginning of some data as text."""
     return data[: 4 * SHOWN].decode("utf8", "replace").rstrip("\r\n")[:SHOWN]

@@ -156,9 +156,9 @@ def test_rows_are_read_lazily(write):
 
 
 FLAWS = [
-    ("c.jsonl", b'{"text": ', r"no JSON .*"),
-    ("c.jsonl", b"[" * 100_000, "no JSON .*recursion.*"),
-    ("c.jsonl", b'["a"]', "no JSON object"),
+    ("c.jsonl", b'{"text": ', r"not JSON .*"),
+    ("c.jsonl", b"[" * 100_000, "not JSON .*recursion.*"),
+    ("c.jsonl", b'["a"]', "not a JSON object"),
     ("c.jsonl", b'{"body": "a"}', "the text column 'text' is empty or not there.* The columns: body. .*--text-field"),
     ("c.jsonl", b'{"text": 5}', "the text column 'text' holds '5'; expected text.*"),
     ("c.jsonl", b'{"text": "a \\ud83d"}', "half a character.*"),
@@ -166,7 +166,7 @@ FLAWS = [
     ("c.jsonl", b'{"text": "' + b"x" * 2_000 + b'"}', "the line is longer than 1,000 bytes"),
     ("c.csv", b"Good, but small", "more cells than the 1 columns.*' but small'.*quotes"),
     ("c.csv", b"\xff", "not UTF-8"),
-    ("c.csv", b"x" * 2_000, "no csv .*limit.*"),
+    ("c.csv", b"x" * 2_000, "not csv .*limit.*"),
     ("c.tsv", b"Good\tbut small", "more cells than the 1 columns.*"),
 ]
 

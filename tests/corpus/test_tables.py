@@ -32,12 +32,12 @@ def read(tmp_path):
 
 
 STRAYS = [  # A row whose quotes do not pair, and how its reason begins.
-    ('2,"Great phone; cost $3', "no csv (a quoted cell without an end"),
-    ('2,"Great" phone', "no csv (',' expected after '\"')"),
-    ('2,"Great phone\n22,"Great" phone', "no csv (',' expected after '\"')"),
+    ('2,"Great phone; cost $3', "not csv (a quoted cell without an end"),
+    ('2,"Great" phone', "not csv (',' expected after '\"')"),
+    ('2,"Great phone\n22,"Great" phone', "not csv (',' expected after '\"')"),
     ('2,"Great phone\n22,5"', ""),
-    ('2,"Great phone\n22,x","y"', "no csv (over several lines, and not of 2 cells"),
-    ('2,"Great phone\n22,x","open', "no csv (over several lines, and not of 2 cells"),
+    ('2,"Great phone\n22,x","y"', "not csv (over several lines, and without the 2 cells"),
+    ('2,"Great phone\n22,x","open', "not csv (over several lines, and without the 2 cells"),
 ]
 
 

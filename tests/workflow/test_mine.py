@@ -239,7 +239,7 @@ def test_what_cannot_be_read_is_set_aside_with_its_line_and_reason(trained, tmp_
     assert [row["id"] for row in rows_of(tmp_path / "rows.jsonl")] == ["r0", "r3"]
     rejects = rows_of(tmp_path / "rows.rejects.jsonl")
     assert [reject["line"] for reject in rejects] == [2, 4, 5, 6, 8, 9, 11] and report.n_rejected == 7
-    reasons = ["no JSON", "holds '5'", "no JSON object", "1,000,001 characters", "20,000,000", "not there", "UTF-8"]
+    reasons = ["not JSON", "holds '5'", "not a JSON object", "1,000,001 characters", "20,000,000", "not there", "UTF-8"]
     for reject, reason in zip(rejects, reasons, strict=True):
         assert reason in reject["reason"] and reject["file"].endswith("c.jsonl") and len(reject["start"]) <= 200
     assert rejects[0]["start"] == "no JSON" and report.n_texts == 4 and sum(ticks) == 11

@@ -1,13 +1,13 @@
-"""Which texts to annotate, and how many texts of the corpus each of them stands for.
+"""Choose texts to annotate, and tell how many texts of the corpus each of them stands for.
 
-All strategies are handed numbers, never a model, and give places in the corpus, in its order:
+The strategies take numbers, never a model, and choose in the order of the corpus:
 
-choose_random      every text as likely
-choose_diverse     spread over the texts' vectors: also what is seldom in the corpus
-choose_balanced    what looks likely for each instruction, mixed with random texts; with weights
-choose_uncertain   what the metamodel is unsure of, mixed with random texts; with weights
+choose_random      texts at random, all equally likely
+choose_diverse     texts spread over the vectors, so that rare ones are included
+choose_balanced    texts that look likely for each instruction, mixed with random ones; with weights
+choose_uncertain   texts that the metamodel is unsure of, mixed with random ones; with weights
 
-The design of the last two is in `sample`; what the weights are for, in `estimate` and `rounds`.
+`sample` explains the design of the last two; `estimate` and `rounds` show what the weights are for.
 """
 
 from spacy_falconer.corpus.choose.estimate import Share, estimate_f, estimate_share

@@ -1,6 +1,6 @@
-"""What the answers to the chosen texts say of the whole corpus, by the weights that the choice gave them.
+"""Estimate figures of the whole corpus from the answers about chosen texts and the weights of these.
 
-Only how the weights compare counts: those of a random sample may all be 1. Source: Hájek 1971.
+Only the ratios of the weights matter: those of a random sample may all be 1. Source: Hájek 1971.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Share(NamedTuple):
 
 
 def estimate_share(hits: ArrayLike, weights: ArrayLike) -> Share:
-    """Of what share of the corpus's texts an instruction is true.
+    """Estimate of what share of the corpus's texts an instruction is true.
 
-    The error is as if the texts had been drawn one by one and put back. With few hits it is rough.
+    The standard error assumes that texts were drawn with replacement. With few hits it is rough.
 
-    hits (ArrayLike): Whether it is true of each text that was asked, shape (n_asked,).
+    hits (ArrayLike): Whether it is true of each text asked about, shape (n_asked,).
     weights (ArrayLike): Of the same texts.
-    RAISES (FalconerError): No text was asked, or there is not one weight above 0 a text.
+    RAISES (FalconerError): No text was asked about, or there is not one weight above 0 per text.
     """
     true, counted = check_weights(hits, weights)
     share = float(counted @ true / counted.sum())
@@ -38,11 +38,11 @@ def estimate_share(hits: ArrayLike, weights: ArrayLike) -> Share:
 
 
 def estimate_f(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, weights: ArrayLike) -> float:
-    """F1 over the corpus, from what was right, wrong and missed in each text that was asked; 0 where there is nothing.
+    """Estimate F1 over the corpus from what was right, wrong and missed in each text asked about; 0 if there is nothing.
 
     tp, fp, fn (ArrayLike): Counts, shape (n_asked,) each.
     weights (ArrayLike): Of the same texts.
-    RAISES (FalconerError): No text was asked, or there is not one weight above 0 a text.
+    RAISES (FalconerError): No text was asked about, or there is not one weight above 0 per text.
     """
     right, counted = check_weights(tp, weights)
     wrong = numpy.asarray(fp, dtype=float) + numpy.asarray(fn, dtype=float)

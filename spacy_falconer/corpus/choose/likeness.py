@@ -1,4 +1,4 @@
-"""Texts that are alike, by their vectors: a row in which they are neighbours, and groups with a middle each."""
+"""Find similar texts by their vectors: order them so that similar ones are neighbours, or group them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ BLOCK_SIZE = 4096
 
 
 def order_by_likeness(vectors: Floats, rng: numpy.random.Generator) -> Ints:
-    """A row of all texts in which like ones stand close together.
+    """Return all texts in an order in which similar ones are close together.
 
-    They are halved along the direction in which they differ most, and each half again. Source: Boley 1998.
+    The texts are halved along the direction in which they differ most, and each half again. Source: Boley 1998.
     """
 
     def halve(places: Ints) -> list[Ints]:
@@ -32,7 +32,7 @@ def order_by_likeness(vectors: Floats, rng: numpy.random.Generator) -> Ints:
 
 
 def project(vectors: Floats, rng: numpy.random.Generator) -> Floats:
-    """Where each vector lies along the first principal direction, by a few power steps; shape (n_texts,)."""
+    """Return each vector's position along the first principal direction, by a few power iterations; shape (n_texts,)."""
     centred = vectors - vectors.mean(axis=0)
     direction = rng.standard_normal(vectors.shape[1])
     for _ in range(N_POWER_STEPS):
@@ -42,7 +42,7 @@ def project(vectors: Floats, rng: numpy.random.Generator) -> Floats:
 
 
 def find_medoids(vectors: Floats, n: int, rng: numpy.random.Generator) -> Ints:
-    """The middle text of each of `n` groups by k-means; fewer where fewer vectors differ. Source: Lloyd 1982."""
+    """Return the middle text of each of `n` k-means groups, or of fewer if fewer vectors differ. Source: Lloyd 1982."""
     centres = vectors[seed_centres(vectors, n, rng)]
     for _ in range(N_MEANS_STEPS):
         groups, _ = find_nearest(vectors, centres)
@@ -57,9 +57,9 @@ def find_medoids(vectors: Floats, n: int, rng: numpy.random.Generator) -> Ints:
 
 
 def seed_centres(vectors: Floats, n: int, rng: numpy.random.Generator) -> Ints:
-    """Texts far from each other: each next one is drawn by its squared distance to the nearest, or uniformly.
+    """Draw texts far from each other: each next one by its squared distance to the nearest, or uniformly.
 
-    The uniform half keeps texts that are like no other from being most of the seeds.
+    The uniform half keeps outliers from being most of the seeds.
     Source: Deshpande, Kacham & Pratap 2020, after k-means++ (Arthur & Vassilvitskii 2007).
     """
     places = [int(rng.integers(len(vectors)))]
@@ -77,12 +77,12 @@ def squared_distances(vectors: Floats, centre: Floats) -> Floats:
 
 
 def find_nearest(vectors: Floats, centres: Floats) -> tuple[Ints, Floats]:
-    """Each text's nearest centre, and its squared distance; in blocks, for memory's sake."""
+    """Return each text's nearest centre and its squared distance, computed in blocks to save memory."""
     lengths = numpy.square(centres).sum(axis=1)
     nearest, distances = [], []
     for start in range(0, len(vectors), BLOCK_SIZE):
         block = vectors[start : start + BLOCK_SIZE]
-        gaps = lengths - 2 * block @ centres.T  # (n_block, n_centres), less the vector's own length
+        gaps = lengths - 2 * block @ centres.T  # (n_block, n_centres), without the vector's own length
         nearest.append(gaps.argmin(axis=1))
         distances.append(gaps.min(axis=1) + numpy.square(block).sum(axis=1))
     return numpy.concatenate(nearest), numpy.concatenate(distances)

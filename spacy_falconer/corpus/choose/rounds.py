@@ -1,4 +1,4 @@
-"""Annotating in rounds: the weights over all of them, and when another one is not worth it."""
+"""Annotating in rounds: the weights over all rounds, and when another round is not worth it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ LEAST_GAIN = 0.01
 
 
 def combine_rounds(weights_per_round: Sequence[ArrayLike]) -> list[Floats]:
-    """Weights for the whole corpus, where each round chose among the texts that no earlier one had.
+    """Return weights for the whole corpus, where each round chose among the texts that no earlier round had.
 
-    Every round gives an estimate of its own: its texts by their weights, and the earlier ones, which are known, by 1.
-    These are averaged by the rounds' sizes. Source: Raj 1956; Farquhar, Gal & Rainforth 2021 for active learning.
+    Every round gives an estimate of its own: its texts count by their weights, and the earlier ones, which are known, by
+    1. These estimates are averaged by the sizes of the rounds. Source: Raj 1956; Farquhar, Gal & Rainforth 2021 for
+    active learning.
 
-    weights_per_round: Round by round, as `choose_balanced` or `choose_uncertain` gave them.
+    weights_per_round: Round by round, as returned by `choose_balanced` or `choose_uncertain`.
     RETURNS (list[Floats]): The same shapes.
     """
     rounds = [numpy.asarray(weights, dtype=float) for weights in weights_per_round]
@@ -35,12 +36,11 @@ def combine_rounds(weights_per_round: Sequence[ArrayLike]) -> list[Floats]:
 def has_stopped_growing(
     scores_per_round: Sequence[float | None], *, patience: int = PATIENCE, least_gain: float = LEAST_GAIN
 ) -> bool:
-    """Whether the last rounds brought nothing: none was better by `least_gain` than the best before them.
+    """Return whether the last rounds brought nothing: none was better by `least_gain` than the best before them.
 
-    Scores of one and the same set of held-out answers can be compared to about `least_gain`; of a new set each round
-    they cannot.
+    Differences as small as `least_gain` mean something only between scores on the same held-out answers.
 
-    scores_per_round: Agreement after each round, 0 to 1; None where it could not be told. Such a round is passed over.
+    scores_per_round: Agreement after each round, 0 to 1; None if it is unknown. Such a round is skipped.
     patience (int): How many rounds must have brought nothing, at least 1.
     """
     scores = [score for score in scores_per_round if score is not None and not numpy.isnan(score)]

@@ -1,7 +1,7 @@
 """A probability sample: every text has a known chance of being chosen, and exactly `n` are.
 
-A chosen text's weight is one over its chance: it stands for that many texts of the corpus. Weighted counts are then
-those of the corpus, on average over the draws, whatever the chances were. Source: Horvitz & Thompson 1952.
+A chosen text's weight is one over its chance: it stands for that many texts of the corpus. On average over draws,
+weighted counts are then those of the corpus, whatever the chances were. Source: Horvitz & Thompson 1952.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CERTAIN = 1 - 1e-9
 
 
 def make_chances(sizes: Floats, n: int) -> Floats:
-    """Chances proportional to `sizes`, with the sum `n`; where that is over 1 it is 1, and the others get more.
+    """Return chances proportional to `sizes` with the sum `n`. A chance above 1 becomes 1, and the others get more.
 
     sizes (Floats): Above 0, shape (n_texts,).
     n (int): How many texts to choose, at most `n_texts`.
@@ -32,13 +32,13 @@ def make_chances(sizes: Floats, n: int) -> Floats:
 
 
 def draw(chances: Floats, order: Ints, rng: numpy.random.Generator) -> Ints:
-    """Choose by exactly these chances: equal steps from a random start over a row of texts.
+    """Choose with exactly these chances, by equal steps from a random start along a row of texts.
 
-    Each text takes up as much of the row as its chance, so that steps of length 1 meet it with that chance and never
-    twice. Texts that stand side by side in the row are seldom chosen together. Source: Madow 1949.
+    Each text takes up as much of the row as its chance, so that steps of length 1 hit it with that chance and never
+    twice. Neighbours in the row are seldom chosen together. Source: Madow 1949.
 
     chances (Floats): Of every text, above 0 and at most 1; their sum is a whole number.
-    order (Ints): The row.
+    order (Ints): The row, as places of texts.
     RETURNS (Ints): The chosen texts' places, ascending.
     """
     certain = numpy.flatnonzero(chances >= 1)
@@ -47,5 +47,5 @@ def draw(chances: Floats, order: Ints, rng: numpy.random.Generator) -> Ints:
     if n_steps == 0:
         return certain
     ends = numpy.cumsum(chances[row])
-    steps = (rng.random() + numpy.arange(n_steps)) * (ends[-1] / n_steps)  # The sum is whole but for rounding.
+    steps = (rng.random() + numpy.arange(n_steps)) * (ends[-1] / n_steps)  # The sum is whole except for rounding.
     return numpy.sort(numpy.concatenate([certain, row[numpy.searchsorted(ends, steps, side="right")]]))
