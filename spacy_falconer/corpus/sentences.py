@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from spacy_falconer.types import CharSpan, Record
+from spacy_falconer.types import Record
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -24,27 +23,14 @@ def read_units(records: Iterable[Record], unit: str, nlp: Language | None = None
 def split_sentences(records: Iterable[Record], nlp: Language | None = None) -> Iterator[Record]:
     """Every sentence as a record of its own, with its document's id and columns, and its characters as `place`.
 
-    nlp (Language): Gives the language, and the closing marks where it holds a "sentencizer". English by default.
+    nlp (Language): Cuts as this pipeline does, by the components before ours. English rules by default.
     """
-    rules, rest = _make_rules(nlp), iter(records)
+    from spacy_falconer.corpus.cut import cut_sentences, find_cutter  # With spaCy, which takes its time.
+
+    open_cutter, rest = find_cutter(nlp), iter(records)
     while chunk := list(islice(rest, ZONE_SIZE)):
-        with rules.memory_zone():
-            places = [_cut_sentences(record.text, rules) for record in chunk]
+        with open_cutter() as cutter, cutter.memory_zone():
+            places = [cut_sentences(cutter(record.text)) for record in chunk]
         for record, cut in zip(chunk, places, strict=True):
             for place in cut:
                 yield replace(record, text=record.text[place.start : place.end], place=place)
-
-
-def _cut_sentences(text: str, rules: Language) -> list[CharSpan]:
-    return [CharSpan(sent.start_char, sent.end_char) for sent in rules(text).sents if sent.text.strip()]
-
-
-def _make_rules(nlp: Language | None) -> Language:
-    """A pipeline of sentence rules alone, for texts of any length."""
-    import spacy
-
-    rules = spacy.blank(nlp.lang if nlp is not None else "en")
-    marks = nlp.get_pipe("sentencizer").punct_chars if nlp is not None and nlp.has_pipe("sentencizer") else ()
-    rules.add_pipe("sentencizer", config={"punct_chars": sorted(marks) or None})
-    rules.max_length = sys.maxsize
-    return rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -236,10 +237,12 @@ def compile_encoder(encoder: nn.Module) -> Read:
         "NUM_STREAMS": 1,
     }
     request = core.compile_model(frontend.convert(frontend.load(decoder)), "CPU", settings).create_infer_request()
+    lock = threading.Lock()
 
     def read(ids: Tensor, mask: Tensor) -> Tensor:
-        found = request.infer([ids.cpu().numpy(), mask.cpu().numpy()], share_inputs=True)
-        return torch.from_numpy(found[0].copy())  # The next call writes over it.
+        with lock:  # It answers one thread at a time, and the next call writes over what it found.
+            found = request.infer([ids.cpu().numpy(), mask.cpu().numpy()], share_inputs=True)
+            return torch.from_numpy(found[0].copy())
 
     return read
 

@@ -11,10 +11,11 @@ import srsly
 import torch
 from numpy.typing import NDArray
 from spacy.tokens import Doc
-from thinc.api import ArgsKwargs, Model, Optimizer, PyTorchShim, get_torch_default_device, torch2xp, xp2torch
+from thinc.api import ArgsKwargs, Model, Optimizer, get_torch_default_device, torch2xp, xp2torch
 from thinc.types import Floats2d, FloatsXd
 
 from spacy_falconer.metamodel.heads import Instructed, LabelHead, SpanHead
+from spacy_falconer.metamodel.shim import ReadingShim
 
 MET_AT_ONCE = 2**19  # Units of tokens that have met instructions; on a GPU, where no cache is to be spared, more.
 MET_ON_GPU = 2**25
@@ -57,7 +58,7 @@ def build_metamodel_v1(
     )
 
 
-class HeadShim(PyTorchShim):
+class HeadShim(ReadingShim):
     """Holds a torch head whose width and number of instructions are known only when it is initialized or loaded."""
 
     def __init__(self, settings: dict, *, learn_rate_factor: float):
@@ -69,12 +70,14 @@ class HeadShim(PyTorchShim):
         width = instructions.shape[1]
         options = {key: self.cfg[key] for key in ("hidden_width", "dropout")}
         head = HEADS[self.cfg["op"]](width=width, **options)
-        self._model = Instructed(head, instructions).to(get_torch_default_device())
+        self._model = Instructed(head, instructions).to(get_torch_default_device(), torch.float32)
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Step every parameter at the head's own learn rate (thinc's optimizers have but one)."""
 
         def scaled(key, weights, gradient):
+            # An instruction that was added has changed the shape, and what an optimizer remembers does not fit any more.
+            key = (key[0], f"{key[1]} {weights.shape}")
             return optimizer(key, weights, gradient, lr_scale=self.learn_rate_factor)
 
         if self._model is not None:

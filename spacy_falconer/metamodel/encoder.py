@@ -26,6 +26,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.device import on_gpu
 from spacy_falconer.metamodel.read import pad_windows, read_windows, texts_of, token_characters
+from spacy_falconer.metamodel.shim import ReadingShim
 from spacy_falconer.metamodel.windows import Windows, align_tokens, cut_windows
 
 # Encoders whose weights come in a Python package, for machines that reach no model hub.
@@ -125,7 +126,7 @@ class PieceTransformer(TransformerModel):
         return copied
 
 
-class EncoderShim(HFShim):
+class EncoderShim(ReadingShim, HFShim):
     """Holds the encoder, and saves no path: transformers remembers the folder that it was loaded from.
 
     `fast` reads in the encoder's place inside of `accelerate`: ids and mask, shape (n_windows, n_pieces), to vectors,

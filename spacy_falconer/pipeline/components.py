@@ -24,3 +24,8 @@ def find_instructed(nlp: Language, op: str | None = None) -> list[InstructedPipe
 def find_first(nlp: Language, op: str) -> InstructedPipe | None:
     """The one that answers a primitive where nothing else is said."""
     return next(iter(find_instructed(nlp, op)), None)
+
+
+def set_spans_key(nlp: Language, pipe: InstructedPipe, key: str) -> None:
+    """Let a span component write elsewhere from now on, also once it has been saved."""
+    pipe.cfg["spans_key"] = nlp.get_pipe_config(pipe.name)["spans_key"] = key

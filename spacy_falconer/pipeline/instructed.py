@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy
@@ -81,6 +81,7 @@ class InstructedPipe(TrainablePipe):
                 f"trained already, the component alone: nlp.get_pipe({self.name!r}).initialize(list, nlp=nlp)."
             )
         check_instruction(key, text, known=self.cfg["instructions"], name=self.name)
+        check_other_keys(key, self, self._find_pipeline(nlp))
         vector = self.read_instruction(text, nlp=nlp)
         self.model.attrs["add_vector"](self.model, vector)
         self.cfg["instructions"][key] = text
@@ -145,24 +146,50 @@ def check_instruction(key: str, text: str, *, known: dict[str, str], name: str) 
     """Refuse what is no key, no instruction, or taken."""
     if not isinstance(key, str) or not key.strip():
         raise ModelError(f"An instruction of {name!r} has the key {key!r}; expected a name such as 'price'.")
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or not any(letter.isprintable() and not letter.isspace() for letter in text):
         raise ModelError(f"The instruction {key!r} of {name!r} is {text!r}; expected a statement or request in words.")
     if key in known:
         raise ModelError(f"{name!r} has an instruction {key!r} already: {known[key]!r}. Choose another key.")
 
 
+def check_other_keys(key: str, pipe: InstructedPipe, nlp: Language) -> None:
+    """Refuse a key by which another component answers: thresholds, answers and rows go by the keys alone."""
+    for name, other in nlp.components:
+        if other is not pipe and isinstance(other, InstructedPipe) and key in other.labels:
+            raise ModelError(
+                f"{name!r} has an instruction {key!r} already. Choose another key for that of {pipe.name!r}."
+            )
+
+
 def encode(docs: Sequence[Doc], pipe: InstructedPipe, nlp: Language) -> None:
     """Run the transformer that the component listens to, if it listens to one."""
+    for _ in take_turns(docs, [pipe], nlp):
+        pass
+
+
+def take_turns(docs: Sequence[Doc], pipes: Iterable[InstructedPipe], nlp: Language) -> Iterator[InstructedPipe]:
+    """The components one after the other, each when the transformer that it listens to is the last that read the docs."""
+    read_by = None
+    for pipe in pipes:
+        encoder = find_encoder(pipe, nlp)
+        if encoder not in (None, read_by):
+            for _ in encoder.pipe(docs):
+                pass
+            read_by = encoder
+        yield pipe
+
+
+def find_encoder(pipe: InstructedPipe, nlp: Language) -> Any:
+    """The transformer that the component listens to; None where it has one of its own."""
     if not listens(pipe):
-        return
+        return None
     encoders = [proc for _, proc in nlp.components if pipe.name in getattr(proc, "listening_components", ())]
     if not encoders:
         raise ModelError(
             f"{pipe.name!r} listens to no transformer of this pipeline ({', '.join(nlp.component_names)}). "
             "Add the transformer that it came with, as `spacy_falconer.pipeline.source.add_falconer` does."
         )
-    for _ in encoders[0].pipe(docs):
-        pass
+    return encoders[0]
 
 
 def listens(pipe: InstructedPipe) -> bool:
@@ -171,10 +198,19 @@ def listens(pipe: InstructedPipe) -> bool:
 
 
 def check_encoded(docs: Sequence[Doc], pipe: InstructedPipe) -> None:
-    """Refuse docs that no transformer has read: the listener would give zeros for them, silently."""
-    missing = [doc for doc in docs if len(doc) and doc._.trf_data is None] if listens(pipe) else []
+    """Refuse docs that no transformer has read, or that have other tokens since: the listener would say nothing of it."""
+    if not listens(pipe):
+        return
+    missing = [doc for doc in docs if len(doc) and doc._.trf_data is None]
     if missing:
         raise ModelError(
             f"{pipe.name!r} got {len(missing)} of {len(docs)} texts that no transformer has read, the first: "
             f"{missing[0].text[:60]!r}. Enable the transformer and put it before {pipe.name!r}."
+        )
+    changed = [doc for doc in docs if len(doc) and len(doc._.trf_data.align.lengths) != len(doc)]
+    if changed:
+        raise ModelError(
+            f"{pipe.name!r} got a text of {len(changed[0])} tokens that had {len(changed[0]._.trf_data.align.lengths)} when "
+            f"the transformer read it: {changed[0].text[:60]!r}. Merge or split tokens before the transformer, or after "
+            f"{pipe.name!r}."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from spacy.util import minibatch
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.architectures import cut_texts
-from spacy_falconer.pipeline.components import FACTORIES, find_first
+from spacy_falconer.pipeline.components import FACTORIES
 from spacy_falconer.pipeline.home import Home
-from spacy_falconer.pipeline.instructed import InstructedPipe, encode
+from spacy_falconer.pipeline.instructed import InstructedPipe, take_turns
 from spacy_falconer.pipeline.passages import DocReader, VectorStore, answer_passages
 from spacy_falconer.plan.execute import execute, execute_sentences
-from spacy_falconer.plan.schema import Plan, parse_plan
+from spacy_falconer.plan.schema import Plan, Step, parse_plan
 from spacy_falconer.types import CharSpan
 
 MOST_TOKENS = 2**16  # Of texts that are handled together, so that their sentences take no more memory than they do.
@@ -54,8 +54,9 @@ class FalconerPlan(Pipe):
         if not Doc.has_extension("mined"):
             Doc.set_extension("mined", default=None)
 
-    def set_plan(self, plan: Plan) -> None:
-        self.plan = plan
+    def set_plan(self, plan: Plan | Mapping[str, Any]) -> None:
+        """plan: Also as in plan.json."""
+        self.plan = plan if isinstance(plan, Plan) else parse_plan(plan)
 
     def attach(self, nlp: Language) -> None:
         """Tell the component which pipeline it stands in; needed where it was sourced from another."""
@@ -86,7 +87,7 @@ class FalconerPlan(Pipe):
 
     def _mine(self, docs: Sequence[Doc], plan: Plan, store: VectorStore) -> list[Any]:
         nlp = self._find_pipeline()
-        label, span = find_pipes(nlp, self.name)
+        label, span = find_pipes(nlp, self, plan)
         texts = read_sentences(docs, label, span, nlp) if plan.unit == "sentence" else [[(None, doc)] for doc in docs]
         readers = [[(place, DocReader(doc, label=label, span=span)) for place, doc in text] for text in texts]
         answer_passages(plan, [reader for text in readers for _, reader in text], store, nlp)
@@ -122,13 +123,24 @@ class FalconerPlan(Pipe):
         return self
 
 
-def find_pipes(nlp: Language, name: str) -> tuple[InstructedPipe, InstructedPipe]:
-    """The two components whose answers the plan uses."""
-    label, span = (find_first(nlp, op) for op in FACTORIES)
+def find_pipes(nlp: Language, component: FalconerPlan, plan: Plan) -> tuple[InstructedPipe, InstructedPipe]:
+    """The two components whose answers a plan uses: of those before its own the last that know its steps.
+
+    A pipeline may hold several tasks, one after the other.
+    """
+    every = [pipe for _, pipe in nlp.components]
+    before = [pipe for pipe in every[: every.index(component)] if isinstance(pipe, InstructedPipe)]
+    label, span = (find_pipe([pipe for pipe in before if pipe.op == op], plan.text_steps(op)) for op in FACTORIES)
     if label is None or span is None:
         missing = [factory for factory, pipe in zip(FACTORIES.values(), (label, span), strict=True) if pipe is None]
-        raise ModelError(f"{name!r} needs {' and '.join(missing)} in its pipeline. Add them before {name!r}.")
+        raise ModelError(f"{component.name!r} needs {' and '.join(missing)} before it in its pipeline. Add them there.")
     return label, span
+
+
+def find_pipe(pipes: Sequence[InstructedPipe], steps: Sequence[Step]) -> InstructedPipe | None:
+    """The last that knows the steps; where none does, the last."""
+    knowing = [pipe for pipe in pipes if all(step.id in pipe.labels for step in steps)]
+    return next(reversed(knowing or pipes), None)
 
 
 def read_sentences(
@@ -136,20 +148,23 @@ def read_sentences(
 ) -> list[list[tuple[CharSpan, Doc]]]:
     """Every sentence of each text as a text of its own; a doc of one sentence has been read already."""
     texts = [cut_sentences(doc) for doc in docs]
-    sentences = [sentence for text in texts if len(text) > 1 for _, sentence in text]
-    encode(sentences, label, nlp)
-    for _ in span.pipe(label.pipe(sentences)):
-        pass
+    sentences = [one for doc, text in zip(docs, texts, strict=True) for _, one in text if one is not doc]
+    for component in take_turns(sentences, (label, span), nlp):
+        for _ in component.pipe(sentences):
+            pass
     return texts
 
 
 def cut_sentences(doc: Doc) -> list[tuple[CharSpan, Doc]]:
-    """RAISES (ModelError): Nothing has looked for sentences."""
+    """The sentences of a text that are not blank, each as a doc.
+
+    RAISES (ModelError): Nothing has looked for sentences.
+    """
     if not doc.has_annotation("SENT_START"):
         raise ModelError(
             "The plan's unit is 'sentence', but nothing in the pipeline sets sentence starts. "
             "Add one before the transformer: nlp.add_pipe('sentencizer', first=True)."
         )
-    sents = list(doc.sents)
-    docs = [sent.as_doc() for sent in sents] if len(sents) > 1 else [doc for _ in sents]
+    sents = [sent for sent in doc.sents if sent.text.strip()]
+    docs = [doc if len(sent) == len(doc) else sent.as_doc() for sent in sents]
     return [(CharSpan(sent.start_char, sent.end_char), one) for sent, one in zip(sents, docs, strict=True)]

@@ -13,7 +13,7 @@ from spacy.language import Language
 from spacy.util import is_package, load_config
 
 from spacy_falconer.errors import FalconerError, ModelError
-from spacy_falconer.pipeline.components import FACTORIES, find_components, find_instructed
+from spacy_falconer.pipeline.components import FACTORIES, find_components, find_instructed, set_spans_key
 from spacy_falconer.pipeline.instructed import LISTENER
 from spacy_falconer.pipeline.plan import FalconerPlan
 
@@ -119,7 +119,7 @@ def add_falconer(nlp: Language, source: Language, *, spans_key: str | None = Non
         nlp.add_pipe(pipe.name, source=source)
         _listen_to(nlp, pipe.name, own_name)
         if spans_key is not None and pipe.op == "get_span":
-            pipe.cfg["spans_key"] = nlp.get_pipe_config(pipe.name)["spans_key"] = spans_key
+            set_spans_key(nlp, pipe, spans_key)
     nlp._link_components()
 
 

@@ -12,7 +12,7 @@ import spacy
 from spacy.tokens import Doc
 
 from spacy_falconer.corpus.choose import choose_random
-from spacy_falconer.corpus.docbin import LANGUAGE, GroundingReport, make_docs, split_docs, write_docbin
+from spacy_falconer.corpus.docbin import LANGUAGE, SPANS_KEY, GroundingReport, make_docs, split_docs, write_docbin
 from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import AnswerError, ServerError
 from spacy_falconer.llm.annotate import count_stale, is_full, partial_answers, read_answer
@@ -288,4 +288,4 @@ def write_annotated(
 def answered_docs(path: Path, plan: Plan) -> list[Doc]:
     """The texts of a file of answers of which the plan's instructions were asked."""
     docs, _ = read_answers(path, plan, spacy.blank(LANGUAGE))
-    return [doc for doc in docs if doc.cats or doc.spans["sc"].attrs["asked"]]
+    return [doc for doc in docs if doc.cats or doc.spans[SPANS_KEY].attrs["asked"]]

@@ -9,7 +9,7 @@ from pathlib import Path
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_falconer.corpus.docbin import GroundingReport, make_docs, read_docbin
+from spacy_falconer.corpus.docbin import SPANS_KEY, GroundingReport, make_docs, read_docbin
 from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.batch import OpenBatch, cancel_batches, find_open_batches, find_texts_under_way
@@ -32,14 +32,14 @@ def read_answers(path: Path, plan: Plan, nlp: Language) -> tuple[list[Doc], Grou
         docs, report = read_docbin(path, nlp), GroundingReport()
         check_written(docs, path)
         for doc in docs:
-            report.count(doc.spans["sc"])
+            report.count(doc.spans[SPANS_KEY])
         return docs, report
     return make_docs(settle(read_exchange(path)), plan, nlp)
 
 
 def check_written(docs: Iterable[Doc], path: Path) -> None:
     """RAISES (AnswerError): The docs do not say what was asked: they are someone's own training data."""
-    if any("sc" not in doc.spans or "asked" not in doc.spans["sc"].attrs for doc in docs):
+    if any(SPANS_KEY not in doc.spans or "asked" not in doc.spans[SPANS_KEY].attrs for doc in docs):
         raise AnswerError(
             f"The docs in {str(path)!r} do not say which of the plan's steps they answer. Expected the file that annotate "
             "wrote. Make it of data of your own by `answers import FILE --plan PLAN --store answers.db --output answers.spacy`."

@@ -12,7 +12,7 @@ from spacy.tokens import Doc
 from spacy_falconer.errors import AnswerError, ModelError
 from spacy_falconer.pipeline.score import weights_of
 from spacy_falconer.pipeline.source import choose_source
-from spacy_falconer.plan import Plan, parse_plan
+from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.agreement import Texts, agree, make_texts
 from spacy_falconer.workflow.baselines import MOST_KEPT_TEST, MOST_KEPT_TRAIN, Baselines, ask_baselines, read_second
 from spacy_falconer.workflow.calibration import Calibrations, find_reliability, read_calibrations
@@ -20,7 +20,7 @@ from spacy_falconer.workflow.curve import draw_curve, teach_all, teach_heads
 from spacy_falconer.workflow.disagree import list_disagreements
 from spacy_falconer.workflow.fitted import list_thresholds
 from spacy_falconer.workflow.mine import find_plan
-from spacy_falconer.workflow.remember import list_steps
+from spacy_falconer.workflow.remember import plan_of
 from spacy_falconer.workflow.report import LLM, PEOPLE
 from spacy_falconer.workflow.said import Said, ask_pipeline, drop_passage_steps, read_llm, read_people
 from spacy_falconer.workflow.slices import slice_agreement
@@ -110,7 +110,7 @@ def name_plan(nlp: Language) -> Plan:
     try:
         return find_plan(nlp)
     except ModelError:
-        return parse_plan({"instruction": "All instructions of the pipeline", "steps": list_steps(nlp)})
+        return plan_of(nlp)
 
 
 def compare(

@@ -9,6 +9,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_falconer.errors import ModelError
+from spacy_falconer.pipeline.components import find_components
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
 
@@ -24,6 +25,12 @@ def find_plan(nlp: Language) -> Plan:
         f"The pipeline holds no plan to mine by: {', '.join(nlp.pipe_names) or 'empty'}. "
         "Use one that `falconer train` wrote, or add 'falconer_plan' and call its set_plan(plan)."
     )
+
+
+def reads_sentences(nlp: Language) -> bool:
+    """Whether the texts that the pipeline's plan is for are sentences, cut before it reads them."""
+    plans = [pipe.plan for pipe in find_components(nlp, "falconer_plan")]
+    return any(plan is not None and plan.unit == "sentence" for plan in plans)
 
 
 def find_mined(doc: Doc) -> list[Row]:
@@ -44,14 +51,15 @@ def place_rows(rows: Sequence[Row], record: Record) -> list[Row]:
 
 
 def shift(row: Row, sentence: Record) -> Row:
-    """A sentence's row in the characters of its document."""
-    start, end = sentence.place.start, sentence.place.end
+    """A sentence's row in the characters of its document. A pipeline may have cut it further by a component of its own."""
+    start = sentence.place.start
+    within = row.get("sentence", {"start": 0, "end": len(sentence.text)})
     labels = {
         name: cell if isinstance(cell, float) else [about(one, start) for one in cell]
         for name, cell in row["labels"].items()
     }
     spans = {name: [about(move(span, start), start) for span in found] for name, found in row["spans"].items()}
-    return {**row, "sentence": {"start": start, "end": end}, "labels": labels, "spans": spans}
+    return {**row, "sentence": move(within, start), "labels": labels, "spans": spans}
 
 
 def move(span: Row, n_characters: int) -> Row:

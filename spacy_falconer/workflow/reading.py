@@ -22,11 +22,12 @@ import torch
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from spacy_falconer.corpus.cut import make_sentence
 from spacy_falconer.corpus.language import make_detector
 from spacy_falconer.errors import FalconerError, ModelError
 from spacy_falconer.metamodel.device import on_gpu
 from spacy_falconer.metamodel.read import texts_of
-from spacy_falconer.workflow.mined import Row, find_mined
+from spacy_falconer.workflow.mined import Row, find_mined, reads_sentences
 
 CHUNK_TEXTS = 512  # Texts after which the strings that they brought into the vocabulary are forgotten.
 CHUNK_CHARACTERS = 2**20
@@ -193,9 +194,10 @@ def keep_words(nlp: Language, texts: Iterable[str]) -> None:
 
 def _pipe(nlp: Language, describe: Describe, texts: Sequence[str], *, batch_size: int) -> list[Reading]:
     keep_words(nlp, texts)
+    make_text = partial(make_sentence, nlp) if reads_sentences(nlp) else nlp.make_doc
     with nlp.memory_zone():
         try:
-            return [describe(doc) for doc in nlp.pipe(texts, batch_size=batch_size)]
+            return [describe(doc) for doc in nlp.pipe(map(make_text, texts), batch_size=batch_size)]
         except Exception as error:
             failure = error.with_traceback(None)  # It holds docs, which do not outlive the zone.
     raise failure

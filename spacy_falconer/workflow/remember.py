@@ -13,14 +13,15 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.util import minibatch
 from thinc.types import FloatsXd
 
-from spacy_falconer.corpus.docbin import LANGUAGE
+from spacy_falconer.corpus.docbin import LANGUAGE, SPANS_KEY
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.pipeline.callbacks import add_instructions
 from spacy_falconer.pipeline.components import find_instructed
-from spacy_falconer.pipeline.instructed import InstructedPipe, encode
+from spacy_falconer.pipeline.instructed import InstructedPipe, take_turns
 from spacy_falconer.pipeline.score import asked_keys, places
 from spacy_falconer.pipeline.source import load_pipeline
-from spacy_falconer.plan import Plan, parse_plan
+from spacy_falconer.plan import Plan
+from spacy_falconer.plan.schema import Step
 from spacy_falconer.workflow.answers import read_answers
 
 MOST_REPLAYED = 1.0  # Earlier answers, for each new one.
@@ -64,11 +65,11 @@ def find_silent(plan: Plan, docs: Sequence[Doc]) -> list[str]:
 def find_said(docs: Sequence[Doc]) -> dict[str, set[str]]:
     """The keys that some answer says yes to, by primitive."""
     labels = {key for doc in docs for key, value in doc.cats.items() if value}
-    return {"get_label": labels, "get_span": {key for doc in docs for key in places(doc.spans.get("sc"))}}
+    return {"get_label": labels, "get_span": {key for doc in docs for key in places(doc.spans.get(SPANS_KEY))}}
 
 
 def list_asked(doc: Doc) -> set[str]:
-    return {*doc.cats, *asked_keys(doc.spans.get("sc"))}
+    return {*doc.cats, *asked_keys(doc.spans.get(SPANS_KEY))}
 
 
 def leave_out(doc: Doc, keys: Collection[str]) -> Doc:
@@ -77,7 +78,7 @@ def leave_out(doc: Doc, keys: Collection[str]) -> Doc:
     """
     left = doc.copy()
     left.cats = {key: value for key, value in doc.cats.items() if key not in keys}
-    group = left.spans["sc"]
+    group = left.spans[SPANS_KEY]
     group.attrs["asked"] = [key for key in group.attrs["asked"] if key not in keys]
     return left
 
@@ -90,8 +91,7 @@ def add_findings(docs: Sequence[Doc], nlp: Language, kept: Kept) -> list[Doc]:
     for some in minibatch(docs, BATCH_TEXTS):
         answered = [doc.copy() for doc in some]
         seen = [Doc(nlp.vocab, [t.text for t in doc], [bool(t.whitespace_) for t in doc]) for doc in answered]
-        encode(seen, kept[0][0], nlp)
-        for pipe, keys in kept:
+        for pipe, (_, keys) in zip(take_turns(seen, [pipe for pipe, _ in kept], nlp), kept, strict=True):
             columns = [pipe.labels.index(key) for key in keys]
             add = add_spans if pipe.op == "get_span" else add_labels
             add(answered, pipe, keys, pipe.predict(seen)[:, columns])
@@ -111,12 +111,12 @@ def add_spans(docs: Sequence[Doc], pipe: InstructedPipe, keys: Sequence[str], sc
     for doc, own in zip(docs, numpy.split(scores.astype("float32"), ends[:-1]), strict=True):
         found = pipe.find_spans(own, [len(doc)], keys)
         rows = zip(found.instruction.tolist(), found.start.tolist(), found.end.tolist(), strict=True)
-        group = doc.spans["sc"] if "sc" in doc.spans else SpanGroup(doc, name="sc", attrs={"asked": []})
+        group = doc.spans[SPANS_KEY] if SPANS_KEY in doc.spans else SpanGroup(doc, name=SPANS_KEY, attrs={"asked": []})
         group.extend([Span(doc, start, end, label=keys[k]) for k, start, end in rows])
         if "asked" in group.attrs:  # Else everything is.
             group.attrs["asked"] = [*group.attrs["asked"], *keys]
         group.attrs["shares"] = {key: own[:, k] for k, key in enumerate(keys)}
-        doc.spans["sc"] = group
+        doc.spans[SPANS_KEY] = group
 
 
 def find_earlier(replay: Path | None, source: Path | None) -> list[Doc]:
@@ -139,11 +139,11 @@ def read_earlier(path: Path, source: Path) -> list[Doc]:
 
     RAISES (AnswerError): The file answers none of them.
     """
-    steps = list_steps(load_pipeline(source))
-    docs, _ = read_answers(path, parse_plan({"instruction": "Earlier tasks", "steps": steps}), spacy.blank(LANGUAGE))
+    plan = plan_of(load_pipeline(source))
+    docs, _ = read_answers(path, plan, spacy.blank(LANGUAGE))
     asked = [doc for doc in docs if list_asked(doc)]
     if not asked:
-        known = "; ".join(step["instruction"] for step in steps)
+        known = "; ".join(step.instruction for step in plan.steps)
         raise AnswerError(
             f"{str(path)!r} answers none of the instructions of {str(source)!r}: {known}. "
             "Give the answers that the pipeline was trained on, or leave --replay out."
@@ -151,10 +151,9 @@ def read_earlier(path: Path, source: Path) -> list[Doc]:
     return asked
 
 
-def list_steps(nlp: Language) -> list[dict[str, str]]:
-    """Every instruction that a pipeline holds, as the step of a plan."""
-    found: dict[str, dict[str, str]] = {}
-    for pipe in find_instructed(nlp):
-        for key, text in pipe.cfg["instructions"].items():
-            found.setdefault(key, {"id": key, "op": pipe.op, "instruction": text})
-    return list(found.values())
+def plan_of(nlp: Language) -> Plan:
+    """Every instruction that a pipeline holds, as a plan. Unlike a plan of the user's, its keys may be any words."""
+    instructed = find_instructed(nlp)
+    found = {key: (pipe.op, text) for pipe in instructed for key, text in pipe.cfg["instructions"].items()}
+    steps = tuple(Step.model_construct(id=key, op=op, instruction=text) for key, (op, text) in found.items())
+    return Plan.model_construct(instruction="All instructions of the pipeline", steps=steps)

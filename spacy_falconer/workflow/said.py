@@ -18,7 +18,7 @@ from spacy_falconer.pipeline.score import asked_keys, places
 from spacy_falconer.plan import Plan, Step, parse_plan
 from spacy_falconer.plan.execute import execute
 from spacy_falconer.types import ScoredSpan
-from spacy_falconer.workflow.thresholds import all_spans
+from spacy_falconer.workflow.thresholds import all_spans, read_docs
 
 Place = tuple[int, int]
 FIRST, SECOND = -1, -2  # Whose quotes without a place: those of one side never match those of another.
@@ -98,8 +98,7 @@ def ask_pipeline(nlp: Language, texts: Sequence[str]) -> list[Said]:
     """What a pipeline says of texts, each instruction by its own threshold. The plan is not run."""
     thresholds = read_thresholds(nlp)
     with all_spans(nlp):
-        docs = nlp.pipe([nlp.make_doc(text) for text in texts])
-        return [read_findings(nlp, doc, thresholds) for doc in docs]
+        return [read_findings(nlp, doc, thresholds) for doc in read_docs(nlp, texts)]
 
 
 def read_thresholds(nlp: Language) -> dict[str, float]:

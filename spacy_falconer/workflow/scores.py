@@ -11,7 +11,7 @@ from thinc.types import Floats1d, Floats2d
 
 from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.thresholds import all_spans
+from spacy_falconer.workflow.thresholds import all_spans, read_docs
 
 
 def read_scores(nlp: Language, texts: Sequence[str], plan: Plan) -> tuple[Floats2d, Floats1d]:
@@ -28,7 +28,7 @@ def read_scores(nlp: Language, texts: Sequence[str], plan: Plan) -> tuple[Floats
     with all_spans(nlp):
         rows = [
             [doc.cats[key] for _, key in labels] + [_best_score(doc, key, pipe.cfg["spans_key"]) for pipe, key in spans]
-            for doc in nlp.pipe(texts)
+            for doc in read_docs(nlp, texts)
         ]
     return numpy.array(rows), numpy.array(thresholds)
 

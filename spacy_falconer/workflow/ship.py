@@ -15,6 +15,7 @@ from spacy_falconer.metamodel.pretrain.checkpoint import read_average
 from spacy_falconer.pipeline.components import find_components
 from spacy_falconer.workflow.train import find_default_config
 
+BATCH_SIZE = 64  # As in configs/cpu.cfg.
 PARTS = {"falconer_label": "label", "falconer_span": "span"}  # Component, and its head in a checkpoint.
 LEARN_RATE_FACTOR = 5.0  # A head that was trained before needs smaller steps than a fresh one.
 THRESHOLD = 0.4  # Without any answers; the best of nine on the development sets, of spans as of labels.
@@ -48,6 +49,7 @@ def make_pipeline(checkpoints: Sequence[Path]) -> Language:
     n_pieces = min(encoder["max_pieces"], tokenizer.model_max_length)
     encoder.update(name=str(checkpoints[0] / "encoder"), max_pieces=n_pieces, overlap=n_pieces // 4)
     nlp = spacy.blank("en")
+    nlp.batch_size = BATCH_SIZE
     nlp.add_pipe("transformer", config={key: value for key, value in config.items() if key != "factory"})
     for factory in PARTS:
         head = {"hidden_width": settings["hidden_width"], "learn_rate_factor": LEARN_RATE_FACTOR}

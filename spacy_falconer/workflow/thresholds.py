@@ -9,6 +9,7 @@ import numpy
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from spacy_falconer.corpus.docbin import SPANS_KEY
 from spacy_falconer.metamodel.calibrate import calibrate, fit_calibrations
 from spacy_falconer.metamodel.threshold import Candidates, append, choose_threshold, pool
 from spacy_falconer.pipeline.components import find_instructed
@@ -54,8 +55,7 @@ def join_candidates(heard: Sequence[Heard]) -> Heard:
 def read_candidates(nlp: Language, docs: Sequence[Doc]) -> Heard:
     """Of every component, what its thresholds decide about in answered texts, by the instructions' keys, with raw scores."""
     with all_spans(nlp), raw_scores(nlp):
-        found = nlp.pipe([nlp.make_doc(doc.text) for doc in docs])
-        pairs = list(zip(found, docs, strict=True))
+        pairs = list(zip(read_docs(nlp, [doc.text for doc in docs]), docs, strict=True))
     read = []
     for pipe in find_instructed(nlp, "get_label"):
         read.append((pipe, {key: label_candidates(key, pairs) for key in pipe.labels}))
@@ -63,6 +63,14 @@ def read_candidates(nlp: Language, docs: Sequence[Doc]) -> Heard:
         group = pipe.cfg["spans_key"]
         read.append((pipe, {key: span_candidates(key, pairs, spans_key=group) for key in pipe.labels}))
     return read
+
+
+def read_docs(nlp: Language, texts: Sequence[str]) -> Iterator[Doc]:
+    """What a pipeline writes on each text, less the encoder's vectors, which would fill the memory."""
+    for doc in nlp.pipe(nlp.make_doc(text) for text in texts):
+        if Doc.has_extension("trf_data"):
+            doc._.trf_data = None
+        yield doc
 
 
 def calibrate_all(pipe: InstructedPipe, candidates: dict[str, Candidates]) -> dict[str, Candidates]:
@@ -118,11 +126,14 @@ def label_candidates(key: str, pairs: Pairs) -> Candidates:
 
 
 def span_candidates(key: str, pairs: Pairs, *, spans_key: str) -> Candidates:
-    """Every span found in a text that was asked is a candidate; answers that cannot be matched are to find, too."""
+    """Every span found in a text that was asked is a candidate; answers that cannot be matched are to find, too.
+
+    spans_key (str): Where the spans were found. Answers have a place of their own.
+    """
     rows, to_find = [], []
     weights = weights_of([wanted for _, wanted in pairs])
     for i, ((found, wanted), weight) in enumerate(zip(pairs, weights, strict=True)):
-        gold = wanted.spans.get(spans_key)
+        gold = wanted.spans.get(SPANS_KEY)
         if not is_asked(gold, key):
             continue
         targets = places(gold).get(key, set())

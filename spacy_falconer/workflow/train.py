@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from os import devnull
@@ -20,9 +20,10 @@ from spacy.training.loop import train as run_training_loop
 from spacy.util import load_config, registry
 from thinc.api import Config
 
-from spacy_falconer.corpus.docbin import fold_docs, split_docs, write_docbin
+from spacy_falconer.corpus.docbin import SPANS_KEY, fold_docs, split_docs, write_docbin
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.metamodel.average import average_models
+from spacy_falconer.pipeline.components import find_instructed, set_spans_key
 from spacy_falconer.pipeline.source import find_parts
 from spacy_falconer.plan import Plan, write_plan
 from spacy_falconer.workflow.fitted import Fitted, note_fitted
@@ -220,10 +221,25 @@ def schedule(n_steps: int) -> dict[str, Any]:
 def run_training(config: Config, folder: Path, *, quiet: bool) -> Language:
     """spaCy's own training; the pipeline of the best evaluation."""
     nlp = init_nlp(config)
+    places = move_answers(nlp, {})
     with open(devnull, "w") as nowhere:
         stream = nowhere if quiet else sys.stdout
         run_training_loop(nlp, folder, stdout=stream, stderr=nowhere if quiet else sys.stderr)
-    return spacy.load(folder / "model-best")
+    best = spacy.load(folder / "model-best")
+    move_answers(best, places)
+    return best
+
+
+def move_answers(nlp: Language, places: Mapping[str, str]) -> dict[str, str]:
+    """Let the span components write where they are told, by their names; else where the answers to learn from are.
+
+    RETURNS: Where they wrote before.
+    """
+    before = {}
+    for pipe in find_instructed(nlp, "get_span"):
+        before[pipe.name] = pipe.cfg["spans_key"]
+        set_spans_key(nlp, pipe, places.get(pipe.name, SPANS_KEY))
+    return before
 
 
 def compose(nlp: Language, plan: Plan) -> None:

@@ -58,7 +58,7 @@ def export_reviews(
     def usable() -> Iterator[Record]:
         nonlocal n_left_out
         wanted = read_ids(rows) if rows is not None else None
-        for record in read_units(records, plan.unit):
+        for record in read_units(records, plan.unit, nlp):
             if wanted is not None and record.id not in wanted:
                 continue
             if form.can_show(record.text, plan):

@@ -1,0 +1,58 @@
+"""Texts cut into sentences, as a pipeline cuts them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+import numpy
+import spacy
+from spacy.attrs import SENT_START
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from spacy_falconer.types import CharSpan
+
+
+def find_cutter(nlp: Language | None) -> Callable[[], AbstractContextManager[Language]]:
+    """What cuts texts as a pipeline does; by English rules without one. It is opened for some texts at a time."""
+    names = [] if nlp is None else _find_cutters(nlp)
+    if nlp is not None and any(nlp.get_pipe_meta(name).factory != "sentencizer" for name in names):
+        return partial(_open_pipes, nlp, names)
+    marks = nlp.get_pipe(names[-1]).punct_chars if nlp is not None and names else ()
+    return partial(nullcontext, _make_rules(nlp.lang if nlp is not None else "en", marks))
+
+
+def cut_sentences(doc: Doc) -> list[CharSpan]:
+    """The sentences of a text that are not blank."""
+    return [CharSpan(sent.start_char, sent.end_char) for sent in doc.sents if sent.text.strip()]
+
+
+def make_sentence(nlp: Language, text: str) -> Doc:
+    """A text that is one sentence, which spaCy's components cut no further."""
+    doc = nlp.make_doc(text)
+    starts = numpy.where(numpy.arange(len(doc)) == 0, 1, -1)
+    return doc.from_array([SENT_START], starts.astype("int64").view("uint64").reshape(-1, 1))
+
+
+def _find_cutters(nlp: Language) -> list[str]:
+    """The components before the first of ours, less the transformer that ours listen to."""
+    ours = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory.startswith("falconer_")]
+    before = nlp.pipe_names[: nlp.pipe_names.index(ours[0])] if ours else nlp.pipe_names
+    return [name for name in before if not {*getattr(nlp.get_pipe(name), "listening_components", ())} & {*ours}]
+
+
+@contextmanager
+def _open_pipes(nlp: Language, names: Sequence[str]) -> Iterator[Language]:
+    with nlp.select_pipes(enable=names):
+        yield nlp
+
+
+def _make_rules(lang: str, marks: Sequence[str]) -> Language:
+    """A pipeline of sentence rules alone, for texts of any length. marks: That close sentences, if not the usual ones."""
+    rules = spacy.blank(lang)
+    rules.add_pipe("sentencizer", config={"punct_chars": sorted(marks) or None})
+    rules.max_length = sys.maxsize
+    return rules
