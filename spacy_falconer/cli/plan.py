@@ -34,12 +34,12 @@ def plan_cli(
 
     Example: falconer plan "Extract all prices from positive reviews" --corpus reviews.jsonl --output plan.json
     """
-    from spacy_falconer.workflow.plan import find_plan, read_sentence
+    from spacy_falconer.workflow.plan import obtain_plan, read_sentence
 
     with plain_errors(), open_corpus(corpus, text_field, id_field) as records:
         endpoint = options.make_endpoint(planner_model or model, timeout_s=timeout)
         with show_bill(endpoint.ledger, quiet=quiet):
-            found = find_plan(
+            found = obtain_plan(
                 read_sentence(sentence), output, endpoint=endpoint, known=Path(known) if known else None,
                 records=records, store=store, redact=options.find_redactor(redact), seed=seed,
             )  # fmt: skip

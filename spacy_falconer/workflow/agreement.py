@@ -16,7 +16,7 @@ from spacy_falconer.workflow.said import Place, Said, answers_all, answers_reach
 N_RESAMPLES, LEVEL = 1000, 0.95
 TAIL = (1 - LEVEL) / 2
 Json = dict[str, Any]
-Row = Mapping[str, AbstractSet[Place]]  # By column, as `find_row` gives it.
+Cells = Mapping[str, AbstractSet[Place]]  # By column, as `find_row` gives it.
 Answers = Sequence[AbstractSet[Hashable] | None]  # Of each text what was said; None where it was not asked.
 
 
@@ -110,7 +110,7 @@ def count_rows(found: Sequence[Said], wanted: Sequence[Said], plan: Plan) -> dic
     sides = [
         [find_row(plan, said) if ok else None for said, ok in zip(side, both, strict=True)] for side in (found, wanted)
     ]
-    measures: dict[str, Callable[[Row | None], AbstractSet[Hashable]]] = {}
+    measures: dict[str, Callable[[Cells | None], AbstractSet[Hashable]]] = {}
     if plan.keep.strip() != "true":
         measures["kept"] = find_kept
     if any(plan.steps_by_id[key].op == "get_span" for key in plan.output):
@@ -121,15 +121,15 @@ def count_rows(found: Sequence[Said], wanted: Sequence[Said], plan: Plan) -> dic
     }
 
 
-def find_kept(row: Row | None) -> set[bool]:
+def find_kept(row: Cells | None) -> set[bool]:
     return set() if row is None else {True}
 
 
-def find_values(row: Row | None) -> set[tuple[str, Place]]:
+def find_values(row: Cells | None) -> set[tuple[str, Place]]:
     return {(key, place) for key, places in (row or {}).items() for place in places}
 
 
-def find_whole(row: Row | None) -> set[frozenset[tuple[str, Place]]]:
+def find_whole(row: Cells | None) -> set[frozenset[tuple[str, Place]]]:
     return set() if row is None else {frozenset(find_values(row))}
 
 

@@ -101,13 +101,13 @@ def teach_heads(base: Base, encoded: Encoded, tests: Encoded, docs: Sequence[Doc
         learn, check = ([row for row in rows if (docs[row].text in held_out) is side] for side in (False, True))
         train_heads(base, [encoded.docs[row] for row in learn], [docs[row] for row in learn], seed=seed)
         checked = ask_heads(base, [encoded.docs[row] for row in check])
-        thresholds = fit_thresholds(checked, [read_answers(docs[row]) for row in check])
+        thresholds = choose_thresholds(checked, [read_answers(docs[row]) for row in check])
         return [decide(said, thresholds) for said in ask_heads(base, tests.docs)]
 
     return teach
 
 
-def fit_thresholds(found: Sequence[Said], wanted: Sequence[Said]) -> dict[str, float]:
+def choose_thresholds(found: Sequence[Said], wanted: Sequence[Said]) -> dict[str, float]:
     """The best F1 of each instruction; the default where there is too little to find."""
     keys = dict.fromkeys(key for said in found for key in (*said.scores, *said.candidates))
     return {key: best_threshold(key, found, wanted) for key in keys}

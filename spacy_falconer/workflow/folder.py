@@ -22,7 +22,7 @@ BESIDE_ROWS = ("manifest.json", "rejects.jsonl", "seen.db")
 def check_sentence(sentence: str, folder: Path, *, known: Path | None = None) -> None:
     """Refuse another sentence in a run's folder, before anything is asked or written.
 
-    known (Path): A plan file that goes with the sentence, as of `find_plan`. One of a person's own has its own sentence.
+    known (Path): A plan file that goes with the sentence, as in `obtain_plan`. One of a person's own has its own sentence.
     RAISES (PlanError): The folder's plan.json answers another sentence; or a file holds no plan.
     """
     if not (folder / "plan.json").exists():

@@ -28,7 +28,7 @@ from spacy_falconer.workflow.induce_steps import Progress, Steps
 from spacy_falconer.workflow.own.annotator import Annotator, Answering, take_place
 from spacy_falconer.workflow.page import renew_page
 from spacy_falconer.workflow.parts import Paths
-from spacy_falconer.workflow.plan import find_plan
+from spacy_falconer.workflow.plan import obtain_plan
 from spacy_falconer.workflow.reading import EXACT
 from spacy_falconer.workflow.remember import find_earlier
 from spacy_falconer.workflow.targets import parse_targets
@@ -124,7 +124,7 @@ def induce(
     earlier = find_earlier(replay, sampling.source)
     output.mkdir(parents=True, exist_ok=True)
     planner = replace(endpoint, model=planner_model or endpoint.model)
-    found = find_plan(
+    found = obtain_plan(
         sentence, output / "plan.json", endpoint=planner, known=plan, records=records, store=output / "answers.db",
         redact=redact, seed=sampling.seed,
     )  # fmt: skip

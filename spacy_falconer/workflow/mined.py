@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -11,9 +10,8 @@ from spacy.tokens import Doc
 from spacy_falconer.errors import ModelError
 from spacy_falconer.pipeline.components import find_components
 from spacy_falconer.plan import Plan
+from spacy_falconer.plan.execute import Row
 from spacy_falconer.types import Record
-
-Row = dict[str, Any]
 
 
 def find_plan(nlp: Language) -> Plan:

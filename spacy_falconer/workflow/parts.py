@@ -16,10 +16,10 @@ from typing import IO, Any
 
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
+from spacy_falconer.plan.execute import Row
 from spacy_falconer.workflow.files import whole
 from spacy_falconer.workflow.tabular import join_parquet, read_parquet, write_parquet
 
-Row = dict[str, Any]
 ROWS = ("rows.jsonl", "rows.parquet", "rows")  # What an output folder calls them.
 BLOCK = 2**20  # Bytes.
 

@@ -36,7 +36,7 @@ class FoundPlan:
     model: str | None = None
 
 
-def find_plan(
+def obtain_plan(
     sentence: str,
     output: Path,
     *,
@@ -82,7 +82,7 @@ def check_readable(texts: Sequence[str], records: Iterable[Record]) -> None:
 def ask_plan(sentence: str, texts: Sequence[str], endpoint: Endpoint, store: Path | None) -> Plan:
     """A language model's plan. The same question with the same store is paid for once; a refused reply is no answer.
 
-    RAISES (PlanError, ServerError): As `find_plan`.
+    RAISES (PlanError, ServerError): As `obtain_plan`.
     """
 
     async def ask() -> Plan:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
+from spacy_falconer.plan.execute import Row
 
 if TYPE_CHECKING:
     import pyarrow
 
-Row = dict[str, Any]
 GROUP_ROWS = 100_000  # Rows that stand together in the joined file, at least.
 
 

@@ -14,7 +14,7 @@ from spacy_falconer.plan import read_plan, write_plan
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.endpoint import Endpoint
-from spacy_falconer.workflow.plan import find_plan, read_sentence
+from spacy_falconer.workflow.plan import obtain_plan, read_sentence
 
 SENTENCE = 'prices over $25, "new"'
 
@@ -23,7 +23,7 @@ SENTENCE = 'prices over $25, "new"'
 def find(tmp_path):
     def find_it(sentence=SENTENCE, *, keep=True, model=None, **settings):
         store = tmp_path / "answers.db" if keep else None
-        return find_plan(sentence, tmp_path / "plan.json", endpoint=Endpoint(model=model), store=store, **settings)
+        return obtain_plan(sentence, tmp_path / "plan.json", endpoint=Endpoint(model=model), store=store, **settings)
 
     return find_it
 

@@ -30,12 +30,12 @@ UNFORESEEN = 0.001
 WHOLE = frozenset({CharSpan(0, 0)})  # What a label says of a text that it is true of.
 UNREADABLE = (frozenset(), 0.0, 1.0)  # Of a text that the pipeline fails on: the language model may find something.
 
-Said = frozenset[CharSpan]
-Heard = tuple[Said, float, float]  # What is said, how much of it is expected to be false, and how much to be missing.
+Places = frozenset[CharSpan]
+Heard = tuple[Places, float, float]  # What is said, how much of it is expected to be false, and how much to be missing.
 
 
 @dataclass(frozen=True)
-class Reader:
+class StepReader:
     """Where one step's answers stand on a doc. vector: Its instruction's, shape (1, D)."""
 
     pipe: InstructedPipe
@@ -75,7 +75,7 @@ class Listener:
     heard: What was heard of texts that could be read.
     """
 
-    readers: Sequence[Reader]
+    readers: Sequence[StepReader]
     plans: Sequence[Callable[[Doc], Doc]]
     describe: Describe
     heard: dict[str, list[Heard]] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Sayings:
     """What a pipeline says of texts: by step and text, and as questions for the cascade; and what is mined from each."""
 
     steps: Sequence[Step]
-    said: Sequence[Sequence[Said]]
+    said: Sequence[Sequence[Places]]
     questions: Sequence[Question]
     readings: Sequence[Reading]
 
@@ -143,12 +143,12 @@ def make_question(heard: Sequence[Heard], *, is_span: bool) -> Question:
     return Question(n_said, risks[:, 0], risks[:, 1], is_span=is_span)
 
 
-def find_reader(nlp: Language, step: Step) -> Reader:
+def find_reader(nlp: Language, step: Step) -> StepReader:
     pipe = next(pipe for pipe in find_instructed(nlp, step.op) if step.id in pipe.labels)
-    return Reader(pipe, step.id, pipe.vector_of(step.id))
+    return StepReader(pipe, step.id, pipe.vector_of(step.id))
 
 
-def read_wanted(answer: Answer, step: Step) -> Said:
+def read_wanted(answer: Answer, step: Step) -> Places:
     """What an answer says to a step: its passages that have a place in the text; for a label the whole text, or nothing."""
     if step.op == "get_label":
         return WHOLE if answer.labels[step.instruction] else frozenset()

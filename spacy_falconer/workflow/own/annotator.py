@@ -40,7 +40,7 @@ class AskedStep:
 
 
 Answering = Callable[[str, Sequence[AskedStep]], "Mapping[str, Any] | None"]
-Said = dict[str, "Value | None"]
+Values = dict[str, "Value | None"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Annotator:
     function: Answering
     name: str
 
-    def ask(self, text: str, steps: Sequence[AskedStep]) -> Said:
+    def ask(self, text: str, steps: Sequence[AskedStep]) -> Values:
         """Its answers by step id. A quote that is not in the text is left without a place, for those who count them.
 
         RAISES (AnswerError): The function fails, or gives something else.

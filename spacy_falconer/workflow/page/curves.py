@@ -9,7 +9,7 @@ from typing import Any
 from spacy_falconer.workflow.report import CURVES, describe_error, describe_gain
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 360, 230, 32, 34  # The drawing, and what its axes' words take.
-Row = tuple[str, tuple[str, str], tuple[str, str], tuple[str, str]]  # A key, and cells with what stands below each.
+Line = tuple[str, tuple[str, str], tuple[str, str], tuple[str, str]]  # A key, and cells with what stands below each.
 KINDS = {"labels": ("get_label", "labels"), "spans": ("get_span", "passages")}
 
 
@@ -54,7 +54,7 @@ class Chart:
     notes: list[str]
     has_diagonal: bool = False
     header: tuple[str, ...] = ()
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Line] = field(default_factory=list)
 
     @property
     def words(self) -> str:
@@ -128,7 +128,7 @@ def place_reliability(kind: str, part: Mapping[str, Any]) -> Iterator[Series]:
         yield Series(f"{name} before calibration", color, points, is_before=True)
 
 
-def list_errors(part: Mapping[str, Any]) -> Iterator[Row]:
+def list_errors(part: Mapping[str, Any]) -> Iterator[Line]:
     """Of each instruction the number of scores, their error, and that before calibration."""
     for key, one in part.get("per_instruction", {}).items():
         yield key, (f"{one['n']:,}", ""), cut_error(one), cut_error(one["before"]) if one["before"] else ("–", "")

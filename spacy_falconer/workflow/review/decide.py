@@ -14,7 +14,7 @@ from spacy_falconer.workflow.review.files import Found, Reject
 from spacy_falconer.workflow.review.places import place_mark
 from spacy_falconer.workflow.review.work import Asked, Work, read_note
 
-Said = bool | frozenset[CharSpan]
+Vote = bool | frozenset[CharSpan]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Decision:
     text: str
     by: str
     when: float
-    said: Mapping[tuple[str, str], Said]
+    said: Mapping[tuple[str, str], Vote]
 
 
 def decide(found: Found, plan: Plan, usual: Asked) -> Decision:
@@ -39,7 +39,7 @@ def decide(found: Found, plan: Plan, usual: Asked) -> Decision:
     check_keys(work, asked)
     labels = {(op, words): key in work.labels for key, (op, words) in asked.items() if op == "get_label"}
     check_groups([words for (_, words), is_true in labels.items() if is_true], plan)
-    spans: dict[tuple[str, str], Said] = {
+    spans: dict[tuple[str, str], Vote] = {
         (op, words): frozenset(place_mark(work.text, mark) for mark in work.marks if mark.key == key)
         for key, (op, words) in asked.items() if op == "get_span"
     }  # fmt: skip
@@ -129,7 +129,7 @@ def settle(decisions: Sequence[Decision]) -> tuple[list[Answer], list[Reject]]:
     return [one for one in answers if one.labels or one.spans], open_ones
 
 
-def find_majority(votes: Sequence[Said]) -> Said | None:
+def find_majority(votes: Sequence[Vote]) -> Vote | None:
     """What more than half say; None where exactly half do."""
     if all(isinstance(vote, bool) for vote in votes):
         n_yes = sum(bool(vote) for vote in votes)
@@ -143,7 +143,7 @@ def find_majority(votes: Sequence[Said]) -> Said | None:
     return frozenset(place for place, n in marked.items() if 2 * n > len(votes))
 
 
-def make_reject(several: Sequence[Decision], question: tuple[str, str], votes: Mapping[str, Said]) -> Reject:
+def make_reject(several: Sequence[Decision], question: tuple[str, str], votes: Mapping[str, Vote]) -> Reject:
     text = several[0].text
     said = {
         by: vote if isinstance(vote, bool) else [text[place.start : place.end] for place in sorted(vote)]
