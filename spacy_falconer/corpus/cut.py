@@ -1,4 +1,4 @@
-"""Texts cut into sentences, as a pipeline cuts them."""
+"""Cut texts into sentences, as a pipeline does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spacy_falconer.types import CharSpan
 
 
 def find_cutter(nlp: Language | None) -> Callable[[], AbstractContextManager[Language]]:
-    """What cuts texts as a pipeline does; by English rules without one. It is opened for some texts at a time."""
+    """Return what cuts texts as a pipeline does, or by English rules without one. It is opened for some texts at a time."""
     names = [] if nlp is None else _find_cutters(nlp)
     if nlp is not None and any(nlp.get_pipe_meta(name).factory != "sentencizer" for name in names):
         return partial(_open_pipes, nlp, names)
@@ -26,19 +26,19 @@ def find_cutter(nlp: Language | None) -> Callable[[], AbstractContextManager[Lan
 
 
 def cut_sentences(doc: Doc) -> list[CharSpan]:
-    """The sentences of a text that are not blank."""
+    """Return the sentences of a text that are not blank."""
     return [CharSpan(sent.start_char, sent.end_char) for sent in doc.sents if sent.text.strip()]
 
 
 def make_sentence(nlp: Language, text: str) -> Doc:
-    """A text that is one sentence, which spaCy's components cut no further."""
+    """Make a doc of a text that is one sentence, so that spaCy's components do not cut it further."""
     doc = nlp.make_doc(text)
     starts = numpy.where(numpy.arange(len(doc)) == 0, 1, -1)
     return doc.from_array([SENT_START], starts.astype("int64").view("uint64").reshape(-1, 1))
 
 
 def _find_cutters(nlp: Language) -> list[str]:
-    """The components before the first of ours, less the transformer that ours listen to."""
+    """Return the components before the first of ours, without the transformer that ours listen to."""
     ours = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory.startswith("falconer_")]
     before = nlp.pipe_names[: nlp.pipe_names.index(ours[0])] if ours else nlp.pipe_names
     return [name for name in before if not {*getattr(nlp.get_pipe(name), "listening_components", ())} & {*ours}]
@@ -51,7 +51,7 @@ def _open_pipes(nlp: Language, names: Sequence[str]) -> Iterator[Language]:
 
 
 def _make_rules(lang: str, marks: Sequence[str]) -> Language:
-    """A pipeline of sentence rules alone, for texts of any length. marks: That close sentences, if not the usual ones."""
+    """Make a pipeline of sentence rules alone, for texts of any length. marks: Those that end sentences, if not the usual."""
     rules = spacy.blank(lang)
     rules.add_pipe("sentencizer", config={"punct_chars": sorted(marks) or None})
     rules.max_length = sys.maxsize

@@ -1,4 +1,4 @@
-"""What a plan takes for a text: a record as it is, or each of its sentences."""
+"""What a plan treats as texts: records as they are, or their sentences."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from spacy_falconer.types import Record
 if TYPE_CHECKING:
     from spacy.language import Language
 
-ZONE_SIZE = 256  # Texts after which the strings that they brought into the vocabulary are forgotten.
+ZONE_SIZE = 256  # After so many texts, the strings that they added to the vocabulary are forgotten.
 
 
 def read_units(records: Iterable[Record], unit: str, nlp: Language | None = None) -> Iterable[Record]:
-    """What a plan takes for a text: the records as they are, or with `unit` "sentence" their sentences."""
+    """Return what a plan treats as texts: the records as they are or, with `unit` "sentence", their sentences."""
     return split_sentences(records, nlp) if unit == "sentence" else records
 
 
 def split_sentences(records: Iterable[Record], nlp: Language | None = None) -> Iterator[Record]:
-    """Every sentence as a record of its own, with its document's id and columns, and its characters as `place`.
+    """Yield every sentence as a record of its own, with its document's id and columns, and its characters as `place`.
 
-    nlp (Language): Cuts as this pipeline does, by the components before ours. English rules by default.
+    nlp (Language): The components before ours in this pipeline cut the texts. By default, English rules do.
     """
-    from spacy_falconer.corpus.cut import cut_sentences, find_cutter  # With spaCy, which takes its time.
+    from spacy_falconer.corpus.cut import cut_sentences, find_cutter  # Imports spaCy, which takes time.
 
     open_cutter, rest = find_cutter(nlp), iter(records)
     while chunk := list(islice(rest, ZONE_SIZE)):

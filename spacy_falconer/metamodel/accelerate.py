@@ -1,4 +1,4 @@
-"""The encoder in another precision for as long as a `with` block lasts. What is saved, also inside it, stays float32."""
+"""Run the encoder in another precision inside a `with` block. What is saved stays float32, even inside the block."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Read = Callable[[Tensor, Tensor], Tensor]  # Ids and mask, (n_windows, n_pieces)
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "compiled")
 ON_CPU_ALONE = ("int8", "compiled")
-LEAST_LIKENESS = 0.9995  # Mean cosine with what float32 says, below which `auto` leaves a precision alone.
+LEAST_LIKENESS = 0.9995  # `auto` rejects a precision whose mean cosine with float32's vectors is below this.
 N_WINDOWS, N_ROUNDS = 8, 2
 SAMPLE = (
     "I bought this for my mother's birthday and paid $25, shipping included. It worked for two weeks; then the left "
@@ -37,14 +37,14 @@ SAMPLE = (
 
 @contextmanager
 def accelerate(nlp: Language, precision: str = "auto") -> Iterator[str]:
-    """Read texts faster inside of the `with` block, by a copy of the encoder that is less exact.
+    """Read texts faster inside the `with` block, with a less exact copy of the encoder.
 
-    Where that is in bfloat16, the heads meet its vectors in bfloat16, too. The pipeline itself stays as it is: saved inside
-    the block it is float32, and it refuses to be trained there. On a GPU it also reads in larger batches.
+    If the copy is in bfloat16, the heads project its vectors in bfloat16, too. The pipeline itself stays as it is: saved
+    inside the block it is float32, and it cannot be trained there. On a GPU it also reads in larger batches.
 
-    precision (str): "bf16"; "int8", the encoder's matrices in 8 bits; "compiled", by OpenVINO, in bfloat16 where the
-        processor multiplies it, both on the CPU alone; "fp32", as it is; or "auto", the fastest here that says what
-        float32 says.
+    precision (str): "bf16"; "int8", the encoder's matrices in 8 bits; "compiled", by OpenVINO, in bfloat16 if the
+        processor multiplies it; "fp32", as it is; or "auto", the fastest one here whose vectors are like those of
+        float32. "int8" and "compiled" are for the CPU alone.
     YIELDS (str): The precision, for "auto" the chosen one.
     RAISES (ModelError): There is no such precision here, the pipeline has no encoder of ours, or OpenVINO is not installed.
     """
@@ -62,7 +62,7 @@ def accelerate(nlp: Language, precision: str = "auto") -> Iterator[str]:
 
 
 def check_precision(precision: str) -> str:
-    """RAISES (ModelError): There is no such precision, or it needs what is not installed."""
+    """RAISES (ModelError): There is no such precision here, or it needs a package that is not installed."""
     if precision not in PRECISIONS:
         raise ModelError(f"There is no precision {precision!r}. Choose one of: {', '.join(PRECISIONS)}.")
     if precision in ON_CPU_ALONE and on_gpu():
@@ -77,7 +77,7 @@ def check_precision(precision: str) -> str:
 
 @contextmanager
 def large_batches(nlp: Language) -> Iterator[None]:
-    """On a GPU, let transformers read as many texts together as it reads pieces at once, for as long as the block lasts."""
+    """Inside the block, let transformers on a GPU read as many texts together as they read pieces at once."""
     ours = [pipe.cfg for _, pipe in nlp.pipeline if isinstance(getattr(pipe, "model", None), PieceTransformer)]
     before = [cfg["max_batch_items"] for cfg in ours]
     try:
@@ -91,7 +91,7 @@ def large_batches(nlp: Language) -> Iterator[None]:
 
 @contextmanager
 def heads_in_bf16(nlp: Language, *, wanted: bool) -> Iterator[None]:
-    """Let the heads meet tokens in bfloat16 for as long as the block lasts, where that is wanted."""
+    """Inside the block, let the heads project tokens in bfloat16 if that is `wanted`."""
     heads = [shim._model for node in walk(nlp) for shim in node.shims if isinstance(shim, HeadShim)]
     modules = (module for head in heads if head is not None for module in head.modules())
     before = {module: module.in_bf16 for module in modules if isinstance(module, Interaction)}
@@ -105,13 +105,13 @@ def heads_in_bf16(nlp: Language, *, wanted: bool) -> Iterator[None]:
 
 
 def walk(nlp: Language) -> Iterator[Model]:
-    """Every layer of a pipeline; one that two components share, twice."""
+    """Yield every layer of a pipeline. A layer that two components share comes twice."""
     for _, pipe in nlp.pipeline:
         yield from pipe.model.walk() if hasattr(pipe, "model") else ()
 
 
 def find_models(nlp: Language) -> list[PieceTransformer]:
-    """The encoders of a pipeline: that of its transformer, and those that components own.
+    """Return the encoders of a pipeline: that of its transformer, and those that components own.
 
     RAISES (ModelError): There is none.
     """
@@ -129,7 +129,7 @@ def find_encoders(nlp: Language) -> list[EncoderShim]:
 
 
 def choose_precision(nlp: Language) -> str:
-    """The fastest on this machine of those whose vectors are like float32's, by reading a few lines of text."""
+    """Choose the fastest precision on this machine whose vectors are like float32's, by reading a few lines of text."""
     model = find_models(nlp)[0]
     encoder = model.transformer
     names = list_candidates(encoder.device)
@@ -147,7 +147,7 @@ def choose_precision(nlp: Language) -> str:
 
 
 def list_candidates(device: torch.device) -> list[str]:
-    """The precisions that the processor has instructions for."""
+    """Return the precisions to try: those that the processor has instructions for, and OpenVINO's if it is installed."""
     if device.type != "cpu":
         return ["fp32", "bf16"]
     in_bf16 = ["bf16"] if has_bf16() else []
@@ -156,7 +156,7 @@ def list_candidates(device: torch.device) -> list[str]:
 
 
 def has_vnni() -> bool:
-    """Whether this CPU multiplies 8-bit integers itself."""
+    """Return whether this CPU has instructions to multiply 8-bit integers."""
     checks = ("_is_vnni_supported", "_is_avx512_vnni_supported", "_is_amx_int8_supported")
     return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
 
@@ -166,7 +166,7 @@ def has_openvino() -> bool:
 
 
 def make_sample(model: PieceTransformer) -> tuple[Tensor, Tensor]:
-    """Windows of the sample text, none of them padded."""
+    """Return windows of the sample text, none of them padded."""
     n_pieces = min(128, model.attrs["max_pieces"])
     ids = model.tokenizer(SAMPLE * 4, truncation=True, max_length=n_pieces, return_tensors="pt")["input_ids"]
     ids = ids.repeat(N_WINDOWS, 1).to(model.transformer.device)
@@ -174,18 +174,18 @@ def make_sample(model: PieceTransformer) -> tuple[Tensor, Tensor]:
 
 
 def measure(read: Read, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, float]:
-    """What it says, and the seconds that it takes: the least of some rounds, after one to warm up."""
+    """Return what `read` returns, and the seconds that it takes: the least of some rounds, after one to warm up."""
     with torch.no_grad():
         found, least = read(*batch), float("inf")
         for _ in range(N_ROUNDS):
             start = time.perf_counter()
-            read(*batch).sum().item()  # A number, so that a GPU is waited for.
+            read(*batch).sum().item()  # Getting a number waits for the GPU.
             least = min(least, time.perf_counter() - start)
     return found, least
 
 
 def make_reader(encoder: nn.Module, precision: str) -> Read | None:
-    """What reads in the encoder's place; None where that is the encoder itself."""
+    """Return what reads in the encoder's place; None if that is the encoder itself."""
     makers = {"bf16": read_in_bf16, "int8": read_in_int8, "compiled": compile_encoder}
     return makers[precision](encoder) if precision in makers else None
 
@@ -199,7 +199,7 @@ def read_exactly(encoder: nn.Module) -> Read:
 
 
 def read_in_bf16(encoder: nn.Module) -> Read:
-    """Matrices in bfloat16, sums and norms in float32."""
+    """Read with matrices in bfloat16, and sums and norms in float32."""
     exact = read_exactly(encoder)
 
     def read(ids: Tensor, mask: Tensor) -> Tensor:
@@ -210,23 +210,23 @@ def read_in_bf16(encoder: nn.Module) -> Read:
 
 
 def read_in_int8(encoder: nn.Module) -> Read:
-    """The matrices in 8 bits, each of their columns with a scale of its own; on the CPU alone."""
+    """Read with matrices in 8 bits, with a scale for each output channel; on the CPU alone."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Torch warns that another package will have this.
+        warnings.simplefilter("ignore")  # Torch warns that this will move to another package.
         each = {nn.Linear: torch.ao.quantization.per_channel_dynamic_qconfig}
         return read_exactly(torch.ao.quantization.quantize_dynamic(copy.deepcopy(encoder).cpu().eval(), each))
 
 
 def compile_encoder(encoder: nn.Module) -> Read:
-    """By OpenVINO, on as many threads as torch has."""
+    """Read by OpenVINO, on as many threads as torch uses."""
     import openvino
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     example = (torch.ones(2, 9, dtype=torch.long), torch.ones(2, 9))
-    # Not by openvino.convert_model, which reports its use over the network.
+    # Without openvino.convert_model, which reports its use over the network.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Of what is constant in the encoder's masks.
+        warnings.simplefilter("ignore")  # About constants in the encoder's masks.
         decoder = TorchScriptPythonDecoder(TokenVectors(copy.deepcopy(encoder).cpu().eval()), example_input=example)
     frontend = FrontEndManager().load_by_framework("pytorch")
     core = openvino.Core()
@@ -240,7 +240,7 @@ def compile_encoder(encoder: nn.Module) -> Read:
     lock = threading.Lock()
 
     def read(ids: Tensor, mask: Tensor) -> Tensor:
-        with lock:  # It answers one thread at a time, and the next call writes over what it found.
+        with lock:  # It serves one thread at a time, and the next call overwrites its result.
             found = request.infer([ids.cpu().numpy(), mask.cpu().numpy()], share_inputs=True)
             return torch.from_numpy(found[0].copy())
 
@@ -248,7 +248,7 @@ def compile_encoder(encoder: nn.Module) -> Read:
 
 
 class TokenVectors(nn.Module):
-    """An encoder that gives its last vectors and nothing else.
+    """An encoder that returns its last vectors and nothing else.
 
     *Shape:* ids (B, N), mask (B, N) -> (B, N, D)
     """

@@ -17,7 +17,7 @@ from thinc.types import Floats2d, FloatsXd
 from spacy_falconer.metamodel.heads import Instructed, LabelHead, SpanHead
 from spacy_falconer.metamodel.shim import ReadingShim
 
-MET_AT_ONCE = 2**19  # Units of tokens that have met instructions; on a GPU, where no cache is to be spared, more.
+MET_AT_ONCE = 2**19  # Hidden units, over tokens and instructions, that fit into the cache; a GPU takes more.
 MET_ON_GPU = 2**25
 HEADS = {"get_label": LabelHead, "get_span": SpanHead}
 
@@ -29,13 +29,13 @@ def build_metamodel_v1(
     dropout: float,
     learn_rate_factor: float,
 ) -> Model[list[Doc], FloatsXd]:
-    """Answer every instruction for every text in one read of the encoder.
+    """Answer every instruction for every text, with the encoder reading each text once.
 
-    tok2vec: Gives one vector a token; a listener to the pipeline's transformer.
+    tok2vec: Gives one vector per token; a listener to the pipeline's transformer.
     op (str): "get_label": logits of shape (n_texts, K); "get_span": logits of shape (n_tokens, K, 3), columns B, I, O,
         the texts' tokens one after the other. K instructions.
-    hidden_width (int): Units in which a token meets an instruction.
-    dropout (float): On those units, 0 to 1.
+    hidden_width (int): Hidden units in which a token is combined with an instruction.
+    dropout (float): On these units, 0 to 1.
     learn_rate_factor (float): How much faster than the encoder the head and its instructions learn.
     """
     settings = {"op": op, "hidden_width": hidden_width, "dropout": dropout}
@@ -73,7 +73,7 @@ class HeadShim(ReadingShim):
         self._model = Instructed(head, instructions).to(get_torch_default_device(), torch.float32)
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Step every parameter at the head's own learn rate (thinc's optimizers have but one)."""
+        """Update every parameter at the head's own learn rate (thinc's optimizers have only one)."""
 
         def scaled(key, weights, gradient):
             # An instruction that was added has changed the shape, and what an optimizer remembers does not fit any more.
@@ -99,14 +99,14 @@ class HeadShim(ReadingShim):
 
 
 def init(model: Model, X: Sequence[Doc] | None = None, Y: FloatsXd | None = None) -> None:
-    """Build the head for the encoder's width, with no instructions, unless there is one."""
+    """Build the head for the encoder's width, without instructions, unless there is a head already."""
     shim = model.get_ref("head").shims[0]
     if shim._model is None:
         shim.build(torch.zeros(0, find_width(model.get_ref("tok2vec"))))
 
 
 def find_width(tok2vec: Model) -> int:
-    """The encoder's width, from whichever layer of `tok2vec` knows it."""
+    """Return the encoder's width, from whichever layer of `tok2vec` knows it."""
     return next(node.get_dim("nO") for node in tok2vec.walk() if node.has_dim("nO"))
 
 
@@ -127,12 +127,12 @@ def add_vector(model: Model, vector: FloatsXd) -> None:
 
 
 def get_vector(model: Model, index: int) -> FloatsXd:
-    """An instruction's vector as it was learned, shape (D,)."""
+    """Return an instruction's vector as it was learned, shape (D,)."""
     return torch2xp(model.get_ref("head").shims[0]._model.instructions[index].detach())
 
 
 def load_head(model: Model, state: Mapping[str, torch.Tensor]) -> None:
-    """Take over the weights of a head that was trained elsewhere. The instructions' vectors stay."""
+    """Load the weights of a head that was trained elsewhere. The instructions' vectors stay."""
     model.get_ref("head").shims[0]._model.head.load_state_dict(state)
 
 
@@ -152,12 +152,12 @@ def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[FloatsXd
 
 
 def predict_vectors(model: Model, docs: Sequence[Doc], instructions: FloatsXd) -> FloatsXd:
-    """The logits for instructions that the model does not hold, by their vectors, shape (K, D)."""
+    """Return the logits for instructions that the model does not hold, given by their vectors, shape (K, D)."""
     return predict_logits(model, docs, xp2torch(instructions))
 
 
 def predict_logits(model: Model, docs: Sequence[Doc], instructions: torch.Tensor) -> FloatsXd:
-    """The logits of all texts for all instructions, some at a time: what meets stays in the processor's cache."""
+    """Return the logits of all texts for all instructions, some at a time, so that they stay in the processor's cache."""
     lengths = numpy.array([len(doc) for doc in docs])
     vectors = read_tokens(model.get_ref("tok2vec"), docs)
     shim, answered = model.get_ref("head").shims[0], []
@@ -165,7 +165,7 @@ def predict_logits(model: Model, docs: Sequence[Doc], instructions: torch.Tensor
     for some in cut_texts(lengths, max(1, most // max(1, len(instructions)))):
         own = lengths[some].tolist()
         tokens, counts = xp2torch(_join(model, vectors[some], own)), _lengths2torch(own)
-        n_instructions = max(1, most // max(1, len(tokens)))  # Of a long text, fewer are answered at once.
+        n_instructions = max(1, most // max(1, len(tokens)))  # For a long text, fewer are answered at once.
         found = [
             shim.predict(ArgsKwargs(args=(tokens, counts, asked), kwargs={}))
             for asked in instructions.detach().split(n_instructions)
@@ -179,7 +179,7 @@ def units_at_once(device: torch.device) -> int:
 
 
 def read_tokens(tok2vec: Model, docs: Sequence[Doc]) -> Sequence[Floats2d]:
-    """Each text's token vectors: those that our encoder has made already, where they are what the listener makes."""
+    """Return each text's token vectors: those that our encoder has made already, if the listener would make the same."""
     kinds = {node.name for node in tok2vec.walk()}
     if {"transformer-listener", "reduce_mean"} <= kinds:
         read = [getattr(doc._.trf_data, "token_vectors", None) for doc in docs]
@@ -189,7 +189,7 @@ def read_tokens(tok2vec: Model, docs: Sequence[Doc]) -> Sequence[Floats2d]:
 
 
 def cut_texts(lengths: NDArray, n_tokens: int) -> Iterator[slice]:
-    """Neighbouring texts that have together at most so many tokens, or are one."""
+    """Yield slices of neighbouring texts that have at most `n_tokens` tokens together, or are one text."""
     start = total = 0
     for i, length in enumerate(lengths.tolist()):
         if i > start and total + length > n_tokens:
@@ -213,7 +213,7 @@ def forward_head(model: Model, inputs: tuple[Floats2d, list[int]], is_train: boo
 
 
 def _join(model: Model, vectors: Sequence[Floats2d], lengths: Sequence[int]) -> Floats2d:
-    """All tokens' vectors, one after the other; the encoder gives no width for texts without tokens."""
+    """Join all tokens' vectors. The encoder gives no width for texts without tokens, so it is looked up."""
     filled = [rows for rows, length in zip(vectors, lengths, strict=True) if length]
     width = find_width(model.get_ref("tok2vec"))
     return model.ops.xp.concatenate(filled) if filled else model.ops.alloc2f(0, width)

@@ -1,4 +1,4 @@
-"""The mean of several models' weights: steadier than any of them, where all went on from the same weights.
+"""Average the weights of several models. If all started from the same weights, the mean is steadier than any of them.
 
 Source: Wortsman and others, Model soups: averaging weights of multiple fine-tuned models, 2022.
 """
@@ -14,7 +14,7 @@ State = Mapping[str, Tensor]
 
 
 def average_models(models: Sequence[Model]) -> None:
-    """Give the first of several models of one make the mean of all their weights. One alone stays as it is."""
+    """Give the first of several models of the same architecture the mean of all their weights. A single one is unchanged."""
     for nodes in zip(*(list(model.walk()) for model in models), strict=True):
         for name in nodes[0].param_names:
             if nodes[0].has_param(name):
@@ -24,7 +24,7 @@ def average_models(models: Sequence[Model]) -> None:
 
 
 def average_states(states: Sequence[State]) -> dict[str, Tensor]:
-    """The mean of torch modules' states; what is no floating-point number is the first's."""
+    """Return the mean of torch modules' states. Values that are not floating-point are those of the first."""
     return {
         name: sum(state[name] for state in states) / len(states) if value.is_floating_point() else value  # type: ignore[misc]
         for name, value in states[0].items()

@@ -1,8 +1,8 @@
-"""Scores that mean what they say: two numbers for each instruction, from held-out answers.
+"""Calibrate scores with two numbers for each instruction, learned from held-out answers.
 
-A score's log odds are stretched by a slope and moved by an offset. Source: Platt, Probabilistic outputs for support
-vector machines, 1999. Each instruction's own are drawn to those that fit all instructions of the component together,
-and these to doing nothing: five answers move them a little, five hundred as far as it takes.
+A score's log odds are multiplied by a slope and shifted by an offset. Source: Platt, Probabilistic outputs for support
+vector machines, 1999. Each instruction's numbers are drawn towards those that fit all instructions of the component
+together, and these towards changing nothing. Five answers move them a little, five hundred as far as it takes.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from spacy_falconer.metamodel.threshold import Candidates
 
 
 class Calibration(NamedTuple):
-    """Of log odds: `slope` times them, plus `offset`."""
+    """Maps log odds to `slope` times the log odds, plus `offset`."""
 
     slope: float
     offset: float
 
 
 NOTHING = Calibration(1.0, 0.0)
-SHARED_SPREAD = Calibration(0.5, 1.0)  # How far all instructions together are thought to be from doing nothing,
-OWN_SPREAD = Calibration(0.2, 0.75)  # and each from the others: standard deviations of slope and offset.
+SHARED_SPREAD = Calibration(0.5, 1.0)  # How far all instructions together are expected to be from NOTHING,
+OWN_SPREAD = Calibration(0.2, 0.75)  # and each one from all together: standard deviations of slope and offset.
 LEAST_SLOPE = 0.05  # A higher score never means less.
 LEAST_SCORE = 1e-9
 FIXED = 1e-6
 MOST_STEPS, CLOSE_ENOUGH = 5000, 1e-6
-N_DIGITS = 6  # More are lost in a .json file, and with them that a loaded pipeline gives the same scores.
+N_DIGITS = 6  # A .json file loses more digits, and a loaded pipeline would then give other scores.
 
 
 def calibrate(scores: NDArray, slopes: ArrayLike, offsets: ArrayLike) -> NDArray:
-    """Scores, 0 to 1, as calibrations make them; 0, as of an empty text, stays.
+    """Calibrate scores, 0 to 1. A score of 0, as for an empty text, stays 0.
 
     slopes, offsets: Of the scores' shape, or that of their last axis.
     """
@@ -51,9 +51,9 @@ def log_odds(scores: NDArray) -> NDArray:
 
 
 def fit_calibrations(parts: Mapping[str, Candidates]) -> dict[str, Calibration]:
-    """The calibration of each instruction, by its key, from the candidates' own scores.
+    """Fit the calibration of each instruction, by its key, to the candidates' own scores.
 
-    An instruction of which no candidate was right is left out: nothing is known of its scores.
+    An instruction without any right candidate is left out: nothing is known about its scores.
     """
     known = {key: part for key, part in parts.items() if part.hits.any()}
     if not known:
@@ -67,7 +67,7 @@ def fit_calibrations(parts: Mapping[str, Candidates]) -> dict[str, Calibration]:
 
 
 def block_columns(parts: Sequence[NDArray]) -> NDArray:
-    """Each part's columns twice: in those of all, and in those of its own; shape (n, 2 + 2K)."""
+    """Return each part's columns twice: in those shared by all parts, and in its own; shape (n, 2 + 2K)."""
     own = numpy.zeros((sum(map(len, parts)), len(parts), 2))
     number = numpy.repeat(numpy.arange(len(parts)), [len(part) for part in parts])
     every = numpy.concatenate(parts)
@@ -76,14 +76,14 @@ def block_columns(parts: Sequence[NDArray]) -> NDArray:
 
 
 def _make_rows(part: Candidates) -> tuple[NDArray, NDArray, NDArray]:
-    """Log odds beside ones, shape (n, 2); hits, and weights, which sum to the number of even ones that tell as much."""
+    """Return log odds beside ones, shape (n, 2); hits; and weights, which sum to the effective number of candidates."""
     odds = log_odds(part.scores)
     weights = part.weights * part.weights.sum() / (part.weights @ part.weights)
     return numpy.stack([odds, numpy.ones(len(odds))], axis=1), part.hits.astype("float64"), weights
 
 
 def _keep_rising(found: NDArray, row: tuple[NDArray, NDArray, NDArray]) -> Calibration:
-    """Where higher scores are right less often, as good as none of the slope, and the offset that goes with it."""
+    """If higher scores are right less often, use a slope of almost none, and refit the offset to it."""
     if found[0] < LEAST_SLOPE:
         prior, spread = numpy.array([LEAST_SLOPE, 0.0]), numpy.array([FIXED, SHARED_SPREAD.offset])
         found = _solve(*row, prior, spread)
@@ -91,11 +91,11 @@ def _keep_rising(found: NDArray, row: tuple[NDArray, NDArray, NDArray]) -> Calib
 
 
 def _solve(columns: NDArray, hits: NDArray, weights: NDArray, prior: NDArray, spread: NDArray) -> NDArray:
-    """Logistic regression: the likeliest parameters, shape (P,), where each is thought to be near its prior.
+    """Logistic regression: return the likeliest parameters, shape (P,), each expected to be near its prior.
 
     columns: Shape (n, P). hits, weights: Shape (n,). spread: Standard deviations of the priors, shape (P,).
     """
-    # No curvature is above this one, so that no step goes too far. Source: Böhning, Multinomial logistic regression, 1992.
+    # The curvature never exceeds this, so no step goes too far. Source: Böhning, Multinomial logistic regression, 1992.
     most_curved = numpy.linalg.inv(0.25 * (columns.T * weights) @ columns + numpy.diag(spread**-2.0))
     place = prior
     for _ in range(MOST_STEPS):

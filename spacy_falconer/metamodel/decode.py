@@ -1,4 +1,4 @@
-"""From B/I/O scores of tokens to spans with the probability that just this span is meant."""
+"""Turn B/I/O scores of tokens into spans, each with the probability that exactly this span is meant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy
 from numpy.typing import NDArray
 
 B, I, O = 0, 1, 2  # noqa: E741 (the field's own names)
-LEAST_BEGIN = 0.05  # A token that begins a span with less than this is not worth a candidate.
+LEAST_BEGIN = 0.05  # A token that is less likely to begin a span is not worth a candidate.
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class FoundSpans:
         return FoundSpans(self.instruction[rows], self.start[rows], self.end[rows], self.score[rows])
 
     def at_least(self, thresholds: NDArray) -> FoundSpans:
-        """Those whose score reaches their instruction's threshold, shape (K,)."""
+        """Return the spans whose score reaches their instruction's threshold. thresholds: Shape (K,)."""
         return self.take(self.score >= thresholds[self.instruction])
 
     def shift(self, n_tokens: int) -> FoundSpans:
@@ -32,7 +32,7 @@ class FoundSpans:
 
 
 def softmax(logits: NDArray) -> NDArray[numpy.float64]:
-    """Scores that sum to 1 over the last axis."""
+    """Return scores that sum to 1 over the last axis."""
     shifted = numpy.exp(logits.astype("float64") - logits.max(axis=-1, keepdims=True))
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
@@ -44,8 +44,8 @@ def sigmoid(logits: NDArray) -> NDArray[numpy.float64]:
 def decode_spans(scores: NDArray, lengths: list[int]) -> FoundSpans:
     """Find the spans of every instruction; spans of one instruction do not overlap.
 
-    A span goes on while the next token more likely than not continues it: P(I) of a token over P(B) + P(I) of the
-    token before. The score is the probability of the exact span: it begins here, goes on, and ends there.
+    A span goes on while the next token is more likely than not to continue it: P(I) of a token over P(B) + P(I) of the
+    token before. The score is the probability of the exact span: that it begins here, goes on, and ends there.
 
     scores: B, I, O scores of all tokens, text after text, shape (n_tokens, K, 3).
     lengths (list[int]): Tokens of each text.
@@ -67,7 +67,7 @@ def decode_spans(scores: NDArray, lengths: list[int]) -> FoundSpans:
 
 
 def _continue_scores(columns: NDArray, lengths: list[int], n_repeats: int) -> NDArray:
-    """How likely each token continues the span that the token before is in; 0 at the first token of a text."""
+    """Return how likely each token continues the span of the token before; 0 at the first token of a text."""
     inside = columns[:, B] + columns[:, I]
     continues = numpy.zeros(len(columns))
     continues[1:] = columns[1:, I] / numpy.maximum(inside[:-1], 1e-9)
@@ -79,7 +79,7 @@ def _continue_scores(columns: NDArray, lengths: list[int], n_repeats: int) -> ND
 
 
 def _span_products(continues: NDArray, start: NDArray, end: NDArray) -> NDArray:
-    """For each span: the product over its later tokens, times the chance that the token after does not go on."""
+    """Return, for each span, the product over its later tokens, times the chance that the token after does not go on."""
     sums = numpy.concatenate([[0.0], numpy.cumsum(numpy.log(numpy.maximum(continues, 1e-12)))])
     inner = numpy.exp(sums[end] - sums[start + 1])
     after = numpy.append(continues, 0.0)[end]

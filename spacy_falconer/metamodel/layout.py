@@ -1,4 +1,4 @@
-"""Where the pieces of many texts lie, so that all of them are handled at once: no loop over texts, little padding."""
+"""Lay out the pieces of many texts so that all are handled at once, without a loop over texts and with little padding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Ints = NDArray[numpy.int64]
 
 @dataclass(frozen=True)
 class Layout:
-    """The rows of all windows, one after the other. Those of one text are as wide as its longest: they are a block.
+    """The rows of all windows, one after the other. A text's windows are as wide as its longest one, and form a block.
 
     lengths: Pieces of each window, shape (n_windows,). n_per_text: Windows of each text, shape (n_texts,).
     """
@@ -26,7 +26,7 @@ class Layout:
 
     @cached_property
     def text_of(self) -> Ints:
-        """Which text each window is of."""
+        """The index of each window's text."""
         return numpy.repeat(numpy.arange(len(self.n_per_text)), self.n_per_text)
 
     @cached_property
@@ -37,7 +37,7 @@ class Layout:
 
     @cached_property
     def starts(self) -> Ints:
-        """The first row of each window; one more at the end: how many rows there are."""
+        """The first row of each window and, at the end, the number of rows."""
         return numpy.concatenate([[0], numpy.cumsum(self.widths[self.text_of])])
 
     @property
@@ -45,7 +45,7 @@ class Layout:
         return int(self.starts[-1])
 
     def blocks(self) -> Iterator[tuple[slice, tuple[int, int]]]:
-        """The rows of each text, and their shape: (n_windows, width)."""
+        """Yield the rows of each text, and their shape: (n_windows, width)."""
         shapes = list(zip(self.n_per_text.tolist(), self.widths.tolist(), strict=True))
         start = 0
         for n_windows, width in shapes:
@@ -53,24 +53,24 @@ class Layout:
             start += n_windows * width
 
     def rows_of(self, windows: Sequence[int] | Ints) -> Ints:
-        """The rows of these windows' pieces, window after window."""
+        """Return the rows of these windows' pieces, window after window."""
         return expand(self.starts[windows], self.lengths[windows])
 
 
 def make_layout(windows: Windows) -> Layout:
-    """RAISES (ValueError): There is no window."""
+    """Lay out the windows of texts."""
     lengths = numpy.fromiter(map(len, windows.input_ids), dtype="int64", count=len(windows.input_ids))
     return Layout(lengths, numpy.asarray(windows.n_per_text, dtype="int64"))
 
 
 def expand(starts: Ints, lengths: Ints) -> Ints:
-    """The numbers from each start on, so many of each."""
+    """Return the consecutive numbers from each start on, as many as its length."""
     within = numpy.arange(lengths.sum()) - numpy.repeat(numpy.cumsum(lengths) - lengths, lengths)
     return numpy.repeat(starts, lengths) + within
 
 
 def batch_windows(lengths: Ints, n_pieces: int) -> Iterator[Ints]:
-    """Windows of like length, the longest first; padded to it, they have at most `n_pieces` pieces, or are one."""
+    """Yield windows of similar length together, the longest first: at most `n_pieces` pieces when padded, or one window."""
     order = numpy.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):
@@ -87,10 +87,10 @@ def align_texts(tokens: Ints, n_tokens: Ints, windows: Windows, layout: Layout) 
     RETURNS: Rows of the layout, token after token, and how many belong to each token.
     """
     offsets = numpy.concatenate(windows.offsets)
-    sizes = tokens[numpy.cumsum(n_tokens) - 1, 1] + 2  # A text may end on a space that is no token.
+    sizes = tokens[numpy.cumsum(n_tokens) - 1, 1] + 2  # A text may end with a space that is not a token.
     firsts, read = find_tokens(tokens, n_tokens, sizes, offsets, layout)
     token_of = expand(firsts, read)
-    spread = numpy.cumsum(sizes[layout.text_of]) - sizes[layout.text_of]  # No window's characters are another's.
+    spread = numpy.cumsum(sizes[layout.text_of]) - sizes[layout.text_of]  # So that windows share no characters.
     places = tokens[token_of] + numpy.repeat(spread, read)[:, None]
     found, piece_of = pair_up(places, offsets + numpy.repeat(spread, layout.lengths)[:, None])
     token_of, rows = token_of[found], layout.rows_of(numpy.arange(len(layout.lengths)))[piece_of]
@@ -101,11 +101,11 @@ def align_texts(tokens: Ints, n_tokens: Ints, windows: Windows, layout: Layout) 
 
 
 def find_tokens(tokens: Ints, n_tokens: Ints, sizes: Ints, offsets: Ints, layout: Layout) -> tuple[Ints, Ints]:
-    """The tokens that each window can hold: of all tokens, the first, and how many; shape (n_windows,).
+    """Find the tokens that each window can hold: the first one, counted over all tokens, and how many; shape (n_windows,).
 
-    sizes: Characters of each text, at least. offsets: Characters of all windows' pieces; those of special ones are empty.
+    sizes: At least the number of characters of each text. offsets: Characters of all pieces, empty for special ones.
     """
-    spread = numpy.cumsum(sizes) - sizes  # No text's characters are another's.
+    spread = numpy.cumsum(sizes) - sizes  # So that texts share no characters.
     starts, ends = (tokens + numpy.repeat(spread, n_tokens)[:, None]).T
     is_real, of = offsets[:, 1] > offsets[:, 0], numpy.cumsum(layout.lengths) - layout.lengths
     low = numpy.minimum.reduceat(numpy.where(is_real, offsets[:, 0], sizes.max()), of)

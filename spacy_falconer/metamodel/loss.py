@@ -1,4 +1,4 @@
-"""What was asked and answered, as gradients. A pair of text and instruction that was not asked teaches nothing."""
+"""Turn what was asked and answered into gradients. A pair of text and instruction that was not asked adds nothing."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from spacy_falconer.metamodel.decode import B, I, O, sigmoid, softmax
 UNKNOWN = -1
 SHARES = numpy.concatenate(
     [numpy.eye(3), numpy.zeros((1, 3))]
-)  # Of B, I and O in a token, by its target; UNKNOWN is last.
-MOST_WEIGHT = 4.0  # Of a positive answer, where most are negative.
+)  # Shares of B, I and O in a token, by its target; UNKNOWN is last.
+MOST_WEIGHT = 4.0  # The most that a positive answer weighs if most are negative.
 
 
 def label_loss(logits: NDArray, targets: NDArray) -> tuple[float, NDArray]:
-    """Binary cross-entropy, mean over what was asked. Where few texts of the batch say yes, each of them counts more.
+    """Binary cross-entropy, mean over what was asked. If few texts of the batch say yes, each of them counts more.
 
-    logits: Shape (n_texts, K). targets: The same shape, 0.0 to 1.0, or nan where it was not asked.
+    logits: Shape (n_texts, K). targets: The same shape, 0.0 to 1.0, or nan if it was not asked.
     RETURNS: The loss and its gradient, shape (n_texts, K).
     """
     asked = ~numpy.isnan(targets)
@@ -30,7 +30,7 @@ def label_loss(logits: NDArray, targets: NDArray) -> tuple[float, NDArray]:
 
 
 def _weigh_positives(wanted: NDArray, asked: NDArray) -> NDArray:
-    """The weight of a yes for each instruction: the root of how many say no to one that says yes, shape (K,)."""
+    """Return the weight of a yes for each instruction: the square root of the number of noes per yes, shape (K,)."""
     n_yes, n_no = (wanted == 1.0).sum(axis=0), (asked & (wanted == 0.0)).sum(axis=0)
     return numpy.clip(numpy.sqrt(n_no / numpy.maximum(n_yes, 1)), 1.0, MOST_WEIGHT)
 
@@ -38,8 +38,8 @@ def _weigh_positives(wanted: NDArray, asked: NDArray) -> NDArray:
 def span_loss(logits: NDArray, targets: NDArray, weights: NDArray) -> tuple[float, NDArray]:
     """Cross-entropy of B, I and O over what was asked.
 
-    logits: Shape (n_tokens, K, 3). targets: The same shape: the shares of B, I and O, which sum to 1, or zeros where
-        it is unknown.
+    logits: Shape (n_tokens, K, 3). targets: The same shape: the shares of B, I and O, which sum to 1, or zeros if
+        they are unknown.
     weights: Shape (n_tokens, K), from `pair_weights`.
     RETURNS: The loss and its gradient, shape (n_tokens, K, 3).
     """
@@ -49,10 +49,10 @@ def span_loss(logits: NDArray, targets: NDArray, weights: NDArray) -> tuple[floa
 
 
 def pair_weights(targets: NDArray, lengths: list[int]) -> NDArray:
-    """Weigh tokens so that a pair of text and instruction counts by the root of its length, and all pairs sum to 1.
+    """Weigh tokens so that a pair of text and instruction counts by the square root of its length, averaged over all pairs.
 
-    targets: As of `span_loss`. lengths: Tokens of each text.
-    RETURNS: Shape (n_tokens, K), 0 where it is unknown.
+    targets: As for `span_loss`. lengths: Tokens of each text.
+    RETURNS: Shape (n_tokens, K), 0 where the target is unknown.
     """
     asked = targets.any(axis=-1)
     roots = 1.0 / numpy.sqrt(numpy.repeat(numpy.maximum(lengths, 1), lengths))
@@ -61,9 +61,9 @@ def pair_weights(targets: NDArray, lengths: list[int]) -> NDArray:
 
 
 def span_targets(length: int, spans: list[tuple[int, int]], unknown: list[tuple[int, int]]) -> NDArray[numpy.int64]:
-    """B, I and O of one text for one instruction: of overlapping answers the longest counts.
+    """Return B, I and O of one text for one instruction. Of overlapping answers, the longest counts.
 
-    Tokens that an unalignable answer touches, and no other, are UNKNOWN.
+    Tokens that only an unalignable answer touches are UNKNOWN.
     """
     targets = numpy.full(length, O, dtype="int64")
     for start, end in unknown:

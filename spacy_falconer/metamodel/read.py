@@ -1,4 +1,4 @@
-"""Texts read by the encoder to use what it says of them, not to train it: all of a batch at once, with little padding."""
+"""Read texts with the encoder to use its output, not to train it: all of a batch at once, with little padding."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from transformers.modeling_outputs import BaseModelOutput
 from spacy_falconer.metamodel.layout import Layout, align_texts, batch_windows, expand, make_layout
 from spacy_falconer.metamodel.windows import Windows
 
-PIECES_ON_CPU = 1024  # Read at once: what they take stays in the processor's cache.
-PIECES_ON_GPU = 2**16  # A GPU waits for the processor between batches, the less the larger they are.
+PIECES_ON_CPU = 1024  # Read at once, so that what they take stays in the processor's cache.
+PIECES_ON_GPU = 2**16  # A GPU waits for the processor between batches. It waits less if they are larger.
 
 
 @dataclass
 class ReadText(TransformerData):
-    """What the encoder says of a text, with the mean vectors of its tokens' pieces, shape (n_tokens, D)."""
+    """The encoder's output for a text, with the mean vectors of its tokens' pieces, shape (n_tokens, D)."""
 
     token_vectors: Floats2d | None = None
 
 
 def read_windows(model: TransformerModel, docs: Sequence[Doc], windows: Windows) -> Iterator[ReadText]:
-    """Encode windows of like length together, whichever text they are of, and find all texts' tokens at once."""
+    """Encode windows of similar length together, whichever text they belong to, and find all texts' tokens at once."""
     layout = make_layout(windows)
     ids = numpy.full(layout.n_rows, model.tokenizer.pad_token_id, dtype="int64")
     mask = numpy.zeros(layout.n_rows, dtype="float32")
@@ -46,7 +46,7 @@ def read_windows(model: TransformerModel, docs: Sequence[Doc], windows: Windows)
 
 
 def encode_windows(model: TransformerModel, windows: Windows, layout: Layout) -> torch.Tensor:
-    """The vectors of all pieces, shape (layout.n_rows, D); 0 in the padding of a text's last window."""
+    """Return the vectors of all pieces, shape (layout.n_rows, D); 0 in the padding of a text's last window."""
     vectors: torch.Tensor | None = None
     for some in batch_windows(layout.lengths, pieces_at_once(model.transformer.device)):
         lengths = layout.lengths[some]
@@ -65,7 +65,7 @@ def pieces_at_once(device: torch.device) -> int:
 
 
 def encode_pieces(model: TransformerModel, wordpieces: WordpieceBatch) -> torch.Tensor:
-    """The encoder's last vectors, float32, by the fast copy of it that `accelerate` has made, if there is one."""
+    """Return the encoder's last vectors, float32, from the fast copy that `accelerate` has made, if there is one."""
     fast = model.layers[0].shims[0].fast
     if fast is None:
         return model.layers[0].predict(wordpieces).last_hidden_state
@@ -75,13 +75,13 @@ def encode_pieces(model: TransformerModel, wordpieces: WordpieceBatch) -> torch.
 
 
 def mean_rows(vectors: torch.Tensor, rows: numpy.ndarray, counts: numpy.ndarray) -> torch.Tensor:
-    """The mean of each token's rows, shape (n_tokens, D); 0 where it has none."""
+    """Return the mean of each token's rows, shape (n_tokens, D); 0 for a token without rows."""
     to, first = (torch.from_numpy(part).to(vectors.device) for part in (rows, numpy.cumsum(counts) - counts))
     return functional.embedding_bag(to, vectors, first, mode="mean")
 
 
 def hand_out(layout: Layout, pieces: tuple, tokens: tuple, aligned: tuple) -> Iterator[ReadText]:
-    """Each text's share, as views of what all texts have.
+    """Yield each text's share, as views of what all texts have.
 
     pieces: Ids, mask and vectors of all rows. tokens: All tokens' vectors, and how many each text has.
     aligned: The rows of all tokens, and how many each has.
@@ -101,7 +101,7 @@ def hand_out(layout: Layout, pieces: tuple, tokens: tuple, aligned: tuple) -> It
 
 
 def pad_windows(input_ids: Sequence[Sequence[int]], tokenizer: Any) -> WordpieceBatch:
-    """Put windows side by side, padded to the longest. The pieces' strings are left out: nothing reads them."""
+    """Put windows side by side, padded to the longest. The pieces' strings are left out because nothing reads them."""
     lengths = [len(window) for window in input_ids]
     padded = numpy.full((len(lengths), max(lengths)), tokenizer.pad_token_id, dtype="int64")
     for row, window in zip(padded, input_ids, strict=True):
@@ -111,14 +111,14 @@ def pad_windows(input_ids: Sequence[Sequence[int]], tokenizer: Any) -> Wordpiece
 
 
 def token_characters(doc: Doc) -> numpy.ndarray:
-    """Start and end character of every token, shape (n_tokens, 2)."""
+    """Return the start and end character of every token, shape (n_tokens, 2)."""
     places = doc.to_array([IDX, LENGTH]).astype("int64").reshape(-1, 2)
     places[:, 1] += places[:, 0]
     return places
 
 
 def texts_of(docs: Sequence[Doc]) -> list[str]:
-    """Each doc's `text`, without making an object of every token, which takes as long as the heads do."""
+    """Return each doc's `text` without making an object for every token, which takes as long as the heads do."""
     if len({id(doc.vocab) for doc in docs}) != 1:
         return [doc.text for doc in docs]
     rows = numpy.concatenate([doc.to_array([ORTH, SPACY]).reshape(-1, 2) for doc in docs])

@@ -1,4 +1,4 @@
-"""Do scores mean what they say? Of what has the score 0.8, eight in ten should be right."""
+"""Measure whether scores mean what they say: of the answers with a score of 0.8, eight in ten should be right."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Answers of about one score.
+    """Answers with similar scores.
 
     n (int): How many. score (float): Their mean score. right (float): The share that is right, `low` to `high` with 95%
-    confidence (Wilson's interval, which does not close where none or all are right).
+    confidence (Wilson's interval, which keeps a width even if none or all are right).
     """
 
     n: int
@@ -45,13 +45,13 @@ def measure_ece(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Measured | None:
-    """Expected calibration error: how far scores are from the share that is right, over bins of equal mass.
+    """Measure the expected calibration error: how far scores are from the share that is right, over bins of equal mass.
 
-    The interval is of resampled texts, and lies around the value: a resample's own error is larger, by its noise.
+    The interval comes from resampled texts, and is centred on the value, since noise makes the errors of resamples larger.
 
     scores: 0 to 1, shape (n,). right: Whether each was right, shape (n,).
     weights: How much each counts, shape (n,); by default all the same.
-    texts: A number for the text that each is of, shape (n,): those of one text are drawn together.
+    texts: A number for the text of each, shape (n,); those of one text are drawn together.
     RETURNS: None where there is nothing to measure.
     RAISES (ValueError): The shapes differ.
     """
@@ -73,7 +73,7 @@ def measure_ece(
 def measure_reliability(
     scores: ArrayLike, right: ArrayLike, *, weights: ArrayLike | None = None, n_bins: int = N_BINS
 ) -> list[ReliabilityBin]:
-    """The points of a reliability curve, by rising score: bins of equal mass. Arguments as in `measure_ece`."""
+    """Return the points of a reliability curve by rising score, for bins of equal mass. Arguments as in `measure_ece`."""
     rows = _sort(scores, right, weights)
     bins = _find_bins(rows.weights, n_bins)
     found = []
@@ -86,7 +86,7 @@ def measure_reliability(
 
 
 def wilson(share: float, n: float) -> tuple[float, float]:
-    """Wilson's 95% interval of a share of `n`, which need not be whole where texts have weights."""
+    """Return Wilson's 95% interval of a share of `n`, which need not be whole if texts have weights."""
     spread = Z * Z / n
     middle = (share + spread / 2) / (1 + spread)
     half = (share * (1 - share) * spread + spread * spread / 4) ** 0.5 / (1 + spread)
@@ -95,7 +95,7 @@ def wilson(share: float, n: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What is measured, by rising score; `order` has the place of each before."""
+    """What is measured, sorted by rising score; `order` has the original place of each."""
 
     scores: NDArray
     right: NDArray
@@ -113,13 +113,13 @@ def _sort(scores: ArrayLike, right: ArrayLike, weights: ArrayLike | None) -> _Ro
 
 
 def _find_bins(weights: NDArray, n_bins: int) -> NDArray:
-    """The bin of each sorted row, so that every bin weighs about the same."""
+    """Return the bin of each sorted row, so that every bin weighs about the same."""
     middle = numpy.cumsum(weights) - weights / 2
     return numpy.minimum((n_bins * middle / weights.sum()).astype("int64"), n_bins - 1)
 
 
 def _ece(rows: _Rows, weights: NDArray, n_bins: int) -> float:
-    """By the running sum of errors over the mass, read at the bins' edges: equal scores share theirs, in any order."""
+    """Compute it from the running sum of errors over the mass, at the edges of bins. The order of equal scores is irrelevant."""
     last = numpy.append(rows.scores[1:] != rows.scores[:-1], True)
     mass, gaps = (
         numpy.append(0.0, numpy.cumsum(part)[last]) for part in (weights, weights * (rows.scores - rows.right))

@@ -1,4 +1,4 @@
-"""Torch modules inside of thinc models that several threads may read by at once."""
+"""Torch modules inside thinc models that several threads may use for prediction at once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from thinc.api import ArgsKwargs, PyTorchShim
 
 
 class ReadingShim(PyTorchShim):
-    """Leaves its module in evaluation mode after it has predicted; training sets its own mode.
+    """Leaves its module in evaluation mode after a prediction; training sets its own mode.
 
-    Thinc's sets it back to training at once, and thereby switches dropout on for other threads that are predicting.
+    Thinc's shim sets it back to training mode at once, which switches dropout on for other threads that are predicting.
     """
 
     def predict(self, inputs: ArgsKwargs) -> Any:

@@ -1,4 +1,4 @@
-"""Thresholds from held-out answers: by best F1, or so that precision or recall is what was wished for."""
+"""Choose thresholds from held-out answers: for the best F1, or so that precision or recall is what was asked for."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 GRID = numpy.round(numpy.arange(0.01, 1.0, 0.01), 2)
 LEAST_POSITIVES = 5
 TRUST, CLOSE, TINY = 100, 0.01, 1e-9
-DELTA = 0.05  # How sure held-out answers could make us of a target, at best: 1 - DELTA.
+DELTA = 0.05  # At best, held-out answers can make us 1 - DELTA sure of a target.
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a threshold decides about.
+    """The candidates that a threshold decides about.
 
     scores: Score of each candidate, shape (n,). hits: Whether each was wanted, shape (n,).
     weights: How much each counts, shape (n,). texts: A number for the text of each, shape (n,).
-    n_wanted (int): How many there were to find, those that no candidate can match included. wanted (float): Their weight.
+    n_wanted (int): How many there were to find, including those that match no candidate. wanted (float): Their weight.
     """
 
     scores: NDArray
@@ -37,9 +37,9 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Target:
-    """What a threshold is for.
+    """What a threshold should reach.
 
-    measure (str): "f1", "precision" or "recall". least (float): For the latter two, the least that is wished for, 0 to 1.
+    measure (str): "f1", "precision" or "recall". least (float): For the latter two, the least value wanted, 0 to 1.
     """
 
     measure: str = "f1"
@@ -50,16 +50,16 @@ class Target:
 
     @property
     def n_needed(self) -> int:
-        """The least number of answers that could show that it is met, all of them being right."""
+        """The least number of answers that could show that the target is met, if all of them are right."""
         return 0 if self.least is None else math.ceil(math.log(DELTA) / math.log(self.least))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A threshold, and what speaks for it.
+    """A threshold, and the evidence for it.
 
     expected (float): What the target's measure will be, as far as held-out answers and calibrated scores tell.
-    n (int): The answers that tell: for precision what reaches the threshold, for recall and F1 what there is to find.
+    n (int): How many answers tell this: for precision those that reach the threshold, for recall and F1 those to find.
     """
 
     threshold: float
@@ -69,7 +69,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Curve:
-    """What is expected of every threshold in `GRID`, arrays of its shape. n_found: How many candidates reach it."""
+    """What is expected at every threshold in `GRID`, as arrays of its shape. n_found: How many candidates reach it."""
 
     n_found: NDArray
     precision: NDArray
@@ -78,9 +78,9 @@ class Curve:
 
 
 def choose_threshold(candidates: Candidates, target: Target) -> Choice | None:
-    """The threshold for a target, from held-out answers with calibrated scores.
+    """Choose the threshold for a target from held-out answers with calibrated scores.
 
-    RETURNS: None where there are too few to find to tell.
+    RETURNS: None if fewer than LEAST_POSITIVES were to be found.
     """
     if candidates.n_wanted < LEAST_POSITIVES:
         return None
@@ -92,10 +92,11 @@ def choose_threshold(candidates: Candidates, target: Target) -> Choice | None:
 
 
 def expect(candidates: Candidates) -> Curve:
-    """What is expected of every threshold.
+    """Return what is expected at every threshold.
 
-    A few answers would have one mistake decide. So a candidate counts as right partly by its answer, partly by its
-    score, which all answers made: by halves where there are `TRUST` to find, by the answers alone where there are many.
+    With few answers, a single mistake would decide. So whether a candidate is right is judged partly by its answer, and
+    partly by its score, which all answers have shaped. It is half and half if there are `TRUST` to find, and almost only
+    by the answers if there are many.
     """
     share = candidates.n_wanted / (candidates.n_wanted + TRUST)
     weights, hits = candidates.weights, candidates.hits.astype("float64")
@@ -108,7 +109,7 @@ def expect(candidates: Candidates) -> Curve:
 
 
 def pool(parts: Iterable[Candidates]) -> Candidates:
-    """The candidates of several instructions together."""
+    """Join the candidates of several instructions."""
     parts = list(parts)
     names = ("scores", "hits", "weights", "texts")
     arrays = [numpy.concatenate([getattr(part, name) for part in parts]) for name in names]
@@ -116,7 +117,7 @@ def pool(parts: Iterable[Candidates]) -> Candidates:
 
 
 def append(parts: Iterable[Candidates]) -> Candidates:
-    """The candidates of one instruction in several sets of texts."""
+    """Join the candidates of one instruction from several sets of texts."""
     moved: list[Candidates] = []
     for part in parts:
         first = 1 + max((one.texts.max(initial=-1) for one in moved), default=-1)
@@ -125,7 +126,7 @@ def append(parts: Iterable[Candidates]) -> Candidates:
 
 
 def _choose_f1(curve: Curve, target: Target) -> int:
-    """The best F1; of those about as good, the one nearest to half of it, which is best where scores are calibrated.
+    """Choose the best F1 or, of those about as good, the threshold nearest to half of it: the best one for calibrated scores.
 
     Source: Lipton, Elkan and Naryanaswamy, Optimal thresholding of classifiers to maximize F1 measure, 2014.
     """
@@ -135,12 +136,12 @@ def _choose_f1(curve: Curve, target: Target) -> int:
 
 
 def _choose_precision(curve: Curve, target: Target) -> int:
-    """The lowest threshold that reaches it, so that the most is found; else where it is highest."""
+    """Choose the lowest threshold that reaches the target, so that the most is found, else the one of highest precision."""
     met = numpy.flatnonzero(curve.precision >= target.least)
     return int(met[0]) if len(met) else int(numpy.argmax(curve.precision))
 
 
 def _choose_recall(curve: Curve, target: Target) -> int:
-    """The highest threshold that reaches it, so that the least is wrong; else where it is highest."""
+    """Choose the highest threshold that reaches the target, so that the least is wrong, else the one of highest recall."""
     met = numpy.flatnonzero(curve.recall >= target.least)
     return int(met[-1]) if len(met) else int(numpy.argmax(curve.recall))

@@ -1,4 +1,4 @@
-"""Texts cut into windows of encoder pieces, and the pieces of every token. Nothing is cut off.
+"""Cut texts into windows of encoder pieces, and find the pieces of every token. Nothing is truncated.
 
 A text that fits is one window; a longer one becomes overlapping windows. All positions are characters.
 """
@@ -17,7 +17,7 @@ class Windows:
     """The windows of several texts, text by text.
 
     input_ids: Piece ids of every window, without padding.
-    offsets: Characters of every piece, one (n_pieces, 2) array a window; special pieces are empty, (0, 0).
+    offsets: Characters of every piece, one (n_pieces, 2) array per window; special pieces are empty, (0, 0).
     n_per_text: How many windows each text has.
     """
 
@@ -54,7 +54,7 @@ def align_tokens(
     """Find the pieces that overlap each token of one text, over all of its windows.
 
     tokens: Characters of the tokens, shape (n_tokens, 2), in order.
-    offsets: Characters of the pieces, one array a window.
+    offsets: Characters of the pieces, one array per window.
     row_width (int): Padded length of a window; a piece's index is `window * row_width + position`.
     RETURNS: Piece indices, token after token, and how many belong to each token, shape (n_tokens,).
     """
@@ -68,7 +68,7 @@ def align_tokens(
 
 
 def _align_window(starts: NDArray, ends: NDArray, offsets: NDArray, *, start: int) -> tuple[NDArray, NDArray]:
-    """Only the tokens between the window's first and last character are looked at: a long text has many windows."""
+    """Align only the tokens between the window's first and last character, because a long text has many windows."""
     real = offsets[offsets[:, 1] > offsets[:, 0]]
     low = int(numpy.searchsorted(ends, real[0, 0], side="right")) if len(real) else 0
     high = int(numpy.searchsorted(starts, real[-1, 1], side="left")) if len(real) else 0
@@ -77,7 +77,7 @@ def _align_window(starts: NDArray, ends: NDArray, offsets: NDArray, *, start: in
 
 
 def pair_up(tokens: NDArray, offsets: NDArray) -> tuple[NDArray, NDArray]:
-    """All (token, piece) pairs that share a character, by their numbers. Both are in order of their characters."""
+    """Return all (token, piece) pairs that share a character, by index. Both inputs are in the order of their characters."""
     real = numpy.flatnonzero(offsets[:, 1] > offsets[:, 0])
     first = numpy.searchsorted(offsets[real, 1], tokens[:, 0], side="right")
     last = numpy.searchsorted(offsets[real, 0], tokens[:, 1], side="left")

@@ -1,6 +1,6 @@
-"""A checkpoint is a folder: `encoder/` as Hugging Face saves it, `heads.pt`, `trainer.pt` to go on, `settings.json`.
+"""A checkpoint is a folder: `encoder/` as Hugging Face saves it, `heads.pt`, `trainer.pt` to resume, `settings.json`.
 
-A new one is written beside the old one and takes its place when it is complete, so that one is whole at any moment.
+A new one is written beside the old one and takes its place when complete, so that there is always a complete one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ENCODER, HEADS, TRAINER, SETTINGS = "encoder", "heads.pt", "trainer.pt", "settin
 def write_checkpoint(
     folder: Path, model: Metamodel, tokenizer: Any, settings: Mapping[str, Any], trainer: Mapping[str, Any] | None
 ) -> None:
-    """Replace `folder` by a complete checkpoint. Without `trainer`, a run cannot go on from it."""
+    """Replace `folder` with a complete checkpoint. Without `trainer`, a run cannot be resumed from it."""
     fresh, old = (folder.with_name(f"{folder.name}.{word}") for word in ("new", "old"))
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -46,7 +46,7 @@ def write_checkpoint(
 
 
 def find_checkpoint(folder: Path) -> Path | None:
-    """The complete checkpoint at `folder`: itself, or the old one where a writer was stopped between the renames."""
+    """Return the complete checkpoint at `folder`: itself, or the old one if a writer was stopped between the renames."""
     for candidate in (folder, folder.with_name(f"{folder.name}.old")):
         if (candidate / SETTINGS).exists():
             return candidate
@@ -56,7 +56,7 @@ def find_checkpoint(folder: Path) -> Path | None:
 def read_model(
     encoder: str | Path, *, hidden_width: int, dropout: float, encoder_dropout: float = 0.0, attention: str = "eager"
 ) -> tuple[Metamodel, Any]:
-    """An encoder with fresh heads, and its tokenizer. attention (str): Which of the encoder's implementations it is."""
+    """Return an encoder with fresh heads, and its tokenizer. attention (str): The implementation of the encoder's attention."""
     config = AutoConfig.from_pretrained(encoder)
     saved = {key: getattr(config, key) for key in DROPOUTS if hasattr(config, key)}
     config.update(dict.fromkeys(saved, encoder_dropout))
@@ -71,7 +71,7 @@ def read_model(
 
 
 def read_checkpoint(folder: Path, *, attention: str = "eager") -> tuple[Metamodel, Any, dict[str, Any]]:
-    """The model, its tokenizer and its settings."""
+    """Return the model, its tokenizer and its settings."""
     found = find_checkpoint(folder)
     if found is None:
         raise ModelError(f"No complete checkpoint in {folder}: no {SETTINGS}. Give a folder that pretrain wrote.")
@@ -85,7 +85,7 @@ def read_checkpoint(folder: Path, *, attention: str = "eager") -> tuple[Metamode
 
 
 def read_average(folders: Sequence[Path]) -> tuple[Metamodel, Any, dict[str, Any]]:
-    """As `read_checkpoint`, the weights the mean of several checkpoints' of one shape."""
+    """Like `read_checkpoint`, with the mean of the weights of several checkpoints of the same shape."""
     model, tokenizer, settings = read_checkpoint(folders[0])
     states = [model.state_dict(), *(read_checkpoint(folder)[0].state_dict() for folder in folders[1:])]
     model.load_state_dict(average_states(states))

@@ -1,4 +1,4 @@
-"""Examples as tensors: the pieces of texts and instructions, what is asked of which text, and what is to be learned."""
+"""Turn examples into tensors: the pieces of texts and instructions, what is asked of which text, and what is to be learned."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Batch(Tensors):
 
 
 def collate(examples: Sequence[Example], reader: TextReader) -> Batch:
-    """Put examples side by side; an instruction that several texts are asked is read once."""
+    """Put examples side by side. An instruction that is asked of several texts is read once."""
     wanted = dict.fromkeys(key for example in examples for key in (*example.spans, *example.labels))
     rows = {instruction: row for row, instruction in enumerate(wanted)}
     texts, readings = reader.read_all([example.text for example in examples])
@@ -57,7 +57,7 @@ def collate(examples: Sequence[Example], reader: TextReader) -> Batch:
 
 
 def pair_up(asked: Sequence[Collection[str]], rows: Mapping[str, int], lengths: NDArray[numpy.int64]) -> Pairs:
-    """Each text with each instruction that is asked of it. rows: Of each instruction. lengths: Tokens of each text."""
+    """Pair each text with each instruction asked of it. rows: The row of each instruction. lengths: Tokens of each text."""
     text = numpy.repeat(numpy.arange(len(asked)), [len(keys) for keys in asked])
     instruction = numpy.asarray([rows[key] for keys in asked for key in keys], dtype="int64")
     counts = lengths[text]
@@ -68,7 +68,7 @@ def pair_up(asked: Sequence[Collection[str]], rows: Mapping[str, int], lengths: 
 
 
 def make_targets(reading: Reading, spans: Sequence[Characters]) -> NDArray[numpy.int64]:
-    """B, I and O of every token; the longest of overlapping spans counts, and tokens it does not fit are UNKNOWN."""
+    """Return B, I and O of every token. Of overlapping spans, the longest counts; tokens of unalignable ones are UNKNOWN."""
     starts, ends = reading.characters.T
     targets = numpy.full(len(reading), O, dtype="int64")
     for start, end in sorted(spans, key=lambda span: span[0] - span[1]):
@@ -85,8 +85,8 @@ def make_targets(reading: Reading, spans: Sequence[Characters]) -> NDArray[numpy
 def batch_groups(
     groups: Sequence[Sequence[Example]], reader: TextReader, *, max_texts: int, max_pieces: int
 ) -> Iterator[list[Example]]:
-    """Whole groups of like length together: at most `max_texts`, and `max_pieces` with the padding, unless one group
-    alone is larger.
+    """Yield batches of whole groups of similar length: at most `max_texts`, and `max_pieces` with the padding, unless one
+    group alone is larger.
     """
     longest = {id(group): max(reader.read(example.text).n_pieces for example in group) for group in groups}
     batch: list[Example] = []

@@ -1,4 +1,4 @@
-"""Public data sets, read into one shape. What may be trained on, what is kept aside, and what stands in the corpora."""
+"""Read public data sets into one shape, and tell what may be trained on, what is held out and what is in the corpora."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spacy_falconer.errors import CorpusError
 
 Characters = tuple[int, int]
 
-# Kept aside entirely: the zero-shot sets that checkpoints are chosen by, and those that are looked at once, at the end.
+# Held out entirely: the zero-shot sets by which checkpoints are chosen, and those that are looked at once, at the end.
 HELD_OUT_SPANS = ("crossner_politics", "crossner_science")
 HELD_OUT_LABELS = ("sms_spam", "clickbait", "snips_intent", "banking77", "goemotions", "mams_categories")
 UNTOUCHED = ("wnut17", "uner_ewt", "skillspan", "fin_sec", "restaurant8k")
@@ -35,16 +35,16 @@ QUESTIONS = ("squadshifts_wiki", "qamr", "qasrl_gs", "p3_qa_extract")
 INSTRUCTIONS = ("nlupp_instructions", "open_instructions")
 TRAINED_ON = SPANS + LABELS + QUESTIONS + INSTRUCTIONS
 
-# A label without a mention may still hold there: only what is annotated is asked.
+# In these, a label without a mention may still hold, so only what is annotated is asked.
 INCOMPLETE = ("dstc8_slots", "ae110k_products", "oamine_products")
-SHINGLE = 10  # Words in a row that two texts may not share.
+SHINGLE = 10  # Two texts must not share so many words in a row.
 
 
 @dataclass(frozen=True)
 class Row:
     """A text and what is known of it.
 
-    spans, labels: Keyed by the set's own labels, or by instructions where `worded` is true.
+    spans, labels: Keyed by the set's own labels, or by instructions if `worded` is true.
     """
 
     text: str
@@ -55,7 +55,7 @@ class Row:
 
 
 def read_rows(data: Path, name: str, split: str = "train") -> list[Row]:
-    """Read a set, one row a text, as running text."""
+    """Read a set as running text, one row per text."""
     detok = load_detok(data)
     lines = (_respace(line, detok, name) for line in read_lines(data / name / f"{split}.jsonl.gz"))
     if name == "open_instructions":
@@ -76,7 +76,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_shippable(data: Path) -> frozenset[str]:
-    """The sets whose licence lets weights trained on them be shipped, from the catalogue's table."""
+    """Return the sets whose licence allows shipping weights trained on them, from the catalogue's table."""
     cells = ([cell.strip() for cell in line.split("|")] for line in _catalogue(data).splitlines() if line[:1] == "|")
     header, _, *rows = cells
     name, ship = header.index("name"), header.index("ship")
@@ -84,7 +84,7 @@ def read_shippable(data: Path) -> frozenset[str]:
 
 
 def check_sets(data: Path, names: Iterable[str]) -> None:
-    """Refuse sets that may not be shipped, and sets that are kept aside."""
+    """Raise an error for sets that may not be shipped, and for sets that are held out."""
     shippable = read_shippable(data)
     for name in names:
         if name not in shippable:
@@ -97,7 +97,7 @@ def check_sets(data: Path, names: Iterable[str]) -> None:
 
 
 def load_detok(data: Path) -> ModuleType:
-    """The data folder's own rule for undoing the spaces between tokens."""
+    """Load the data folder's own rule for undoing the spaces between tokens."""
     spec = importlib.util.spec_from_file_location("falconer_detok", data / "detok.py")
     if spec is None or spec.loader is None or not (data / "detok.py").exists():
         raise CorpusError(f"No detok.py in {data}. Expected it beside the data sets: check the data folder.")
@@ -107,12 +107,12 @@ def load_detok(data: Path) -> ModuleType:
 
 
 def normalise(text: str) -> list[str]:
-    """The words of a text without case, punctuation and spacing, so that copies of a text are equal."""
+    """Return the words of a text without case, punctuation and spacing, so that copies of a text are equal."""
     return re.findall(r"[^\W_]+", text.casefold())
 
 
 def remember_texts(texts: Iterable[str]) -> Callable[[str], bool]:
-    """A test for "this text, or ten words of it in a row, stands in `texts`"."""
+    """Make a function that tells whether a text, or ten words of it in a row, is in `texts`."""
     wholes: set[str] = set()
     shingles: set[int] = set()
     for text in texts:
@@ -128,7 +128,7 @@ def remember_texts(texts: Iterable[str]) -> Callable[[str], bool]:
 
 
 def read_forbidden(data: Path, corpora: Path | None) -> Iterator[str]:
-    """All texts that may not be trained on: those of the corpora, and of every set that is kept aside."""
+    """Yield all texts that may not be trained on: those of the corpora, and of every set that is held out."""
     for path in sorted(corpora.glob("*.jsonl")) if corpora else ():
         with path.open(encoding="utf8") as file:
             yield from (json.loads(line)["text"] for line in file)
@@ -149,7 +149,7 @@ def _shingles(words: list[str]) -> Iterator[int]:
 
 
 def _respace(line: dict[str, Any], detok: ModuleType, name: str) -> dict[str, Any]:
-    """Undo the spaces before punctuation, where a row has them."""
+    """Undo the spaces before punctuation if a row has them."""
     if name == "open_instructions" or not re.search(r"\s[.,;:?!)](\s|$)|\s(n't|'s)\s", line["text"]):
         return line
     return detok.detok_row(line, join_hyphens=name in BIOMEDICAL)
@@ -184,7 +184,7 @@ def _read_instruction(line: dict[str, Any]) -> Row:
 
 
 def _group(lines: Iterable[dict[str, Any]], read: Callable[[dict[str, Any]], Row]) -> list[Row]:
-    """One row a text; texts that differ in spacing alone are kept apart, for their offsets differ."""
+    """Make one row per text. Texts that differ only in spacing are kept apart, because their offsets differ."""
     rows: dict[str, Row] = {}
     for line in lines:
         row = read(line)

@@ -1,7 +1,7 @@
-"""Which texts come next, and what is asked of them. All chance comes from the seed and the number of the draw.
+"""Draw the next texts, and what is asked of them. All randomness comes from the seed and the number of the draw.
 
-Texts are drawn in groups of one set that are asked the same instructions, as the texts of a corpus are: an instruction
-is then read once for all of them, and most of the work goes into texts.
+Texts are drawn in groups from one set that are asked the same instructions, like the texts of a corpus. An instruction
+is then read once for the whole group, and most of the work goes into texts.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from spacy_falconer.metamodel.pretrain.data import Characters, Row
 from spacy_falconer.metamodel.pretrain.mix import TYPES, Mix
 from spacy_falconer.metamodel.pretrain.wordings import GENRE_OF
 
-GROUP = 6  # Texts of a group; half as many where each text has instructions of its own.
-N_SPANS, N_LABELS = 6, 8  # Most labels of a set that a group is asked, those of no text among them included.
+GROUP = 6  # Texts of a group; half as many if each text has instructions of its own.
+N_SPANS, N_LABELS = 6, 8  # The most labels of a set that a group is asked, including those of none of its texts.
 N_CORPUS_LABELS = 10
-N_WORDED = 6  # Most instructions of each primitive that a text of its own instructions is asked.
-TOPIC = "The text is about"  # How statements of kinds of texts begin.
+N_WORDED = 6  # The most instructions of each primitive for a text with instructions of its own.
+TOPIC = "The text is about"  # How statements about the topic of a text begin.
 NARROW_GENRES = ("biomedicine", "laboratory", "programming", "security", "products")
 CONFUSED = ({"domain:banking", "domain:credit_cards"}, {"domain:meta", "domain:small_talk"})
 
@@ -36,7 +36,7 @@ class Example:
 
 
 def draw_groups(mix: Mix, *, seed: int, start: int, count: int) -> list[list[Example]]:
-    """The draws number `start` to `start + count`, whichever came before, less those of which nothing is asked."""
+    """Return `count` draws from number `start` on, independent of those before, without texts of which nothing is asked."""
     drawn = (draw_group(mix, Random(f"{seed} {number}")) for number in range(start, start + count))
     asked = ([example for example in group if example.spans or example.labels] for group in drawn)
     return [group for group in asked if group]
@@ -53,7 +53,7 @@ def draw_group(mix: Mix, rng: Random) -> list[Example]:
 
 
 def _draw_rows(rows: Sequence[Row], rng: Random) -> list[Row]:
-    """Rows of like length, so that little padding is read; of a small corpus, any."""
+    """Draw rows of similar length, so that little padding is read; from a small set, any rows."""
     sample = sorted(rng.sample(rows, min(len(rows), 8 * GROUP)), key=lambda row: len(row.text))
     if len(rows) <= 3 * GROUP:
         return rng.sample(sample, min(len(sample), GROUP))
@@ -62,7 +62,7 @@ def _draw_rows(rows: Sequence[Row], rng: Random) -> list[Row]:
 
 
 def _ask_worded(name: str, rows: Sequence[Row], rng: Random) -> list[Example]:
-    """Instructions as they stand, and questions of the group's other texts, which have no answer here."""
+    """Ask a text's own instructions as they are, and questions of the group's other texts, which have no answer here."""
     kept = [dict(_sample(row.spans.items(), N_WORDED, rng)) for row in rows]
     examples = []
     for row, own in zip(rows, kept, strict=True):
@@ -77,7 +77,7 @@ def _ask_worded(name: str, rows: Sequence[Row], rng: Random) -> list[Example]:
 
 
 def _state_kinds(row: Row, rows: Sequence[Row], rng: Random) -> dict[str, bool]:
-    """Statements that a kind is there, or is not, and what another text is about, which this one is not."""
+    """Make statements that a kind is there, or is not, and that the text is about another text's topic, which is false."""
     said = [wording.word_mention(kind, bool(row.spans[kind]), rng) for kind in _sample(row.spans, 2, rng)]
     topics = [words for other in rows if other is not row for words, holds in other.labels.items()
               if holds and words.startswith(TOPIC) and words not in row.labels]  # fmt: skip
@@ -85,7 +85,7 @@ def _state_kinds(row: Row, rows: Sequence[Row], rng: Random) -> dict[str, bool]:
 
 
 def _ask_spans(mix: Mix, name: str, rows: Sequence[Row], rng: Random) -> list[Example]:
-    """Labels that are in some of the texts, some that are in none, one of another field, and statements."""
+    """Ask for labels that are in some of the texts, some that are in none, and one of another field; and ask statements."""
     labels = _choose_labels(mix.inventory[name], [row.spans for row in rows], N_SPANS, rng)
     asked = {label: wording.word_spans(wording.find_meaning(mix.meanings, name, label), rng) for label in labels}
     foreign = _draw_foreign(mix, name, rng) if rng.random() < 0.5 else None
@@ -103,7 +103,7 @@ def _ask_spans(mix: Mix, name: str, rows: Sequence[Row], rng: Random) -> list[Ex
 
 
 def _ask_labels(mix: Mix, name: str, rows: Sequence[Row], rng: Random) -> list[Example]:
-    """Statements that hold of some of the texts, and some that hold of none."""
+    """Ask statements that hold of some of the texts, and some that hold of none."""
     labels = _choose_labels(mix.inventory[name], [row.labels for row in rows], N_LABELS, rng)
     asked = {label: wording.word_label(mix.meanings, name, label, rng) for label in labels}
     genre = wording.word_genre(name, rng) if rng.random() < 0.2 else None
@@ -116,7 +116,7 @@ def _ask_labels(mix: Mix, name: str, rows: Sequence[Row], rng: Random) -> list[E
 
 
 def _ask_corpus(wordings: Mapping[str, Sequence[str]], rows: Sequence[Row], rng: Random) -> list[Example]:
-    """A corpus's instructions, each in one of its wordings; of many labels, those that hold of some text and a few more."""
+    """Ask a corpus's instructions, each in one wording; of many labels, only those that hold of some text and a few more."""
     said = {key: wording.vary(rng.choice(ways), rng) for key, ways in wordings.items()}
     held = [[key for key, holds in row.labels.items() if holds] for row in rows]
     labels = _choose_labels(sorted(rows[0].labels), held, N_CORPUS_LABELS, rng)
@@ -132,7 +132,7 @@ def _ask_corpus(wordings: Mapping[str, Sequence[str]], rows: Sequence[Row], rng:
 
 
 def _choose_labels(inventory: Sequence[str], found: Sequence[Collection[str]], most: int, rng: Random) -> list[str]:
-    """Labels of the texts, and at least one more of the set where it has more."""
+    """Choose labels of the texts, and at least one more of the set if it has more."""
     there = sorted({label for labels in found for label in labels} & set(inventory))
     present = _sample(there, most - 1, rng)
     absent = _sample([label for label in inventory if label not in there], max(1, (most - len(present)) // 2), rng)
@@ -140,13 +140,13 @@ def _choose_labels(inventory: Sequence[str], found: Sequence[Collection[str]], m
 
 
 def _draw_statements(mix: Mix, name: str, labels: Sequence[str], rng: Random) -> dict[str, tuple[str, bool]]:
-    """Statements that spans of a label are there, or are not, and which of the two: by label."""
+    """Draw, by label, statements that its spans are there or are not, and which of the two they say."""
     chosen = _sample(labels, 2, rng) if rng.random() < 0.4 else []
     return {label: wording.word_mention(wording.find_meaning(mix.meanings, name, label), True, rng) for label in chosen}
 
 
 def _draw_foreign(mix: Mix, name: str, rng: Random) -> str | None:
-    """An instruction for a label that cannot hold here, for it belongs to another narrow field."""
+    """Draw an instruction for a label that cannot hold here, because it belongs to another narrow field."""
     own = GENRE_OF.get(name, "encyclopedia")
     other = rng.choice(sorted(set(mix.inventory) & set(GENRE_OF)) or [name])
     genre = GENRE_OF.get(other)

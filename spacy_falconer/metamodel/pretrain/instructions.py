@@ -1,4 +1,4 @@
-"""Labels of data sets, said as people would ask for them.
+"""Word the labels of data sets as people would ask for them.
 
 A label has a meaning ("names of people"), some have other names ("persons"), and templates turn either into
 instructions for spans, or into statements that are true or false of a text.
@@ -19,35 +19,37 @@ Meanings = Mapping[str, Mapping[str, str]]
 
 
 def read_meanings(data: Path) -> Meanings:
-    """What each label of each set means, as the data folder says, with what it leaves out."""
+    """Read what each label of each set means, from the data folder, and add what that leaves out."""
     path = data / "label_meanings.json"
     if not path.exists():
-        raise CorpusError(f"No label meanings {path}. Expected a JSON of set, label, meaning: check the data folder.")
+        raise CorpusError(
+            f"No label meanings {path}. Expected a JSON file of set, label, meaning: check the data folder."
+        )
     found = json.loads(path.read_text(encoding="utf8"))
     missing = wordings.MISSING_MEANINGS
     return {name: {**found.get(name, {}), **missing.get(name, {})} for name in {**found, **missing}}
 
 
 def find_meaning(meanings: Meanings, name: str, label: str) -> str:
-    """A label's meaning, or its name as words where none is known."""
+    """Return a label's meaning, or its name as words if none is known."""
     return meanings.get(name, {}).get(label) or spell_label(label)
 
 
 def spell_label(label: str) -> str:
-    """`domain:small_talk` and `GetWeather` as words: "small talk", "get weather"."""
+    """Spell `domain:small_talk` and `GetWeather` as words: "small talk", "get weather"."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", label.split(":")[-1])
     return re.sub(r"[_\-\s]+", " ", words).strip().lower()
 
 
 def word_spans(meaning: str, rng: Random) -> str:
-    """One of many ways to ask for the spans of a label."""
+    """Return one of many ways to ask for the spans of a label."""
     if meaning.endswith("?"):
         return vary(rng.choice((meaning, meaning, _shorten_question(meaning))), rng)
     return vary(rng.choice(wordings.SPAN_TEMPLATES).format(_rename(meaning, rng)), rng)
 
 
 def word_mention(meaning: str, is_there: bool, rng: Random) -> tuple[str, bool]:
-    """A statement that spans of a label are there, or that none are; and whether it holds."""
+    """Return a statement that spans of a label are there, or that none are, and whether it holds."""
     name = _shorten_question(meaning) if meaning.endswith("?") else _rename(meaning, rng)
     if rng.random() < 0.15:
         return vary(rng.choice(wordings.NO_MENTION_TEMPLATES).format(name), rng), not is_there
@@ -55,7 +57,7 @@ def word_mention(meaning: str, is_there: bool, rng: Random) -> tuple[str, bool]:
 
 
 def word_label(meanings: Meanings, name: str, label: str, rng: Random) -> str:
-    """One of many ways to state that a label holds."""
+    """Return one of many ways to state that a label holds."""
     if label in wordings.STATEMENTS.get(name, {}):
         return vary(rng.choice(wordings.STATEMENTS[name][label]), rng)
     meaning = meanings.get(name, {}).get(label, "")
@@ -68,7 +70,7 @@ def word_label(meanings: Meanings, name: str, label: str, rng: Random) -> str:
 
 
 def word_genre(name: str, rng: Random) -> tuple[str, bool] | None:
-    """A statement about the kind of text, and whether it holds; None where a set has no clear kind."""
+    """Return a statement about the kind of text, and whether it holds; None if a set has no clear kind."""
     own = wordings.GENRE_OF.get(name)
     if own is None:
         return None
@@ -78,12 +80,12 @@ def word_genre(name: str, rng: Random) -> tuple[str, bool] | None:
 
 
 def are_related(genre: str, other: str) -> bool:
-    """Whether a text of one kind may be of the other kind as well."""
+    """Return whether a text of one kind may be of the other kind as well."""
     return genre == other or bool(wordings.RELATED_GENRES & {(genre, other), (other, genre)})
 
 
 def vary(text: str, rng: Random) -> str:
-    """Upper or lower case at the start, with or without a full stop. Names such as "UI" keep their case."""
+    """Vary upper and lower case at the start, and the full stop at the end. Names such as "UI" keep their case."""
     text = text.strip()
     if not text[1:2].isupper():
         text = (text[:1].upper() if rng.random() < 0.6 else text[:1].lower()) + text[1:]
@@ -93,7 +95,7 @@ def vary(text: str, rng: Random) -> str:
 
 
 def _rename(meaning: str, rng: Random) -> str:
-    """Another name of what is meant, or the meaning, with or without what it says in brackets."""
+    """Return another name for what is meant, or the meaning, with or without what it says in brackets."""
     names = wordings.SYNONYMS.get(meaning, ())
     if names and rng.random() < 0.7:
         return rng.choice(names)
@@ -106,7 +108,7 @@ def _shorten_question(question: str) -> str:
 
 
 def _rephrase_intent(question: str) -> tuple[str, ...]:
-    """Put "is the intent to ask about refunds?" as it stands, as statements, and as a topic."""
+    """Return "is the intent to ask about refunds?" as it is, as statements, and as a topic."""
     rest = re.sub(r"^is the intent |\?$", "", question)
     topic = re.sub(r"^(?:to )?(?:asking|ask|talk)?(?: something)?(?: about| related to| for)? ?", "", rest)
     return question, f"The intent is {rest}.", f"The user's intent is {rest}.", topic

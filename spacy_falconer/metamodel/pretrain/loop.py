@@ -1,4 +1,4 @@
-"""Pre-training: a plain torch loop with a time budget, a log, checkpoints, and going on after a stop."""
+"""Pre-training: a plain torch loop with a time budget, a log and checkpoints, which can be resumed after a stop."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Progress:
     best: float = -1.0
 
     def share(self, settings: PretrainSettings) -> float:
-        """Of the budget, how much is used: 0 to 1."""
+        """Return how much of the budget is used, 0 to 1."""
         done = self.step / settings.max_steps if settings.max_steps else self.seconds / (60 * settings.minutes)
         return min(1.0, done)
 
@@ -69,9 +69,9 @@ def pretrain(
     """Train an encoder and both heads on the data sets, or go on with the run in `settings.output`.
 
     show: Called with each line of the log.
-    build: Gives the model and its tokenizer, in place of the one that the settings name.
+    build: Returns the model and its tokenizer, in place of those that the settings name.
 
-    RETURNS (Path): The folder of the last checkpoint; the best by held-out mean lies beside it, in `best`.
+    RETURNS (Path): The folder of the last checkpoint; the best by held-out mean is beside it, in `best`.
     """
     torch.set_num_threads(settings.n_threads)
     torch.manual_seed(settings.seed)
@@ -84,7 +84,7 @@ def pretrain(
 
 
 def start_trainer(settings: PretrainSettings, show: Show, build: Build) -> Trainer:
-    """A fresh run, or the one that was stopped."""
+    """Start a fresh run, or resume the one that was stopped."""
     last = settings.output / LAST
     resumed = files.find_checkpoint(last)
     if resumed:
@@ -94,7 +94,7 @@ def start_trainer(settings: PretrainSettings, show: Show, build: Build) -> Train
         model, tokenizer = build(settings)
     model.encoder.get_input_embeddings().requires_grad_(not settings.freeze_words)
     model.to(settings.device).train()
-    teacher = read_teacher(settings)  # Before the state of chance is restored, for it takes some.
+    teacher = read_teacher(settings)  # Before the random state is restored, because it draws random numbers.
     optimizer, progress = make_optimizer(model, settings), Progress()
     if resumed:
         state = files.read_trainer(last)
@@ -110,7 +110,7 @@ def start_trainer(settings: PretrainSettings, show: Show, build: Build) -> Train
 
 
 def start_model(settings: PretrainSettings) -> tuple[Metamodel, Any]:
-    """An encoder with fresh heads, or the model of an earlier run."""
+    """Return an encoder with fresh heads, or the model of an earlier run."""
     if settings.start is not None:
         model, tokenizer, _ = files.read_checkpoint(settings.start, attention=settings.attention)
         return model, tokenizer
@@ -119,7 +119,7 @@ def start_model(settings: PretrainSettings) -> tuple[Metamodel, Any]:
 
 
 def read_teacher(settings: PretrainSettings) -> Metamodel | None:
-    """The encoder as it was before any training, to which the mean vectors are held; none where they are free."""
+    """Return the encoder before any training, from which the mean vectors should not drift; None if they may."""
     if not settings.drift_weight:
         return None
     teacher, _ = files.read_model(settings.encoder, hidden_width=1, dropout=0.0, attention=settings.attention)
@@ -139,7 +139,7 @@ def make_optimizer(model: Metamodel, settings: PretrainSettings) -> torch.optim.
 
 
 def run(trainer: Trainer, pools: Pools, clock: Callable[[], float]) -> None:
-    """Train pool after pool until the budget is used. A run is written, and goes on, between two pools."""
+    """Train pool after pool until the budget is used up. A run is saved, and resumed, between two pools."""
     settings, progress = trainer.settings, trainer.progress
     written = scored = progress.seconds
     coming = iterate_pools(pools, progress.pool)
@@ -154,7 +154,7 @@ def run(trainer: Trainer, pools: Pools, clock: Callable[[], float]) -> None:
 
 
 def train_pool(trainer: Trainer, coming: Iterator[list[Batch]], clock: Callable[[], float]) -> None:
-    """One step for each batch of the next pool, or for as many as the budget holds."""
+    """Take one step for each batch of the next pool, or for as many as the budget allows."""
     settings, progress = trainer.settings, trainer.progress
     losses, started = [], clock()
     for batch in next(coming):
@@ -172,7 +172,7 @@ def train_pool(trainer: Trainer, coming: Iterator[list[Batch]], clock: Callable[
 
 
 def train_step(trainer: Trainer, batch: Batch) -> Tensor:
-    """One step of the optimizer. RETURNS: The losses of spans and labels, and the drift, shape (3,)."""
+    """Take one step of the optimizer. RETURNS: The losses of spans and labels, and the drift, shape (3,)."""
     settings = trainer.settings
     set_rates(trainer.optimizer, trainer.progress.share(settings), settings.warmup)
     losses = compute_losses(trainer.model, batch.to(torch.device(settings.device)), trainer.teacher)
@@ -185,7 +185,7 @@ def train_step(trainer: Trainer, batch: Batch) -> Tensor:
 
 
 def set_rates(optimizer: torch.optim.Optimizer, share: float, warmup: float) -> None:
-    """Linear up to the full rate at `warmup`, then half a cosine down to a hundredth."""
+    """Set the rates: linearly up to the full rate at `warmup`, then along half a cosine down to a hundredth."""
     factor = compute_factor(share, warmup)
     for group in optimizer.param_groups:
         group["lr"] = group["base"] * factor
@@ -198,7 +198,7 @@ def compute_factor(share: float, warmup: float) -> float:
 
 
 def score_and_keep(trainer: Trainer) -> None:
-    """Score on the held-out sets, and keep a copy of the model where none before was better."""
+    """Score on the held-out sets, and keep a copy of the model if it is the best so far."""
     if not trainer.held_out:
         return
     scores = score_model(trainer.model, trainer.reader, trainer.held_out)

@@ -17,7 +17,7 @@ from spacy_falconer.metamodel.pretrain.recur import find_recurring
 OPEN, TYPES = "open_instructions", "open_types"
 LEFT_OUT = ("dmaste", "policyqa", "xquad_en")  # Sources of open instructions: not to be shipped, or a test set.
 RECURRING = "recurring"
-CORPORA = "corpora"  # Stands for all small corpora of the project's own.
+CORPORA = "corpora"  # Stands for all of the project's own small corpora.
 # Groups of sets and how often each group is drawn; within a group, a set counts by the root of its size.
 GROUPS: tuple[tuple[tuple[str, ...], float], ...] = (
     (sets.SPANS, 0.27),
@@ -34,7 +34,7 @@ class Mix:
     """The rows of every set, how often each is drawn, and what their labels mean.
 
     inventory: All labels of a set, sorted; empty for sets of worded instructions.
-    wordings: Of small corpora, the ways to say each of their instructions.
+    wordings: For small corpora, the ways to word each of their instructions.
     """
 
     rows: Mapping[str, Sequence[Row]]
@@ -55,11 +55,11 @@ def read_mix(
     leave_out: Collection[str] = (),
     recurring: float = 0.0,
 ) -> Mix:
-    """Read all sets that are trained on, without what is held out and what stands in the corpora.
+    """Read all sets that are trained on, without texts that are held out or in the corpora.
 
     own (Path): A folder with sets in the project's own formats, `types.jsonl.gz` and `corpora.jsonl.gz`.
-    cap (int): Most rows of one set. leave_out: Names of sets that are not trained on, "corpora" for the small corpora.
-    recurring (float): How often words that recur in a passage are asked for, to 1 for all else.
+    cap (int): The most rows of one set. leave_out: Names of sets that are not trained on, "corpora" for the small corpora.
+    recurring (float): How often words that recur in a passage are asked for, relative to 1 for all else.
     """
     sets.check_sets(data, sets.TRAINED_ON)
     check_known(leave_out)
@@ -83,7 +83,7 @@ def read_mix(
 
 
 def check_known(names: Collection[str]) -> None:
-    """RAISES (CorpusError): A name is of no set that is trained on."""
+    """RAISES (CorpusError): A name is not that of a set that is trained on."""
     if unknown := set(names) - {*sets.TRAINED_ON, TYPES, CORPORA}:
         raise CorpusError(
             f"Cannot leave out {sorted(unknown)}: no such set is trained on. Choose from {sorted(sets.TRAINED_ON)}, "
@@ -105,7 +105,7 @@ def make_mix(
 
 
 def choose_rows(rows: Sequence[Row], cap: int, rng: Random) -> list[Row]:
-    """At most `cap` rows; of span sets, those without any span are a fifth at most."""
+    """Choose at most `cap` rows. Of span sets, at most a fifth are rows without any span."""
     shuffled = rng.sample(rows, len(rows))
     full = [row for row in shuffled if row.labels or any(row.spans.values())][:cap]
     empty = [row for row in shuffled if not (row.labels or any(row.spans.values()))]
@@ -113,14 +113,14 @@ def choose_rows(rows: Sequence[Row], cap: int, rng: Random) -> list[Row]:
 
 
 def _is_wanted(row: Row, max_characters: int, is_forbidden: Callable[[str], bool]) -> bool:
-    """Whether a row's text is neither blank nor too long, of no source that is left out, and in none of the corpora."""
+    """Return whether a row's text is neither blank, too long, from a source that is left out, nor a forbidden one."""
     if not row.text.strip() or len(row.text) > max_characters:
         return False
     return row.source not in (*sets.HELD_OUT, *LEFT_OUT) and not is_forbidden(row.text)
 
 
 def _weigh_sets(rows: Mapping[str, Sequence[Row]], small: Collection[str], recurring: float) -> dict[str, float]:
-    """How often each set is drawn. The small corpora count by their number together."""
+    """Return how often each set is drawn. The small corpora share one group's weight."""
     weights: dict[str, float] = {}
     for names, share in (*GROUPS, ((RECURRING,), recurring)):
         listed = list(small) if CORPORA in names else names

@@ -15,8 +15,8 @@ from spacy_falconer.metamodel.pretrain.collate import UNKNOWN, Batch
 from spacy_falconer.metamodel.pretrain.read import Pieces
 
 WINDOWS_AT_ONCE = 32
-NEVER = -1e4  # The logit of what cannot be.
-RANKING = 0.5  # What it costs to be behind an instruction that does not hold, to 1 for being wrong on one's own.
+NEVER = -1e4  # The logit of what is impossible.
+RANKING = 0.5  # The cost of scoring below instructions that do not hold, relative to 1 for a wrong score as such.
 
 
 class Metamodel(nn.Module):
@@ -40,11 +40,11 @@ class Metamodel(nn.Module):
         return average(hidden.index_select(0, pieces.piece_of), pieces.token_of, len(pieces.text_of))
 
     def encode_windows(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """Windows of like length are read together, so that little padding is read.
+        """Read windows of similar length together, so that little padding is read.
 
         *Shape:* input_ids, mask (n_windows, n_pieces) -> (n_windows, n_pieces, D)
         """
-        if input_ids.is_cuda:  # Padding costs less there than waiting for what the lengths are.
+        if input_ids.is_cuda:  # There, padding costs less than waiting for the lengths.
             return self.read_windows(input_ids, mask)
         order = mask.sum(dim=1).argsort()
         read = []
@@ -75,8 +75,8 @@ class Metamodel(nn.Module):
         return Answers(spans, labels, torch.cat([means, instructions]))
 
     def measure_spans(self, logits: Tensor, targets: Tensor, pairs: Pairs) -> Tensor:
-        """The loss of each pair: the sum over the tokens by the root of their number. A long text counts more
-        than a short one, not in proportion, and the few tokens of a mention are not lost among the many outside.
+        """The loss of each pair: the sum over the tokens, divided by the square root of their number. A long text counts more
+        than a short one, but not in proportion, and the few tokens of a mention are not lost among the many outside.
 
         *Shape:* logits (n_rows, 3), targets (n_rows,) -> (n_pairs,)
         """
@@ -87,7 +87,7 @@ class Metamodel(nn.Module):
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of a batch.
+    """What a model answers about a batch.
 
     spans: Logits of B, I and O for each row of the batch's `spans`. labels: A logit for each pair of its `labels`.
     means: The mean vectors of the texts, then of the instructions, shape (B + K, D).
@@ -109,7 +109,7 @@ def average(values: Tensor, group_of: Tensor, n_groups: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Losses:
-    """Each the mean over the pairs of text and instruction that were asked; the drift, over texts and instructions."""
+    """Means over the pairs of text and instruction that were asked; the drift is the mean over texts and instructions."""
 
     spans: Tensor
     labels: Tensor
@@ -126,8 +126,8 @@ def compute_losses(model: Metamodel, batch: Batch, teacher: Metamodel | None = N
 
 
 def measure_labels(logits: Tensor, targets: Tensor, text_of: Tensor, n_texts: int) -> Tensor:
-    """The loss of each pair of text and instruction: binary cross-entropy, and for what holds of the text also how far
-    it is from being ahead of all that does not.
+    """The loss of each pair of text and instruction: binary cross-entropy and, for an instruction that holds, also how far
+    it is from scoring above all that do not.
 
     *Shape:* logits, targets, text_of (n_pairs,) -> (n_pairs,)
     """
@@ -146,7 +146,7 @@ def log_sum(values: Tensor, group_of: Tensor, n_groups: int) -> Tensor:
 
 
 def measure_drift(teacher: Metamodel, batch: Batch, means: Tensor) -> Tensor:
-    """One less the cosine of each text's and each instruction's mean vector with the teacher's, shape (B + K,)."""
+    """One minus the cosine of each text's and each instruction's mean vector with the teacher's, shape (B + K,)."""
     with torch.no_grad():
         wanted = torch.cat([teacher.read_means(pieces) for pieces in (batch.texts, batch.instructions)])
     return 1 - functional.cosine_similarity(means, wanted)

@@ -1,6 +1,6 @@
 """The project's own training texts: annotated kinds of entities, and small corpora with their instructions.
 
-Both are gzipped JSONL; `pretraining/README.md` tells what stands in a line and who wrote it.
+Both are gzipped JSONL; `pretraining/README.md` tells what a line holds and who wrote it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Wordings = dict[str, tuple[str, ...]]
 
 
 def read_types(path: Path) -> list[Row]:
-    """Texts with the kinds of passages that are in them, or are not, each kind in words of its own."""
+    """Read texts with the kinds of passages that are, or are not, in them, each kind in words of its own."""
     rows = []
     for line in read_lines(path):
         spans = {kind: _place(line["text"], quotes, path) for kind, quotes in line["spans"].items()}
@@ -26,7 +26,7 @@ def read_types(path: Path) -> list[Row]:
 
 
 def read_corpora(path: Path) -> tuple[dict[str, list[Row]], dict[str, Wordings]]:
-    """The rows of every small corpus, and the wordings of its instructions; both by the corpus's name."""
+    """Read the rows of every small corpus, and the wordings of its instructions, both by the corpus's name."""
     rows: dict[str, list[Row]] = {}
     wordings: dict[str, Wordings] = {}
     for line in read_lines(path):
@@ -44,5 +44,5 @@ def _place(text: str, quotes: Sequence[str], path: Path) -> tuple[Characters, ..
     places = find_quotes(text, [Quote(quote) for quote in quotes])
     if None in places:
         missing = quotes[places.index(None)]
-        raise CorpusError(f"{path}: {missing!r} is no quote, in order, of {text[:60]!r}. Correct the line.")
+        raise CorpusError(f"{path}: {missing!r} is not a quote, in order, from {text[:60]!r}. Correct the line.")
     return tuple((place.start, place.end) for place in places if place is not None)

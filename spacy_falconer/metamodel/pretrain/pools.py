@@ -1,4 +1,4 @@
-"""What is trained on next: pools of groups, made into batches of like lengths. Where asked, worker processes do it."""
+"""Pools of groups to train on, made into batches of similar length, by worker processes if wanted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spacy_falconer.metamodel.pretrain.settings import PretrainSettings
 
 @dataclass(frozen=True)
 class Pools(Dataset):
-    """Every pool by its number, whichever came before it."""
+    """Every pool by its number, independent of those before it."""
 
     mix: Mix
     reader: TextReader
@@ -36,13 +36,13 @@ class Pools(Dataset):
 
 
 def iterate_pools(pools: Pools, start: int) -> Iterator[list[Batch]]:
-    """The pools from number `start` on, without end."""
+    """Yield the pools from number `start` on, without end."""
     n_workers = pools.settings.n_workers
     if not n_workers:
         yield from (pools[number] for number in range(start, sys.maxsize))
         return
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # Its threads do not outlive a fork.
-    torch.multiprocessing.set_sharing_strategy("file_system")  # There are more tensors than open files may be.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # Its threads do not survive a fork.
+    torch.multiprocessing.set_sharing_strategy("file_system")  # There are more tensors than files may be open.
     yield from DataLoader(
         pools, batch_size=None, sampler=range(start, sys.maxsize), num_workers=n_workers, prefetch_factor=4,
         multiprocessing_context="fork", generator=torch.Generator(),

@@ -16,7 +16,7 @@ from torch import Tensor
 from spacy_falconer.metamodel.heads import Tensors
 from spacy_falconer.metamodel.windows import align_tokens, cut_windows
 
-MAX_PIECES = 512  # Or what the encoder reads at once, where that is less.
+MAX_PIECES = 512  # Or what the encoder reads at once, if that is less.
 REMEMBERED = 1 << 17  # Texts and instructions come again and again.
 
 
@@ -42,7 +42,7 @@ class Reading:
         return sum(map(len, self.windows))
 
     def find_characters(self, start: int, end: int) -> tuple[int, int]:
-        """Where the tokens from `start` to before `end` begin and end."""
+        """Return where the tokens from `start` to `end` (exclusive) begin and end."""
         return int(self.characters[start, 0]), int(self.characters[end - 1, 1])
 
 
@@ -52,7 +52,7 @@ class Pieces(Tensors):
 
     input_ids, mask: Shape (n_windows, n_pieces).
     piece_of, token_of: Pairs of a piece and the token that it belongs to, counted over all texts.
-    text_of: Which text each token is of, shape (n_tokens,). lengths: Tokens of each text.
+    text_of: The text of each token, shape (n_tokens,). lengths: Tokens of each text.
     """
 
     input_ids: Tensor
@@ -64,7 +64,7 @@ class Pieces(Tensors):
 
 
 class TextReader:
-    """Cuts texts both ways, and remembers how."""
+    """Cuts texts into tokens and into pieces, and remembers the results."""
 
     def __init__(self, nlp: Language, tokenizer: Any):
         self.nlp, self.tokenizer = nlp, tokenizer
@@ -106,6 +106,6 @@ class TextReader:
 
 
 def _number_on(parts: Sequence[NDArray], counts: Sequence[int] | NDArray) -> NDArray[numpy.int64]:
-    """Numbers of each text's own windows or tokens as numbers over all texts."""
+    """Turn numbers of each text's own windows or tokens into numbers over all texts."""
     firsts = numpy.cumsum(counts) - counts
     return numpy.concatenate([part + first for part, first in zip(parts, firsts, strict=True)])

@@ -1,7 +1,7 @@
-"""Questions from raw text alone: words that occur again in a passage are asked for where they occurred before.
+"""Make questions from raw text alone: words that recur in a passage are asked for where else they occur.
 
-In the manner of Cuckoo (arXiv 2502.11275): the sentence with the words blanked out is the instruction, the passage
-without that sentence is the text, and the words there are the spans. No one has to annotate anything.
+As in Cuckoo (arXiv 2502.11275), a sentence with the words blanked out is the instruction, the passage without that
+sentence is the text, and the words there are the spans. Nothing has to be annotated.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ STARTERS = frozenset(
 
 
 def find_recurring(rows: Iterable[Row], rng: Random, *, shortest: int = 200) -> list[Row]:
-    """Rows of passages and blanked-out sentences, from the texts of other rows; those without any are left out."""
+    """Make rows of passages and blanked-out sentences from the texts of other rows. Texts without any are left out."""
     return [row for text in dict.fromkeys(row.text for row in rows) if len(text) >= shortest
             for row in _ask_passage(text, rng)]  # fmt: skip
 
 
 def _ask_passage(text: str, rng: Random) -> Iterator[Row]:
-    """At most PER_PASSAGE rows, each of another sentence."""
+    """Yield at most PER_PASSAGE rows, each with another sentence."""
     found = (match.span() for match in SENTENCE.finditer(text))
     sentences = [(start, end) for start, end in found if end - start >= SHORTEST_SENTENCE]
     for start, end in rng.sample(sentences, min(len(sentences), PER_PASSAGE)):
@@ -71,7 +71,7 @@ def _ask_passage(text: str, rng: Random) -> Iterator[Row]:
 
 
 def _is_telling(words: str, rest: str) -> bool:
-    """Whether words are no mere opening of a sentence, and occur elsewhere, though not everywhere."""
+    """Return whether words are more than the opening of a sentence, and occur elsewhere, but not too often."""
     if (
         words in STARTERS
         or words.split()[0] in STARTERS

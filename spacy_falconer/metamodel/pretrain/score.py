@@ -1,7 +1,7 @@
-"""Zero-shot quality on held-out sets: labels and mentions that no set of the same corpus was trained on.
+"""Zero-shot quality on held-out sets: labels and mentions of corpora of which no set was trained on.
 
-Spans: strict micro F1 of the best spans that do not overlap, whichever label they are of. Labels: how often the label
-with the highest score is a right one; and micro F1 of what reaches the threshold.
+Spans: strict micro F1 of the best spans that do not overlap, whatever their labels. Labels: how often the label with the
+highest score is right, and micro F1 of those that reach the threshold.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from spacy_falconer.metamodel.pretrain.read import Pieces, Reading, TextReader
 BATCH_SIZE = 32
 THRESHOLD = 0.5
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-# How a held-out set's labels are put where the data folder has no sentence for them: their name within these words.
+# How the labels of a held-out set are worded if the data folder has no sentence for them: their names in these frames.
 FRAMES = {
     "banking77": "The customer asks about {}.",
     "goemotions": "The writer expresses {}.",
@@ -59,7 +59,7 @@ def read_held_out(data: Path, names: Iterable[str], *, split: str, n_texts: int,
 
 
 def score_model(model: Metamodel, reader: TextReader, held_out: Iterable[HeldOut]) -> dict[str, float]:
-    """F1 of each set (`NAME_f`, and `NAME_best` at its best threshold), for labels also accuracy (`NAME_acc`), and means."""
+    """Return F1 of each set (`NAME_f`, at its best threshold `NAME_best`), for labels also accuracy (`NAME_acc`), and means."""
     training = model.training
     model.eval()
     scores: dict[str, float] = {}
@@ -84,14 +84,14 @@ def score_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> dict[st
 
 
 def summarize(name: str, counts: NDArray) -> dict[str, float]:
-    """F1 at the default threshold, and at the best one."""
+    """Return F1 at the default threshold, and at the best one."""
     by_threshold = [compute_f(*row) for row in counts.tolist()]
     return {f"{name}_f": by_threshold[THRESHOLDS.index(THRESHOLD)], f"{name}_best": max(by_threshold)}
 
 
 @dataclass(frozen=True)
 class ReadSpans:
-    """Of a text, the spans from the least of `THRESHOLDS` upwards, and the places and labels that are right."""
+    """The spans of a text that reach the lowest of `THRESHOLDS`, and the places and labels that are right."""
 
     found: Sequence[Found]
     wanted: set[tuple[int, int, str]]
@@ -114,7 +114,7 @@ def read_spans(model: Metamodel, reader: TextReader, held: HeldOut) -> list[Read
 
 
 def read_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> tuple[NDArray, NDArray]:
-    """The scores of all labels, and which are right, both of shape (n_texts, K)."""
+    """Return the scores of all labels, and which are right, both of shape (n_texts, K)."""
     labels, scores, right = list(held.instructions), [], []
     instructions = model.read_means(_read(model, reader, list(held.instructions.values()))[0])
     for rows in _split(held.rows):
@@ -126,30 +126,30 @@ def read_labels(model: Metamodel, reader: TextReader, held: HeldOut) -> tuple[ND
 
 
 def count_spans(read: Sequence[ReadSpans]) -> NDArray:
-    """Spans that are right, found and wanted, at each of `THRESHOLDS`, shape (n_thresholds, 3)."""
+    """Count the spans that are right, found and wanted, at each of `THRESHOLDS`, shape (n_thresholds, 3)."""
     counts = numpy.zeros((len(THRESHOLDS), 3))
     for text in read:
-        for place, threshold in enumerate(THRESHOLDS):  # Those above it are kept first, whatever is below.
+        for place, threshold in enumerate(THRESHOLDS):  # Spans above it were kept first, whatever is below.
             found = {(span.start, span.end, span.label) for span in text.found if span.score >= threshold}
             counts[place] += len(found & text.wanted), len(found), len(text.wanted)
     return counts
 
 
 def count_labels(scores: NDArray, right: NDArray) -> NDArray:
-    """Labels that are right, found and wanted, at each of `THRESHOLDS`, shape (n_thresholds, 3)."""
+    """Count the labels that are right, found and wanted, at each of `THRESHOLDS`, shape (n_thresholds, 3)."""
     found = scores >= numpy.reshape(THRESHOLDS, (-1, 1, 1))  # (n_thresholds, n_texts, K)
     return numpy.stack([(found & right).sum((1, 2)), found.sum((1, 2)), [right.sum()] * len(found)], axis=1)
 
 
 def count_best(scores: NDArray, right: NDArray) -> int:
-    """Of how many texts the label with the highest score is right."""
+    """Count the texts whose label with the highest score is right."""
     return int(right[range(len(right)), scores.argmax(axis=1)].sum())
 
 
 def find_spans(
     scores: NDArray, reading: Reading, labels: Sequence[str], *, threshold: float = THRESHOLD
 ) -> list[Found]:
-    """The spans that reach the threshold, as the component finds them; best first, none overlapping another.
+    """Find the spans that reach the threshold, as the component does: best first, without overlaps.
 
     scores: B, I, O scores, shape (n_tokens, K, 3).
     """
@@ -172,7 +172,7 @@ def compute_f(n_right: int, n_found: int, n_wanted: int) -> float:
 
 
 def word_held_out(meanings: Meanings, name: str, label: str) -> str:
-    """The instruction of a held-out label."""
+    """Return the instruction of a held-out label."""
     if name == "mams_categories":
         return FRAMES[name].format(*label.split(":"))
     return FRAMES.get(name, "{}").format(find_meaning(meanings, name, label))
@@ -196,7 +196,7 @@ def _split(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
 
 
 def average_scores(scores: Mapping[str, float]) -> dict[str, float]:
-    """Each kind of set counts alike in the mean, however many sets there are of it."""
+    """Average scores. Each kind of set counts alike in the mean, however many sets of it there are."""
     spans = [value for key, value in scores.items() if key[:-2] in sets.HELD_OUT_SPANS]
     labels = [value for key, value in scores.items() if key.endswith("_acc")]
     means = {"spans": sum(spans) / max(1, len(spans)), "labels": sum(labels) / max(1, len(labels))}

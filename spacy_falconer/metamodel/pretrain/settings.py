@@ -1,4 +1,4 @@
-"""What a pre-training run is told. What shapes the weights is written beside them, where files lie is not."""
+"""The settings of a pre-training run. Those that shape the weights are saved beside them; where files are is not."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 
 from spacy_falconer.errors import ModelError
 
-# Where files lie and what computes: these differ between machines.
+# Where files are and what computes, which differ between machines.
 PLACES = ("data", "corpora", "own", "output", "encoder", "start", "device", "n_threads", "n_workers")
 
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """A run ends after `minutes` of training, evaluation not counted, or after `max_steps` where these are given.
+    """A run ends after `minutes` of training, not counting evaluation, or after `max_steps` if these are given.
 
-    Only with `max_steps` are the weights the same each time, for minutes hold more or fewer steps.
+    Only with `max_steps` are the weights the same each time, because the number of steps in a minute varies.
 
     data (Path): The folder of data sets. corpora (Path | None): Texts that must not be trained on.
     own (Path | None): A folder with the project's own training texts. start (Path | None): A checkpoint of an earlier
-    run to go on from, with a schedule of its own.
-    encoder (str): A Hugging Face folder or name. cap (int): Most texts of one set. leave_out: Sets that are not trained on.
-    recurring (float): How often words that recur in a passage are asked for, to 1 for all else.
-    n_workers (int): Processes that make batches beside the one that trains, for a GPU that would wait otherwise.
+    run to start from, with a schedule of its own.
+    encoder (str): A Hugging Face folder or name. cap (int): The most texts of one set. leave_out: Sets not to train on.
+    recurring (float): How often words that recur in a passage are asked for, relative to 1 for all else.
+    n_workers (int): Processes that make batches besides the one that trains, for a GPU that would otherwise wait.
     max_characters (int): Longer texts are not trained on.
-    max_texts (int): Most texts of a batch. A GPU is fed by some hundred.
-    max_pieces (int): Most pieces of a batch, with the padding; 0: 128 for each text.
-    pool (int): Groups of texts that are sorted by length together before they become batches; 0: as many as fill some.
-    drift_weight (float): How much it costs when mean vectors leave those of the encoder as it was: likeness of topics,
-    which a sentence encoder knows from the start, is otherwise lost.
+    max_texts (int): The most texts of a batch. A GPU is kept busy by a few hundred.
+    max_pieces (int): The most pieces of a batch, with the padding; 0 for 128 per text.
+    pool (int): Groups of texts that are sorted by length together before they become batches; 0 for a few batches' worth.
+    drift_weight (float): The cost of mean vectors that drift from those of the original encoder. Without it, the
+    similarity of topics, which a sentence encoder knows from the start, is lost.
     freeze_words (bool): Whether the encoder's word embeddings stay as they are.
     """
 
@@ -79,18 +79,18 @@ class PretrainSettings:
 
     @property
     def attention(self) -> str:
-        """The encoder's implementation: texts are short, and for short ones the plain one is faster on a CPU."""
+        """The implementation of the encoder's attention. Texts are short, and the plain one is faster for these on a CPU."""
         return "eager" if self.device == "cpu" else "sdpa"
 
     def to_record(self) -> dict[str, Any]:
-        """The settings without what differs between machines."""
+        """Return the settings without those that differ between machines."""
         return {key: value for key, value in asdict(self).items() if key not in PLACES} | {
             "leave_out": list(self.leave_out)
         }
 
 
 def check_same(settings: PretrainSettings, recorded: dict[str, Any], folder: Path) -> None:
-    """Refuse to go on with a run under other settings: its schedule and its draws would not be its own."""
+    """Raise an error if a run would go on with other settings: its schedule and its draws would change."""
     free = {"minutes", "max_steps", "minutes_per_checkpoint", "minutes_per_score", "n_score_texts"}
     known = {field.name for field in fields(settings)} - free - set(PLACES)
     for key in sorted(known):

@@ -1,4 +1,4 @@
-"""The words that labels of data sets are put into. All of it is this project's own."""
+"""The words in which labels of data sets are put. All of them are this project's own."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ STATEMENTS = {
     },
 }
 
-# What a user who has this intent is after, where the intent's name does not say it.
+# What a user with this intent wants, if the intent's name does not say it.
 INTENTS = {
     "oos": "something else than the assistant offers",
     "pto_request": "request time off",
@@ -179,7 +179,7 @@ INTENTS = {
     "carry_on": "carry-on luggage rules",
     "credit_limit_change": "raising the credit limit",
 }
-# Intents that begin with one of these are something that a user wants to do.
+# Intents that begin with one of these verbs are something that a user wants to do.
 VERBS = frozenset((
     "accept", "book", "cancel", "change", "confirm", "find", "flip", "freeze", "improve", "jump", "make", "order",
     "pay", "play", "redeem", "repeat", "report", "request", "reset", "roll", "schedule", "set", "share", "sync",
@@ -222,7 +222,7 @@ SETS_OF_GENRE = {
     "security": ("cyner",),
 }
 GENRE_OF = {name: genre for genre, names in SETS_OF_GENRE.items() for name in names}
-# Pairs of kinds that one text may be of.
+# Pairs of kinds that one text may belong to.
 RELATED_GENRES = frozenset({
     ("biomedicine", "laboratory"), ("programming", "security"), ("encyclopedia", "biomedicine"),
 })

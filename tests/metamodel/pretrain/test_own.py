@@ -57,5 +57,5 @@ def test_a_quote_that_is_not_in_its_text_is_refused(tmp_path):
     line = {"text": "Nine euros.", "source": "a", "spans": {"sums": ["ten euros"]}, "labels": {}}
     with gzip.open(tmp_path / "types.jsonl.gz", "wt", encoding="utf8") as file:
         file.write(json.dumps(line))
-    with pytest.raises(CorpusError, match="'ten euros' is no quote.*Correct the line"):
+    with pytest.raises(CorpusError, match="'ten euros' is not a quote.*Correct the line"):
         read_types(tmp_path / "types.jsonl.gz")
