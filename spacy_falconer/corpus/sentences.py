@@ -12,7 +12,7 @@ from spacy_falconer.types import Record
 if TYPE_CHECKING:
     from spacy.language import Language
 
-ZONE_SIZE = 256  # After so many texts, the strings that they added to the vocabulary are forgotten.
+ZONE_SIZE = 256  # After this many texts, the strings that they added to the vocabulary are forgotten.
 
 
 def read_units(records: Iterable[Record], unit: str, nlp: Language | None = None) -> Iterable[Record]:

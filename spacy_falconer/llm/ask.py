@@ -22,7 +22,7 @@ from spacy_falconer.llm.verdict import Failed, Verdict
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 
-N_HOPELESS = 20  # Give up on a model that has answered nothing at all after so many texts without a usable reply.
+N_HOPELESS = 20  # Give up on a model that has answered nothing at all after this many texts without a usable reply.
 
 
 async def ask_answers(

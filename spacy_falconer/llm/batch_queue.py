@@ -18,7 +18,7 @@ from spacy_falconer.llm.formats import FORMATS
 from spacy_falconer.llm.ledger import Ledger
 
 N_LOST = 3  # How often a request may come back without a reply, through no fault of its own.
-QUIET_S = 0.05  # After so long without a new request, the waiting ones are sent.
+QUIET_S = 0.05  # After this long without a new request, the waiting ones are sent.
 NO_ROOM = "token_limit_exceeded"  # The provider's error code for a full queue of this account.
 _KEPT = "The answers so far are kept. Run again to ask for the rest."
 

@@ -15,7 +15,7 @@ from spacy_falconer.llm.survey import Survey
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer
 
-MAX_TEXTS = 500  # The most to look at. Of more texts, so many are drawn, and the counts scaled up.
+MAX_TEXTS = 500  # The most to look at. Of more texts, this many are drawn, and the counts scaled up.
 N_KNOWN = 20  # Requests after which what they took is trusted.
 N_DOUBTED = 2  # How many requests the usual factors weigh as much as.
 KINDS = ("requests", "input", "output")

@@ -19,7 +19,7 @@ from spacy_falconer.llm.window import cut_windows, find_borders, merge_windows, 
 from spacy_falconer.plan import Step
 from spacy_falconer.types import Answer, CharSpan
 
-N_ATTEMPTS = 3  # A text has failed after so many unusable replies.
+N_ATTEMPTS = 3  # A text has failed after this many unusable replies.
 MAX_PASSAGES = 40  # The most in one request.
 
 

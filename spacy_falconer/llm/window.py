@@ -9,7 +9,7 @@ from spacy_falconer.llm.tokens import count_tokens
 from spacy_falconer.types import Answer, CharSpan, Quote
 
 MAX_CHARACTERS = 12_000
-MAX_TOKENS = 3_000  # With the prompt, so many fit into a context of 4,096.
+MAX_TOKENS = 3_000  # With the prompt, this many fit into a context of 4,096.
 OVERLAP = 600  # Characters.
 
 

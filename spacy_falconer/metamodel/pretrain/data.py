@@ -37,7 +37,7 @@ TRAINED_ON = SPANS + LABELS + QUESTIONS + INSTRUCTIONS
 
 # In these, a label without a mention may still hold, so only what is annotated is asked.
 INCOMPLETE = ("dstc8_slots", "ae110k_products", "oamine_products")
-SHINGLE = 10  # Two texts must not share so many words in a row.
+SHINGLE = 10  # Two texts must not share this many words in a row.
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def choose_rows(rows: Sequence[Row], cap: int, rng: Random) -> list[Row]:
 
 
 def _is_wanted(row: Row, max_characters: int, is_forbidden: Callable[[str], bool]) -> bool:
-    """Return whether a row's text is neither blank, too long, from a source that is left out, nor a forbidden one."""
+    """Return whether a row's text is not blank, not too long, not from a source that is left out, and not forbidden."""
     if not row.text.strip() or len(row.text) > max_characters:
         return False
     return row.source not in (*sets.HELD_OUT, *LEFT_OUT) and not is_forbidden(row.text)
