@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import spacy
@@ -12,6 +14,7 @@ from batch_server import BatchServer
 from server import KEY, make_reply
 from typer.testing import CliRunner
 
+import spacy_falconer
 from spacy_falconer.cli import screen
 from spacy_falconer.cli.app import app
 from spacy_falconer.llm.batch import ask_in_batch
@@ -20,6 +23,7 @@ from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import write_plan
 
+ROOT = Path(spacy_falconer.__file__).parents[1]
 COMMANDS = ["annotate", "answers", "calibrate", "estimate", "evaluate", "induce", "mine", "plan", "report", "train"]
 
 
@@ -468,3 +472,88 @@ def test_a_source_is_named_by_its_folder_or_as_it_is_installed(folder, saved, mo
     run(*arguments, "--source", "xx_mine")
     assert (folder / "pipeline" / "config.cfg").exists()
     assert "no installed pipeline" in plain(run(*arguments, "--source", "xx_other", exit_code=2))
+
+
+# What is refused before anything is read, asked or trained.
+
+
+def test_answers_never_replace_what_they_are_made_of(folder):
+    run("annotate", folder / "plan.json", folder / "corpus.jsonl", "--recorded", folder / "answers.jsonl", "--store",
+        folder / "answers.db", "--output", folder / "train.spacy")  # fmt: skip
+    before = (folder / "train.spacy").read_bytes()
+    options = ("--plan", folder / "plan.json", "--store", folder / "other.db", "--output", folder / "train.spacy")
+    said = run("answers", "import", folder / "train.spacy", *options, exit_code=1)
+    assert "would be written over" in said and (folder / "train.spacy").read_bytes() == before
+    options = ("--store", folder / "train.spacy", "--output", folder / "train.spacy")
+    assert "would be written over" in run(
+        "annotate", folder / "plan.json", folder / "corpus.jsonl", *options, exit_code=1
+    )
+
+
+def test_answers_to_test_on_need_a_place(folder):
+    options = (
+        "--store",
+        folder / "answers.db",
+        "--output",
+        folder / "a.spacy",
+        "--test-answers",
+        folder / "answers.jsonl",
+    )
+    assert "--test-output" in run("annotate", folder / "plan.json", folder / "corpus.jsonl", *options, exit_code=1)
+
+
+@pytest.mark.parametrize("option", ["--workers 4", "--ray-address auto", "--worker-cpus 2", "--worker-gpus 1"])
+def test_a_clusters_option_without_a_cluster(folder, saved, option):
+    said = run("mine", saved, folder / "corpus.jsonl", "--output", folder / "r.jsonl", *option.split(), exit_code=1)
+    assert f"{option.split()[0]} is for a cluster" in said
+
+
+def test_an_id_column_that_is_not_there(folder, saved):
+    options = ("--output", folder / "r.jsonl", "--id-field", "ticket")
+    said = run("mine", saved, folder / "corpus.jsonl", *options, exit_code=1)
+    assert "there is no id column 'ticket'; the columns: text" in " ".join(said.split())
+
+
+def test_two_columns_of_one_name(folder, saved):
+    (folder / "twice.csv").write_text("id,text,text\n1,a,b\n")
+    said = run("mine", saved, folder / "twice.csv", "--output", folder / "r.jsonl", exit_code=1)
+    assert "two columns are called 'text'" in " ".join(said.split())
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_work(folder, saved):
+    (folder / "file").write_text("")
+    for command in (
+        ("train", folder / "plan.json", folder / "answers.jsonl", "--output", folder / "file" / "pipeline"),
+        ("calibrate", saved, folder / "answers.jsonl", "--output", folder / "file"),
+        ("evaluate", saved, folder / "answers.jsonl", "--json", folder),
+    ):
+        assert "cannot be written" in " ".join(run(*command, exit_code=1).split()), command
+
+
+def test_folders_on_the_way_are_made(folder, saved):
+    run("calibrate", saved, folder / "answers.jsonl", "--output", folder / "a" / "b" / "pipeline", "-q")
+    assert (folder / "a" / "b" / "pipeline" / "meta.json").exists()
+
+
+def test_answers_to_something_else_calibrate_nothing(folder, saved, review_answers):
+    write_exchange(
+        [replace(one, labels={"It is new.": True}, spans={}) for one in review_answers], folder / "other.jsonl"
+    )
+    said = run("calibrate", saved, folder / "other.jsonl", "--output", folder / "out", exit_code=1)
+    assert "to none of the plan's instructions" in said and not (folder / "out" / "meta.json").exists()
+
+
+def test_a_pipeline_without_instructions_has_none_to_evaluate(folder):
+    said = " ".join(run("evaluate", ROOT / "assets" / "en_falconer_sm", folder / "answers.jsonl", exit_code=1).split())
+    assert "holds no instruction to evaluate" in said
+
+
+def test_an_estimate_before_anything_was_asked(folder):
+    said = run("estimate", folder / "plan.json", folder / "corpus.jsonl", "--store", folder / "answers.db")
+    assert "requests" in said and not (folder / "answers.db").exists()
+
+
+def test_two_targets_for_one_instruction(folder, saved):
+    targets = ("--target", "precision=0.9", "--target", "recall=0.8")
+    said = run("calibrate", saved, folder / "answers.jsonl", "--output", folder / "out", *targets, exit_code=1)
+    assert "two targets for all" in said

@@ -25,7 +25,7 @@ def annotate_cli(
     test_answers: Path | None = typer.Option(
         None,
         "--test-answers",
-        parser=options.parse_path,
+        parser=options.parse_file,
         metavar="FILE",
         help="Recorded answers to test on; else a fifth is held out",
     ),
@@ -84,7 +84,7 @@ def annotate_cli(
     from spacy_falconer.workflow.times import Took, note_beside
 
     with plain_errors():
-        check_outputs(output, test_output)
+        check_outputs(output, test_output, inputs=(plan, corpus, store, recorded, again), test_answers=test_answers)
         check_texts(again, corpus, output, {
             "--test-output": test_output, "--test-answers": test_answers, "--recorded": recorded, "--annotator": annotator,
             "--recorded-only": recorded_only, "--choose": choose != "random", "--rounds": rounds > 1,

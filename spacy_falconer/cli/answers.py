@@ -103,11 +103,11 @@ def import_labelled(
     if output is None and test_output is not None:
         raise AnswerError(f"--test-output {str(test_output)!r} stands alone. Name the rest of the answers by --output.")
     if output is not None:
-        check_outputs(output, test_output)
+        check_outputs(output, test_output, inputs=(file, plan, store))
     checked = read_plan(plan)
     with AnswerStore(store) as opened:
         brought = bring_answers(file, checked, opened, **settings)
-        show_brought(brought, write_rejects(brought.taken.rejects, file), quiet=quiet)
+        show_brought(brought, write_rejects(brought.taken.rejects, file, store=store), quiet=quiet)
         if output is not None:
             n_train, n_test = write_brought(brought.texts, checked, opened, output, test_output, seed=seed)
             if not quiet:

@@ -26,22 +26,26 @@ def calibrate_cli(
     Example: falconer calibrate pipeline test.spacy --output precise --target precision=0.95
     """
     from spacy_falconer.pipeline.source import load_pipeline
-    from spacy_falconer.workflow.answers import read_answers
+    from spacy_falconer.workflow.answers import check_answered, read_answers
     from spacy_falconer.workflow.calibration import format_changes, measure_changes
+    from spacy_falconer.workflow.files import check_writable
     from spacy_falconer.workflow.fitted import format_thresholds, note_fitted
     from spacy_falconer.workflow.mined import find_plan
     from spacy_falconer.workflow.targets import parse_targets
     from spacy_falconer.workflow.thresholds import fit_candidates, read_candidates
 
     with plain_errors():
+        check_writable(output, is_folder=True)
         nlp = load_pipeline(pipeline)
         plan = find_plan(nlp)
         targets = parse_targets(target, plan=plan)
         docs, _ = read_answers(answers, plan, nlp)
+        check_answered(docs, plan)
         heard = read_candidates(nlp, docs)
         changes = measure_changes(heard)
         fitted = fit_candidates(heard, targets)
         note_fitted(nlp, fitted)
+        output.mkdir(parents=True, exist_ok=True)
         nlp.to_disk(output)
     if not quiet:
         msg.good(f"Scores and thresholds by {len(docs)} answered texts. Pipeline: {output}")

@@ -14,7 +14,7 @@ def estimate_cli(
     corpus: Path = options.CORPUS,
     sample: options.Sample = 500,
     store: Path | None = typer.Option(
-        None, "--store", help="Answers that are not to be paid for again", exists=True, dir_okay=False
+        None, "--store", help="Answers that are not to be paid for again, if it is there", dir_okay=False
     ),
     model: options.Model = None,
     prices: options.Prices = None,

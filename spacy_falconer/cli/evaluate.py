@@ -57,9 +57,13 @@ def evaluate_cli(
     from spacy_falconer.pipeline.source import load_pipeline
     from spacy_falconer.workflow.answers import read_answers
     from spacy_falconer.workflow.evaluate import evaluate, find_origin, name_plan
+    from spacy_falconer.workflow.files import check_not_read, check_writable
     from spacy_falconer.workflow.report import format_scores
 
     with plain_errors():
+        if json_file is not None:
+            check_not_read(json_file, answers, baselines, second)
+            check_writable(json_file)
         nlp = load_pipeline(pipeline)
         plan = name_plan(nlp)
         docs, train_docs, again = (
@@ -70,7 +74,6 @@ def evaluate_cli(
             **find_origin(*options.tell_apart(source, config)), seed=seed,
         )  # fmt: skip
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
         srsly.write_json(json_file, scores)
     if not quiet:
         say(format_scores(scores))

@@ -63,7 +63,7 @@ def mine_cli(
     batch: options.Batch = False,
     redact: options.Redact = None,
     annotator: options.Annotator = None,
-    show: int = typer.Option(10, "--show", help="Rows to print at the end"),
+    show: int = typer.Option(10, "--show", help="Rows to print at the end", min=0),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, no table"),
     # fmt: on
 ):
@@ -93,15 +93,15 @@ def mine_cli(
             "is_batch": batch, "redact": redact, "annotator": annotator,
         }  # fmt: skip
         mine_guarantee.warn_of_unasked(guarantee, endpoint)
-        on_ray = mine_ray.is_on_ray(engine, corpus, output, **alone)
+        cluster = {"address": ray_address, "n_workers": workers, "n_threads": worker_cpus, "n_gpus": worker_gpus}
+        on_ray = mine_ray.is_on_ray(engine, corpus, output, cluster=cluster, **alone)
         nlp = load_pipeline(pipeline)
         if on_ray:
-            cluster = {"address": ray_address, "n_workers": workers, "n_threads": worker_cpus, "n_gpus": worker_gpus}
             report = mine_ray.mine_by_ray(nlp, records, output, quiet=quiet, cluster=cluster, **settings)
         else:
             promised = mine_guarantee.keep_promise(
                 guarantee, nlp, records, output, store=store, quiet=quiet, endpoint=endpoint, batch_size=batch_size,
-                precision=precision, fresh=fresh,
+                precision=precision, fresh=fresh, since=since,
             )  # fmt: skip
             settings |= {"n_process": n_process, "since": since, "guaranteed": promised}
             report = mine_here(nlp, records, output, quiet=quiet, **settings)
@@ -148,14 +148,10 @@ def show_mined(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: int
 def find_texts(records: Any, ids: set[str]) -> dict[str, str]:
     """The texts of some ids, where they stand near the beginning."""
     from spacy_falconer.workflow.mine import read_input
+    from spacy_falconer.workflow.mined import match_texts
 
-    texts: dict[str, str] = {}
-    for (_, item), _ in zip(read_input(records), range(N_SEARCHED), strict=False):
-        if len(texts) == len(ids):
-            break
-        if (name := getattr(item, "id", None)) in ids:
-            texts.setdefault(name, item.text)
-    return texts
+    items = (item for (_, item), _ in zip(read_input(records), range(N_SEARCHED), strict=False))
+    return match_texts(items, ids)
 
 
 def show_problems(report: Any, output: Path) -> None:

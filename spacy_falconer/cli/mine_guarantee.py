@@ -57,25 +57,28 @@ def ask_for(
     endpoint: dict[str, Any],
     precision: str,
     fresh: bool,
+    since: Path | None,
     batch_size: int,
 ) -> Any:
     """Say what is to come, ask, and say what is certain. RETURNS (Guaranteed)
 
     endpoint: Settings of the endpoint, "redact" and "annotator", as `options` has them.
-    precision, fresh, batch_size: As in `mine`.
+    precision, fresh, since, batch_size: As in `mine`.
     """
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.workflow.ask import Asker
     from spacy_falconer.workflow.guarantee.promise import parse_promise
     from spacy_falconer.workflow.guarantee.run import guarantee
     from spacy_falconer.workflow.guarantee.show import format_forecast, format_guaranteed
+    from spacy_falconer.workflow.manifest import open_seen
     from spacy_falconer.workflow.own.annotator import take_place
     from spacy_falconer.workflow.parts import Paths
     from spacy_falconer.workflow.precision import settle_precision
 
     promise, paths = parse_promise(words), Paths(output)
-    redact, annotator = options.find_redactor(endpoint.pop("redact")), options.find_annotator(endpoint.pop("annotator"))
-    asked = options.make_endpoint(endpoint.pop("model"), **endpoint)
+    settings = dict(endpoint)
+    redact, annotator = options.find_redactor(settings.pop("redact")), options.find_annotator(settings.pop("annotator"))
+    asked = options.make_endpoint(settings.pop("model"), **settings)
     own = take_place(annotator, asked, redact=redact, n_shots=0)
     settled = settle_precision(nlp, precision, paths, fresh=fresh)
     with (
@@ -87,7 +90,10 @@ def ask_for(
             nlp, records, promise,
             lambda plan: Asker(plan, opened, asked, redact, watch=batch_lines(quiet=quiet), annotator=own),
             batch_size=batch_size, precision=settled, memory=paths.beside("guarantee.json"), tick=tick,
+            seen=open_seen(since, paths),
             show=lambda *forecast: None if quiet else say(format_forecast(promise, *forecast)),
         )  # fmt: skip
-    msg.good(format_guaranteed(found))
+    title, *lines = format_guaranteed(found).splitlines()
+    msg.good(title)
+    say("\n".join(lines))
     return found

@@ -24,6 +24,10 @@ RayAddress = Annotated[
     ),
 ]
 
+OPTIONS = {
+    "address": "--ray-address", "n_workers": "--workers", "n_threads": "--worker-cpus", "n_gpus": "--worker-gpus"
+}  # fmt: skip
+DEFAULTS = {"address": None, "n_workers": None, "n_threads": 1, "n_gpus": 0.0}
 REMEDIES = {
     "since": "It keeps no record of what it has read. Leave --since out, and mine all or only files that are new.",
     "guarantee": "Who answers which text is decided where all are known. Leave --guarantee out, or mine on one machine.",
@@ -50,9 +54,10 @@ def parse_output(value: str) -> Path:
         raise typer.BadParameter(str(error)) from None
 
 
-def is_on_ray(engine: str, corpus: Path, output: Path, **others: Any) -> bool:
+def is_on_ray(engine: str, corpus: Path, output: Path, *, cluster: dict[str, Any], **others: Any) -> bool:
     """Whether a cluster is asked for.
 
+    cluster: What is said of one, by the names that `mine_by_ray` has.
     others: Options that it does not know, by their names: what was given, and the default.
     RAISES (CorpusError): There is no such engine, or it cannot do what was asked of it.
     """
@@ -62,6 +67,10 @@ def is_on_ray(engine: str, corpus: Path, output: Path, **others: Any) -> bool:
         if address := next((str(path) for path in (corpus, output) if not isinstance(path, Path)), None):
             raise CorpusError(
                 f"{address!r} is no local path, as one machine reads and writes. Expected a path. Name one, or use --engine ray."
+            )
+        if said := [option for name, option in OPTIONS.items() if cluster[name] != DEFAULTS[name]]:
+            raise CorpusError(
+                f"{said[0]} is for a cluster, and the engine is 'local'. Add --engine ray, or leave it out."
             )
         return False
     for name, (given, default) in others.items():

@@ -85,7 +85,7 @@ def import_cli(
 
     with plain_errors(), AnswerStore(store) as opened:
         taken = take_reviews(read_plan(plan), files, opened)
-        rejects = write_rejects(taken.rejects, files[0])
+        rejects = write_rejects(taken.rejects, files[0], store=store)
     if rejects is not None:
         msg.warn(f"Not taken: {len(taken.rejects)}; all are in {rejects}. The first:", taken.rejects[0].reason)
     show_taken(taken, quiet=quiet)

@@ -33,11 +33,13 @@ def train_cli(
     from spacy_falconer.pipeline.source import choose_source
     from spacy_falconer.plan import read_plan
     from spacy_falconer.workflow.answers import read_answers
+    from spacy_falconer.workflow.files import check_writable
     from spacy_falconer.workflow.remember import find_earlier
     from spacy_falconer.workflow.targets import parse_targets
     from spacy_falconer.workflow.train import train
 
     with plain_errors():
+        check_writable(output, is_folder=True)
         checked = read_plan(plan)
         targets = parse_targets(target, plan=checked)
         docs, _ = read_answers(answers, checked, spacy.blank("en"))
@@ -47,6 +49,7 @@ def train_cli(
         nlp, report = train(
             checked, docs, source=start, replay=earlier, config=config, targets=targets, seed=seed, quiet=quiet
         )
+        output.mkdir(parents=True, exist_ok=True)
         nlp.to_disk(output)
     if not quiet:
         show_training(report, output)
@@ -57,6 +60,8 @@ def show_training(report, output: Path) -> None:
     if report.n_members > 1:
         held_out = f"each held out once for scores and thresholds; the mean of {report.n_members} trainings"
     msg.good(f"Trained on {report.n_train} answered texts, {held_out}. Pipeline: {output}")
+    if report.unasked:
+        msg.warn(f"Nobody was asked, so answered as before: {', '.join(report.unasked)}. Annotate by this plan.")
     if report.silent:
         msg.warn(f"No positive answer to learn from, so answered as before: {', '.join(report.silent)}. Annotate more.")
     warn_of_thresholds(report.fitted)

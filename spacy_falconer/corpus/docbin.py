@@ -77,10 +77,14 @@ def answer_to_doc(answer: Answer, plan: Plan, nlp: Language, *, spans_key: str =
     People's answers are in `doc.spans["gold"]` and `doc.user_data["gold_cats"]`. Where people corrected the language
     model, `doc.user_data["human"]` has the steps whose answers are theirs, and `doc.user_data["replaced"]` the model's
     answers to these, as `{"labels": {id: 0 or 1}, "spans": {id: [[start, end], None where a quote has no place]}}`.
+    `doc.user_data["asked"]` has the instructions that were answered, by step id.
     Steps with `for_each` ask about passages, not about the text, and are left out.
     """
     doc = nlp.make_doc(answer.text)
     doc.user_data["model"] = answer.model
+    doc.user_data["asked"] = {
+        step.id: step.instruction for step in plan.text_steps() if step.instruction in answer.said(step.op)
+    }
     doc.cats = read_labels(answer, plan)
     doc.spans[spans_key] = ground(doc, answer, plan, name=spans_key)
     if answer.gold is not None:

@@ -16,6 +16,8 @@ from spacy_falconer.corpus.tables import SHOWN, Flaw, Numbered, Row, find_reader
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.types import HALF_CHARACTER, Record
 
+ID_FIELD = "id"  # A record without it is named by its place; without one that is asked for, it is refused.
+
 
 class Place(NamedTuple):
     """Where a row is: its file, and the line on which it ends or, in Parquet, its number."""
@@ -27,7 +29,9 @@ class Place(NamedTuple):
 Item = tuple[Place, "Record | Flaw"]
 
 
-def read_corpus(path: str | Path, *, text_field: Sequence[str] = ("text",), id_field: str = "id") -> Iterator[Record]:
+def read_corpus(
+    path: str | Path, *, text_field: Sequence[str] = ("text",), id_field: str = ID_FIELD
+) -> Iterator[Record]:
     """Read a corpus lazily, and fail at the first row that cannot be read.
 
     path: A .jsonl, .csv, .tsv or .txt file (each may end in .gz or .zst), a .parquet file, or a folder of one kind.
@@ -41,7 +45,7 @@ def read_corpus(path: str | Path, *, text_field: Sequence[str] = ("text",), id_f
         yield item
 
 
-def read_items(path: str | Path, *, text_field: Sequence[str] = ("text",), id_field: str = "id") -> Iterator[Item]:
+def read_items(path: str | Path, *, text_field: Sequence[str] = ("text",), id_field: str = ID_FIELD) -> Iterator[Item]:
     """Read a corpus lazily, like `read_corpus`, with a `Flaw` in the place of each bad row.
 
     A damaged file is read up to the damage, and then the next file is read.
@@ -84,6 +88,11 @@ def make_record(row: Row, line: int, file: InputFile, *, text_field: Sequence[st
     wrong = [name for name, part in zip(text_field, parts, strict=True) if not isinstance(part, str)]
     if wrong:
         return Flaw(describe_column(wrong[0], row), show_row(row))
+    if id_field != ID_FIELD and id_field not in row:
+        columns = ", ".join(map(str, row))[:SHOWN]
+        return Flaw(
+            f"there is no id column {id_field!r}; the columns: {columns}. Name it with --id-field", show_row(row)
+        )
     text, found = "\n\n".join(parts), row.get(id_field)
     name = str(found) if found not in (None, "") else f"{file.name}:{line}" if file.name else f"line-{line}"
     if HALF_CHARACTER.search(text) or HALF_CHARACTER.search(name):  # JSON can write it; spaCy cannot read it.

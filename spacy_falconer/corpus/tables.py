@@ -92,6 +92,10 @@ def read_csv(file: InputFile) -> Numbered:
             reason = f"the columns' names cannot be read, and without them nothing in the file can: {header.reason}"
             yield number, replace(header, reason=reason, file_ends=True)
             return
+        if twice := next((name for name in header if name and header.count(name) > 1), None):
+            reason = f"two columns are called {twice!r}, and nobody knows which is meant. Rename one"
+            yield number, Flaw(reason, ",".join(header)[:SHOWN], file_ends=True)
+            return
         for number, cells in rows:
             yield number, cells if isinstance(cells, Flaw) else name_cells(cells, header)
 

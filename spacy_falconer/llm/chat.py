@@ -7,7 +7,7 @@ import random
 import time
 from typing import Any
 
-from spacy_falconer.errors import ServerError
+from spacy_falconer.errors import BudgetError, ServerError
 from spacy_falconer.llm.failure import Failure, explain, hide_key, make_client
 from spacy_falconer.llm.formats import FORMATS, FormatError, FormatFinder, Message, is_strict, make_body
 from spacy_falconer.llm.ledger import Ledger, Steps
@@ -98,13 +98,19 @@ class Chat:
 
     async def _send(self, form: str, body: dict[str, Any], n_tokens: int, step: Steps) -> Any:
         """Send a request, and again until there is a completion or no retry is left."""
-        n_failed = 0
+        n_failed, failure = 0, None
         while True:
             async with self._limits.slot(n_tokens):
                 self._formats.check(form)
-                failure = await self._attempt(body, step)
-            if not isinstance(failure, Failure):
-                return failure
+                try:
+                    outcome = await self._attempt(body, step)
+                except BudgetError as error:
+                    if failure is None:
+                        raise
+                    raise BudgetError(f"{error} The attempt before failed: {failure.message}") from None
+            if not isinstance(outcome, Failure):
+                return outcome
+            failure = outcome
             # A server that refuses many requests at once counts as one failure, of the first request.
             is_news = not failure.is_refusal or self._limits.refused(failure.sent_at, failure.wait_s)
             n_failed += is_news

@@ -192,7 +192,7 @@ def make_reader(encoder: nn.Module, precision: str) -> Read | None:
 
 def read_exactly(encoder: nn.Module) -> Read:
     def read(ids: Tensor, mask: Tensor) -> Tensor:
-        encoder.eval()  # Thinc leaves it in training mode.
+        encoder.eval()  # Training leaves it in another mode.
         return encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
 
     return read

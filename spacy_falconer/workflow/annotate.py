@@ -38,7 +38,7 @@ from spacy_falconer.workflow.choose import (
     without,
 )
 from spacy_falconer.workflow.endpoint import Endpoint
-from spacy_falconer.workflow.files import digest, whole
+from spacy_falconer.workflow.files import check_not_read, check_writable, digest, whole
 from spacy_falconer.workflow.memory import Memory
 from spacy_falconer.workflow.own.annotator import Annotator, Answering, take_place
 from spacy_falconer.workflow.plan import dump_questions
@@ -247,11 +247,20 @@ def hold_out(docs: Sequence[Doc], plan: Plan, test_file: Path | None, *, seed: i
     return [doc for doc in docs if doc.text not in tested], tests
 
 
-def check_outputs(output: Path, test_output: Path | None) -> None:
+def check_outputs(
+    output: Path, test_output: Path | None, *, inputs: Iterable[Path | None] = (), test_answers: Path | None = None
+) -> None:
     """Refuse names under which answers would not be found again, or take the place of something else.
 
-    RAISES (AnswerError): One does not end in .spacy, or both are the same.
+    inputs: What is read, or kept.
+    RAISES (AnswerError): One does not end in .spacy, or both are the same; or there are answers to test on, but no place.
+    RAISES (CorpusError): One is an input, or cannot be written.
     """
+    if test_answers is not None and test_output is None:
+        raise AnswerError(
+            f"--test-answers {str(test_answers)!r} stands alone. Say where the answers to test on are to be written, by "
+            "--test-output."
+        )
     for path in filter(None, (output, test_output)):
         if path.suffix != ".spacy":
             raise AnswerError(
@@ -260,6 +269,9 @@ def check_outputs(output: Path, test_output: Path | None) -> None:
             )
     if output == test_output:
         raise AnswerError(f"Answers to learn from and to test on would both be {str(output)!r}. Name two files.")
+    for path in filter(None, (output, test_output)):
+        check_not_read(path, *inputs, test_answers)
+        check_writable(path)
 
 
 def write_annotated(

@@ -16,6 +16,7 @@ from spacy_falconer.llm.batch import OpenBatch, cancel_batches, find_open_batche
 from spacy_falconer.llm.exchange import read_exchange, write_exchange
 from spacy_falconer.llm.rows import GOLD, Row, answer_rows, choose, choose_others, gather
 from spacy_falconer.llm.store import AnswerStore
+from spacy_falconer.pipeline.score import asked_keys
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Answer, Record
 from spacy_falconer.workflow.endpoint import run_to_end
@@ -31,6 +32,7 @@ def read_answers(path: Path, plan: Plan, nlp: Language) -> tuple[list[Doc], Grou
     if path.suffix == ".spacy":
         docs, report = read_docbin(path, nlp), GroundingReport()
         check_written(docs, path)
+        check_same_questions(docs, plan, path)
         for doc in docs:
             report.count(doc.spans[SPANS_KEY])
         return docs, report
@@ -44,6 +46,34 @@ def check_written(docs: Iterable[Doc], path: Path) -> None:
             f"The docs in {str(path)!r} do not say which of the plan's steps they answer. Expected the file that annotate "
             "wrote. Make it of data of your own by `answers import FILE --plan PLAN --store answers.db --output answers.spacy`."
         )
+
+
+def check_same_questions(docs: Iterable[Doc], plan: Plan, path: Path) -> None:
+    """RAISES (AnswerError): A step was asked in other words: its answers are to another question."""
+    steps = plan.steps_by_id
+    for doc in docs:
+        for key, asked in doc.user_data.get("asked", {}).items():
+            if key in steps and steps[key].instruction != asked:
+                raise AnswerError(
+                    f"{str(path)!r} answers {key!r} as {asked!r}, but the plan asks {steps[key].instruction!r}: another "
+                    "question. Annotate again by this plan, or restore the instruction that was answered."
+                )
+
+
+def check_answered(docs: Iterable[Doc], plan: Plan) -> None:
+    """RAISES (AnswerError): No text has an answer to the plan's instructions."""
+    keys = {step.id for step in plan.text_steps()}
+    if not any(keys & list_asked(doc) for doc in docs):
+        asked = "; ".join(f"{key}: {step.instruction!r}" for key, step in plan.steps_by_id.items() if key in keys)
+        raise AnswerError(
+            f"The answers are to none of the plan's instructions. Expected some to: {asked}. Annotate by this plan, or give "
+            "recorded answers whose instructions are the plan's, word for word."
+        )
+
+
+def list_asked(doc: Doc) -> set[str]:
+    """The keys that an answered text has answers to."""
+    return {*doc.cats, *asked_keys(doc.spans.get(SPANS_KEY))}
 
 
 def settle(answers: Iterable[Answer]) -> list[Answer]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spacy_falconer.corpus.read import describe_flaw, read_items
+from spacy_falconer.corpus.read import ID_FIELD, describe_flaw, read_items
 from spacy_falconer.corpus.tables import Flaw
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.types import Record
@@ -23,7 +23,7 @@ class CorpusFile:
 
     path: Path
     text_field: Sequence[str] = ("text",)
-    id_field: str = "id"
+    id_field: str = ID_FIELD
     set_aside: Callable[[str], Any] | None = None
 
     def __iter__(self) -> Iterator[Record]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spacy_falconer.corpus.read import read_units
@@ -34,17 +35,21 @@ def estimate(
 
     store (Path): Answers in it are not paid for again. None where there is no store yet.
     """
-    if store is None:
-        with tempfile.TemporaryDirectory() as folder:
-            empty = Path(folder) / "answers.db"
-            return estimate(plan, records, empty, sampling=sampling, endpoint=endpoint, redact=redact)
     candidates = list_candidates(read_units(records, plan.unit), sampling)
     texts = [one.text for one in pick_random(candidates, sampling.n_texts, seed=sampling.seed)]
     prices = endpoint.ledger.prices
-    with AnswerStore(store) as opened:
+    with open_store(store) as opened:
         answered = recorded_answers(texts, plan, opened, model=endpoint.model) if sampling.n_shots else ()
         return llm.estimate(
             texts, plan, model=endpoint.model_name, store=opened, seed=sampling.seed, accept=endpoint.model,
             examples=choose_examples(list(answered), sampling.n_shots), redact=redact,
             prices=batch_prices(prices) if endpoint.is_batch else prices,
         )  # fmt: skip
+
+
+@contextmanager
+def open_store(path: Path | None) -> Iterator[AnswerStore]:
+    """A store, or an empty one where there is none: an estimate makes no file."""
+    with tempfile.TemporaryDirectory() as folder:
+        with AnswerStore(path if path is not None and path.exists() else Path(folder) / "answers.db") as opened:
+            yield opened

@@ -110,7 +110,13 @@ def name_plan(nlp: Language) -> Plan:
     try:
         return find_plan(nlp)
     except ModelError:
-        return plan_of(nlp)
+        plan = plan_of(nlp)
+        if not plan.steps:
+            raise ModelError(
+                f"The pipeline ({', '.join(nlp.pipe_names) or 'empty'}) holds no instruction to evaluate. Expected one that "
+                "`falconer train` wrote, or add instructions."
+            ) from None
+        return plan
 
 
 def compare(

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.llm.rows import hash_parts
@@ -17,7 +18,44 @@ from spacy_falconer.types import Record
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write a file, or a folder: it takes its place when it is whole, and only then. After an error, nothing is left."""
+    """Where to write a file, or a folder: it takes its place when it is whole, and only then. After an error, nothing is left.
+
+    RAISES (CorpusError): It cannot be written there.
+    """
+    with writable(path), whole_or_nothing(path) as part:
+        yield part
+
+
+def check_writable(path: Path | None, *, is_folder: bool = False) -> None:
+    """Find out before long work that its result could not be written. Nothing is made.
+
+    RAISES (CorpusError): The file, or what is to be in the folder, cannot be.
+    """
+    if path is None:
+        return
+    with writable(path):
+        if path.is_dir() and not is_folder:
+            raise IsADirectoryError("it is a folder")
+        folder = path if is_folder else path.parent
+        with TemporaryFile(dir=next(one for one in (folder, *folder.absolute().parents) if one.exists())):
+            pass
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """RAISES (CorpusError): What is done inside fails by the disk."""
+    try:
+        yield
+    except OSError as error:
+        raise CorpusError(
+            f"{str(path)!r} cannot be written ({error}). Expected a place on a disk that has room, in a folder that may be "
+            "written to. Check them, or choose another output."
+        ) from error
+
+
+@contextmanager
+def whole_or_nothing(path: Path) -> Iterator[Path]:
+    """As `whole`, with the disk's own errors."""
     part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove(part)

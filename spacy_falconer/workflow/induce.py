@@ -23,6 +23,7 @@ from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.clear import check_apart
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.endpoint import Endpoint
+from spacy_falconer.workflow.files import check_writable
 from spacy_falconer.workflow.folder import check_sentence
 from spacy_falconer.workflow.induce_steps import Progress, Steps
 from spacy_falconer.workflow.own.annotator import Annotator, Answering, take_place
@@ -122,6 +123,7 @@ def induce(
     if isinstance(records, CorpusFile):
         check_apart(records.path, Paths(output / "rows.jsonl"))
     earlier = find_earlier(replay, sampling.source)
+    check_writable(output, is_folder=True)
     output.mkdir(parents=True, exist_ok=True)
     planner = replace(endpoint, model=planner_model or endpoint.model)
     found = obtain_plan(

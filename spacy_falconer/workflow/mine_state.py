@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from spacy_falconer.errors import CorpusError
+from spacy_falconer.errors import CorpusError, FalconerError
 from spacy_falconer.workflow.parts import durable, plain_disk
 from spacy_falconer.workflow.reading import Reading
 
@@ -146,7 +146,7 @@ def give_way(count_read: Callable[[], int], remove: Callable[[], Any]) -> Iterat
     """
     try:
         yield
-    except CorpusError:
+    except FalconerError:
         with suppress(CorpusError):  # On a full disk, perhaps.
             if not count_read():
                 remove()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -12,6 +13,8 @@ from spacy_falconer.pipeline.components import find_components
 from spacy_falconer.plan import Plan
 from spacy_falconer.plan.execute import Row
 from spacy_falconer.types import Record
+
+N_AFTER = 10_000  # Records among which another one of the same id is looked for.
 
 
 def find_plan(nlp: Language) -> Plan:
@@ -35,6 +38,23 @@ def find_mined(doc: Doc) -> list[Row]:
     """What was mined from a doc: nothing, a row, or with `unit: sentence` one for each sentence kept."""
     mined = doc._.mined
     return mined if isinstance(mined, list) else [mined] if mined is not None else []
+
+
+def match_texts(items: Iterable[Any], ids: Collection[str]) -> dict[str, str]:
+    """The texts of some ids. An id that different texts have is left out: nobody knows which of them is meant.
+
+    items: Records, and what stands between them. They are read until all ids are found, and `N_AFTER` further.
+    """
+    texts: dict[str, str] = {}
+    several, n_after = set(), 0
+    for item in items if ids else ():
+        name = getattr(item, "id", None)
+        if name in ids and texts.setdefault(name, item.text) != item.text:
+            several.add(name)
+        n_after += len(texts) == len(ids)
+        if n_after > N_AFTER:
+            break
+    return {name: text for name, text in texts.items() if name not in several}
 
 
 def make_rows(doc: Doc, record: Record) -> list[Row]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,8 +16,8 @@ from typing import IO, Any
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
 from spacy_falconer.plan.execute import Row
-from spacy_falconer.workflow.files import whole
-from spacy_falconer.workflow.tabular import join_parquet, read_parquet, write_parquet
+from spacy_falconer.workflow.files import whole_or_nothing
+from spacy_falconer.workflow.tabular import join_parquet, read_parquet, without_nan, write_parquet
 
 ROWS = ("rows.jsonl", "rows.parquet", "rows")  # What an output folder calls them.
 BLOCK = 2**20  # Bytes.
@@ -88,7 +87,7 @@ def durable(path: Path) -> Iterator[Path]:
     RAISES (CorpusError): The disk is full, or refuses. What was written is removed.
     """
     with plain_disk(path):
-        with whole(path) as part:
+        with whole_or_nothing(path) as part:
             yield part
             with part.open("rb") as written:
                 os.fsync(written.fileno())
@@ -193,11 +192,3 @@ def dump_row(row: Row) -> bytes:
         return json.dumps(row, default=str).encode("ascii") + b"\n"
     except ValueError:
         return dump_row(without_nan(row))
-
-
-def without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: without_nan(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,8 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import srsly
-
 from spacy_falconer.corpus.choose import choose_random
 from spacy_falconer.errors import CorpusError, PlanError, ServerError, UnsupportedPlanError
 from spacy_falconer.llm.chat import Chat
@@ -22,7 +20,7 @@ from spacy_falconer.plan import Plan, read_plan, write_plan
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.endpoint import Endpoint, run_to_end
-from spacy_falconer.workflow.files import whole
+from spacy_falconer.workflow.files import is_older, whole
 
 N_LEADING = 1000  # Texts at the corpus's beginning, among which those that the planner sees are chosen.
 
@@ -54,12 +52,15 @@ def obtain_plan(
         answer to one sentence, and taken for that alone.
     records: The corpus. The beginnings of a few texts are shown to the planner.
     store (Path): An answer store that keeps the planner's replies, so that none is paid for twice.
-    RAISES (PlanError): A file holds no plan that can be run, or the planner made none.
+    RAISES (PlanError): A file holds no plan that can be run, the planner made none, or `known` would replace an edited
+        plan.
     RAISES (UnsupportedPlanError): Two primitives cannot answer the sentence. The message is the planner's reason.
     RAISES (ServerError): There is no plan for this sentence, and no endpoint to ask.
     RAISES (CorpusError): There is a corpus, and no text of it can be read.
     """
-    found = _find_known(sentence, known) or _find_kept(sentence, output)
+    taken, kept = _find_known(sentence, known), _find_kept(sentence, output)
+    check_unedited(taken, kept, known, output)
+    found = taken or kept
     if found is None:
         texts = choose_texts(records, redact=redact, seed=seed)
         check_readable(texts, records)
@@ -68,6 +69,16 @@ def obtain_plan(
         with whole(output) as part:
             write_plan(found.plan, part)
     return found
+
+
+def check_unedited(taken: FoundPlan | None, kept: FoundPlan | None, known: Path | None, output: Path) -> None:
+    """RAISES (PlanError): Another plan would be replaced that was written after the one that is given."""
+    if known is None or taken is None or kept is None or taken.plan == kept.plan or is_older(output, [known]):
+        return
+    raise PlanError(
+        f"{str(output)!r} differs from {str(known)!r}, which would replace it, and was changed after it. To go on with your "
+        f"changes, leave the other plan out (--plan, in a project --vars.plan ''); to lose them, remove {str(output)!r}."
+    )
 
 
 def check_readable(texts: Sequence[str], records: Iterable[Record]) -> None:
@@ -165,7 +176,7 @@ def _find_kept(sentence: str, path: Path) -> FoundPlan | None:
 
 def recorded_by(path: Path) -> str | None:
     """The model whose recorded answer a plan file is; None for a person's own plan."""
-    data = srsly.read_json(path)
+    data = json.loads(path.read_text(encoding="utf-8-sig"))
     return data.get("model") if "plan" in data else None
 
 

@@ -194,10 +194,10 @@ def keep_words(nlp: Language, texts: Iterable[str]) -> None:
 
 def _pipe(nlp: Language, describe: Describe, texts: Sequence[str], *, batch_size: int) -> list[Reading]:
     keep_words(nlp, texts)
-    make_text = partial(make_sentence, nlp) if reads_sentences(nlp) else nlp.make_doc
+    units = map(partial(make_sentence, nlp), texts) if reads_sentences(nlp) else texts
     with nlp.memory_zone():
         try:
-            return [describe(doc) for doc in nlp.pipe(map(make_text, texts), batch_size=batch_size)]
+            return [describe(doc) for doc in nlp.pipe(units, batch_size=batch_size)]
         except Exception as error:
             failure = error.with_traceback(None)  # It holds docs, which do not outlive the zone.
     raise failure

@@ -18,11 +18,11 @@ from spacy_falconer.errors import AnswerError
 from spacy_falconer.pipeline.callbacks import add_instructions
 from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.instructed import InstructedPipe, take_turns
-from spacy_falconer.pipeline.score import asked_keys, places
+from spacy_falconer.pipeline.score import places
 from spacy_falconer.pipeline.source import load_pipeline
 from spacy_falconer.plan import Plan
 from spacy_falconer.plan.schema import Step
-from spacy_falconer.workflow.answers import read_answers
+from spacy_falconer.workflow.answers import list_asked, read_answers
 
 MOST_REPLAYED = 1.0  # Earlier answers, for each new one.
 BATCH_TEXTS = 32
@@ -66,10 +66,6 @@ def find_said(docs: Sequence[Doc]) -> dict[str, set[str]]:
     """The keys that some answer says yes to, by primitive."""
     labels = {key for doc in docs for key, value in doc.cats.items() if value}
     return {"get_label": labels, "get_span": {key for doc in docs for key in places(doc.spans.get(SPANS_KEY))}}
-
-
-def list_asked(doc: Doc) -> set[str]:
-    return {*doc.cats, *asked_keys(doc.spans.get(SPANS_KEY))}
 
 
 def leave_out(doc: Doc, keys: Collection[str]) -> Doc:
@@ -140,6 +136,11 @@ def read_earlier(path: Path, source: Path) -> list[Doc]:
     RAISES (AnswerError): The file answers none of them.
     """
     plan = plan_of(load_pipeline(source))
+    if not plan.steps:
+        raise AnswerError(
+            f"{str(source)!r} holds no instructions, so no earlier answers can be learned again. Name the pipeline that "
+            "learned them by --source, or leave --replay out."
+        )
     docs, _ = read_answers(path, plan, spacy.blank(LANGUAGE))
     asked = [doc for doc in docs if list_asked(doc)]
     if not asked:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +46,21 @@ def write_parquet(rows: Sequence[Row], path: Path, plan: Plan, *, has_by: bool =
     from pyarrow import parquet
 
     schema = make_schema(plan, has_by=has_by)
-    flat = [{**row, "fields": json.dumps(row["fields"], default=str) if "fields" in row else None} for row in rows]
+    flat = [{**row, "fields": dump_fields(row["fields"]) if "fields" in row else None} for row in rows]
     parquet.write_table(_load().Table.from_pylist(flat, schema=schema), path)
+
+
+def dump_fields(fields: Mapping[str, Any]) -> str:
+    return json.dumps(without_nan(dict(fields)), default=str)
+
+
+def without_nan(value: Any) -> Any:
+    """The same with None for a number that JSON cannot write."""
+    if isinstance(value, dict):
+        return {key: without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def join_parquet(files: Iterable[Path], joined: Path, plan: Plan, *, has_by: bool = False) -> None:

@@ -27,23 +27,25 @@ BEST_F1 = Targets()
 
 
 def parse_targets(texts: Sequence[str], *, plan: Plan) -> Targets:
-    """Read targets as they are written on the command line, several with commas between them; the last word counts.
+    """Read targets as they are written on the command line, several with commas between them.
 
     plan: Whose instructions they may be for: those that ask about texts, for of passages (`for_each`) no threshold is set.
-    RAISES (PlanError): One cannot be read, or is for another instruction.
+    RAISES (PlanError): One cannot be read, is for another instruction, or for one that has a target already.
     """
-    of_all, own, keys = BEST_F1.of_all, {}, [step.id for step in plan.text_steps()]
+    found: dict[str, Target] = {}
+    keys = [step.id for step in plan.text_steps()]
     for text in filter(None, (one.strip() for one in ",".join(texts).split(","))):
         key, colon, target = text.rpartition(":")
         if colon and key not in keys:
             raise PlanError(
                 f"The target {text!r} is for {key!r}. Expected a step that asks about texts: {', '.join(keys)}. Correct it."
             )
-        if colon:
-            own[key] = parse_target(target)
-        else:
-            of_all = parse_target(target)
-    return Targets(of_all, own)
+        if key in found:
+            raise PlanError(
+                f"There are two targets for {key or 'all'}: {found[key]} and {target}. Expected one. Leave one out."
+            )
+        found[key] = parse_target(target)
+    return Targets(found.pop("", BEST_F1.of_all), found)
 
 
 def parse_target(text: str) -> Target:

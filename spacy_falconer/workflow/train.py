@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,11 +22,12 @@ from spacy.util import load_config, registry
 from thinc.api import Config
 
 from spacy_falconer.corpus.docbin import SPANS_KEY, fold_docs, split_docs, write_docbin
-from spacy_falconer.errors import AnswerError
+from spacy_falconer.errors import AnswerError, ModelError
 from spacy_falconer.metamodel.average import average_models
 from spacy_falconer.pipeline.components import find_instructed, set_spans_key
 from spacy_falconer.pipeline.source import find_parts
 from spacy_falconer.plan import Plan, write_plan
+from spacy_falconer.workflow.answers import check_answered, list_asked
 from spacy_falconer.workflow.fitted import Fitted, note_fitted
 from spacy_falconer.workflow.remember import find_silent, leave_out, remember
 from spacy_falconer.workflow.targets import BEST_F1, Targets
@@ -51,11 +53,13 @@ class TrainReport:
     n_members: Trainings whose weights were averaged.
     fitted: The thresholds of the plan's instructions, and what speaks for them.
     silent: Keys without one positive answer to learn from. A pre-trained pipeline answers them as it did before.
+    unasked: Keys without any answer at all. They are answered as before, too.
     """
 
     n_train: int
     n_dev: int
     silent: list[str]
+    unasked: list[str] = field(default_factory=list)
     n_members: int = 1
     fitted: list[Fitted] = field(default_factory=list)
 
@@ -93,7 +97,7 @@ def train(
     targets: What the thresholds are for.
     RAISES (AnswerError): There are too few answers to learn from.
     """
-    check_enough(docs)
+    check_enough(docs, plan)
     parts = split_answers(docs, source=source, seed=seed)
     teach = partial(teach_member, plan, source=source, replay=replay, config=config, overrides=overrides, quiet=quiet)
     members = []
@@ -152,14 +156,20 @@ def average(members: Sequence[Language]) -> Language:
 
 def make_report(plan: Plan, parts: Sequence[Part], fitted: list[Fitted]) -> TrainReport:
     n_train, n_dev = (len({doc for part in parts for doc in part[side]}) for side in (0, 1))
+    asked = set().union(*(list_asked(doc) for part in parts for doc in part[0]))
     silent = set.intersection(*(set(find_silent(plan, train_docs)) for train_docs, _ in parts))
-    return TrainReport(n_train, n_dev, [key for key in plan.steps_by_id if key in silent], len(parts), fitted)
+    unasked = [step.id for step in plan.text_steps() if step.id not in asked]
+    denied = [key for key in plan.steps_by_id if key in silent and key in asked]
+    return TrainReport(n_train, n_dev, denied, unasked, len(parts), fitted)
 
 
-def check_enough(docs: Sequence[Doc]) -> None:
-    if len(docs) < LEAST_ANSWERS:
+def check_enough(docs: Sequence[Doc], plan: Plan) -> None:
+    check_answered(docs, plan)
+    keys = {step.id for step in plan.text_steps()}
+    n_answered = sum(bool(keys & list_asked(doc)) for doc in docs)
+    if n_answered < LEAST_ANSWERS:
         raise AnswerError(
-            f"There are {len(docs)} answered texts; expected at least {LEAST_ANSWERS} to learn from. "
+            f"There are {n_answered} answered texts; expected at least {LEAST_ANSWERS} to learn from. "
             "Annotate more, or import recorded answers whose instructions are the plan's, word for word."
         )
 
@@ -178,7 +188,7 @@ def fill_config(
 ) -> Config:
     """The training config, with a schedule that fits the number of answers, and the parts of the source."""
     path = path or find_default_config()
-    batcher = {**load_config(path)["training"]["batcher"], "size": count_batch_tokens(docs)}
+    batcher = {**read_batcher(path), "size": count_batch_tokens(docs)}
     n_batches = sum(1 for _ in registry.resolve({"batcher": batcher})["batcher"](docs))
     n_steps = count_steps(len(docs), n_batches, n_members)
     fitting = {"training.batcher.size": batcher["size"], **schedule(n_steps)}
@@ -190,6 +200,17 @@ def fill_config(
         config["nlp"]["pipeline"] = parts
         config["components"] = {name: {"source": str(source)} for name in parts}
     return config
+
+
+def read_batcher(path: Path) -> dict[str, Any]:
+    """RAISES (ModelError): It is no training config."""
+    try:
+        return load_config(path)["training"]["batcher"]
+    except (KeyError, ValueError, configparser.Error) as error:
+        raise ModelError(
+            f"{str(path)!r} is no training config ({error!r}). Expected one with [training.batcher], such as configs/cpu.cfg. "
+            "Name one by --config."
+        ) from error
 
 
 def find_default_config() -> Path:

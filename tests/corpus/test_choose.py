@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy
 import pytest
@@ -52,6 +53,12 @@ def test_the_order_of_the_corpus_is_kept():
 def test_the_seed_decides():
     first, same, other = (choose_random(make_records(1000), 50, seed=seed) for seed in (1, 1, 2))
     assert first == same != other
+
+
+def test_a_larger_sample_holds_the_smaller_one():
+    """So that asking about more texts costs what they add."""
+    samples = [{record.id for record in choose_random(make_records(2000), n, seed=1)} for n in (20, 40, 500, 1000)]
+    assert all(less < more for less, more in pairwise(samples))
 
 
 def test_every_record_is_as_likely():

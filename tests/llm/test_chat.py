@@ -121,6 +121,12 @@ def test_an_address_where_nothing_listens(server, talk, monkeypatch):
     assert isinstance(error, RequestError) and "connection" in str(error)
 
 
+def test_where_nothing_listens_a_limit_is_not_all_to_blame(server, talk, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    [error], _ = talk("text", ledger=Ledger(max_requests=2))
+    assert isinstance(error, BudgetError) and "The attempt before failed: " in str(error) and "connection" in str(error)
+
+
 @pytest.mark.parametrize("taken", [("json_schema", "json_object", "text"), ("json_object", "text"), ("text",)])
 def test_the_format_of_replies_is_found_out_once(serve, talk, taken):
     server = serve(formats=taken)

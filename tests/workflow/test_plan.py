@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 import server
@@ -55,6 +56,27 @@ def test_a_plan_that_was_edited_stays_as_it_is(find, llm_server, tmp_path):
     found = find(SENTENCE.upper() + " \n")
     assert (found.origin, found.plan.keep) == ("kept", "price")
     assert json.loads((tmp_path / "plan.json").read_text()) == edited and len(llm_server.requests) == 1
+
+
+def test_a_plan_that_was_edited_is_not_replaced_by_the_one_it_was_taken_from(find, recorded, tmp_path):
+    known = recorded(SENTENCE)
+    find(known=known)
+    edited = {**json.loads((tmp_path / "plan.json").read_text()), "keep": "price"}
+    (tmp_path / "plan.json").write_text(json.dumps(edited))
+    with pytest.raises(
+        PlanError, match="differs from .*recorded.json.* was changed after it.*leave the other plan out"
+    ):
+        find(known=known)
+    assert find().plan.keep == "price"
+    later = (tmp_path / "plan.json").stat().st_mtime_ns + 10**9
+    os.utime(known, ns=(later, later))
+    assert find(known=known).plan.keep == "positive and price"  # It is the newer one.
+
+
+def test_a_recorded_plan_may_begin_with_a_byte_order_mark(find, recorded):
+    known = recorded(SENTENCE)
+    known.write_text("\ufeff" + known.read_text())
+    assert find(known=known).origin == "recorded"
 
 
 def test_a_sentence_that_was_planned_before_is_not_paid_for_again(find, llm_server):

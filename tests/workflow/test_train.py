@@ -8,9 +8,11 @@ import pytest
 import spacy
 from spacy.cli.train import train as spacy_train
 
-from spacy_falconer.corpus.docbin import make_docs
-from spacy_falconer.errors import AnswerError
+from spacy_falconer.corpus.docbin import make_docs, write_docbin
+from spacy_falconer.errors import AnswerError, ModelError
 from spacy_falconer.pipeline.score import places
+from spacy_falconer.plan import parse_plan
+from spacy_falconer.workflow.answers import read_answers
 from spacy_falconer.workflow.evaluate import evaluate
 from spacy_falconer.workflow.train import count_steps, find_default_config, train, write_inputs
 
@@ -44,9 +46,45 @@ def test_what_could_not_be_learned_is_named(trained):
     assert "gift" in trained[1].unsure
 
 
-def test_too_few_answers(review_plan):
+def test_too_few_answers(review_plan, review_answers):
+    docs, _ = make_docs(review_answers[:3], review_plan, spacy.blank("en"))
     with pytest.raises(AnswerError, match="There are 3 answered texts; expected at least 8.*Annotate more"):
-        train(review_plan, [spacy.blank("en")("a")] * 3)
+        train(review_plan, docs + [spacy.blank("en")("a")] * 9)
+
+
+def test_answers_to_other_instructions(review_plan, review_answers):
+    other = parse_plan({"instruction": "x", "steps": [{"id": "new", "op": "get_label", "instruction": "It is new."}]})
+    docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
+    with pytest.raises(AnswerError, match="to none of the plan's instructions. Expected some to: new: 'It is new.'"):
+        train(other, docs)
+
+
+def test_what_nobody_was_asked_is_named_apart(review_plan, review_answers, training_overrides):
+    new = {"id": "new", "op": "get_label", "instruction": "It is new."}
+    fields = review_plan.model_dump(mode="json", exclude_none=True)
+    plan = parse_plan({**fields, "steps": [*fields["steps"], new]})
+    docs, _ = make_docs(review_answers, plan, spacy.blank("en"))
+    few = {**training_overrides, "training.max_steps": 2, "training.eval_frequency": 2}
+    _, report = train(plan, docs, overrides=few, quiet=True)
+    assert (report.silent, report.unasked) == (["gift"], ["new"])
+
+
+def test_answers_to_a_reworded_instruction_are_refused(review_plan, review_answers, tmp_path):
+    docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
+    write_docbin(docs, tmp_path / "answers.spacy")
+    assert read_answers(tmp_path / "answers.spacy", review_plan, spacy.blank("en"))[0]
+    fields = review_plan.model_dump(mode="json", exclude_none=True)
+    fields["steps"][0]["instruction"] = "The reviewer is unhappy."
+    with pytest.raises(AnswerError, match="answers 'positive' as 'The reviewer is satisfied.', but the plan asks"):
+        read_answers(tmp_path / "answers.spacy", parse_plan(fields), spacy.blank("en"))
+
+
+@pytest.mark.parametrize("content", [b'[nlp]\nlang = "en"\n', b"\xff\xfe", b"no config"])
+def test_a_config_that_is_none(review_plan, review_answers, tmp_path, content):
+    (tmp_path / "own.cfg").write_bytes(content)
+    docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
+    with pytest.raises(ModelError, match="is no training config"):
+        train(review_plan, docs, config=tmp_path / "own.cfg", quiet=True)
 
 
 def test_few_answers_are_read_more_often():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import TypeVar
 
 import numpy
@@ -21,15 +23,13 @@ LEAST_ODDS = 1e-6
 
 
 def choose_random(items: Iterable[T], n: int, *, seed: int) -> list[T]:
-    """Draw a uniform sample of at most `n`, in one pass and in the order of the corpus. Source: Vitter 1985, algorithm R."""
+    """Draw a uniform sample of at most `n`, in one pass and in the order of the corpus.
+
+    A larger sample with the same seed holds every smaller one, so that nothing that was paid for is lost.
+    """
     rng = random.Random(seed)
-    kept: list[tuple[int, T]] = []
-    for i, item in enumerate(items):
-        if len(kept) < n:
-            kept.append((i, item))
-        elif (place := rng.randint(0, i)) < n:
-            kept[place] = (i, item)
-    return [item for _, item in sorted(kept, key=lambda pair: pair[0])]
+    drawn = heapq.nsmallest(n, ((rng.random(), place, item) for place, item in enumerate(items)))
+    return [item for _, _, item in sorted(drawn, key=itemgetter(1))]
 
 
 def choose_diverse(vectors: ArrayLike, n: int, *, seed: int) -> Ints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy
 from spacy.language import Language
+from spacy.util import minibatch
 
 from spacy_falconer.corpus.read import read_units
 from spacy_falconer.errors import BudgetError
@@ -27,8 +28,9 @@ from spacy_falconer.workflow.guarantee.promise import Promise, find_steps
 from spacy_falconer.workflow.guarantee.questions import Known
 from spacy_falconer.workflow.guarantee.reading import Sayings, make_reading, read_sayings
 from spacy_falconer.workflow.memory import Memory
-from spacy_falconer.workflow.mine import BATCH_SIZE, read_input
-from spacy_falconer.workflow.mine_part import make_key
+from spacy_falconer.workflow.mine import BATCH_SIZE, PART_SIZE, read_input
+from spacy_falconer.workflow.mine_part import make_key, record_key
+from spacy_falconer.workflow.mine_state import Seen
 from spacy_falconer.workflow.mined import find_plan
 from spacy_falconer.workflow.reading import EXACT, Reading
 
@@ -199,6 +201,7 @@ def guarantee(
     batch_size: int = BATCH_SIZE,
     precision: str = EXACT,
     memory: Path | None = None,
+    seen: Seen | None = None,
     tick: Callable[[int], Any] = lambda n_texts: None,
     show: Forecast = lambda n_forecast, n_texts, estimate: None,
 ) -> Guaranteed:
@@ -210,6 +213,7 @@ def guarantee(
     asker: Makes what gets the answers, for the pipeline's plan.
     batch_size (int), precision (str): As in `mine`, but for "auto".
     memory (Path): Where a run that is stopped keeps what it began with.
+    seen: What an earlier run has read, as `mine` skips it; the promise is about the other texts.
     tick: Called with the number of texts read since the last call.
     show: Called, before anything is asked, with how many texts will be asked about, of how many, and what that takes.
     RAISES (BudgetError): The promise cannot be kept within its label_budget; it says what can be.
@@ -217,8 +221,17 @@ def guarantee(
     """
     plan = find_plan(nlp)
     items = (item for _, item in read_input(records) if isinstance(item, Record) and len(item.text) <= nlp.max_length)
-    texts = list(dict.fromkeys(unit.text for unit in read_units(items, plan.unit, nlp)))
+    new = items if seen is None else leave_out_seen(items, seen)
+    texts = list(dict.fromkeys(unit.text for unit in read_units(new, plan.unit, nlp)))
     return Guarantor(nlp, plan, promise, texts, asker(plan), batch_size, precision, memory).run(tick=tick, show=show)
+
+
+def leave_out_seen(records: Iterable[Record], seen: Seen) -> Iterator[Record]:
+    """The records that an earlier run has not read."""
+    for some in minibatch(records, PART_SIZE):
+        keys = [record_key(record) for record in some]
+        found = seen.find(keys)
+        yield from (record for record, key in zip(some, keys, strict=True) if key not in found)
 
 
 def find_reachable(cascade: Cascade) -> float | None:

@@ -11,6 +11,7 @@ from typing import Any
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import FIELDS, Record
 from spacy_falconer.workflow.corpus_file import CorpusFile
+from spacy_falconer.workflow.mined import match_texts
 from spacy_falconer.workflow.page.run import Run
 from spacy_falconer.workflow.parts import Row
 
@@ -133,11 +134,4 @@ def find_row_texts(run: Run, corpus: Path) -> dict[str, str]:
 
 def find_texts(run: Run, records: Iterable[Record]) -> dict[str, str]:
     """The texts of the rows that are shown, by id."""
-    wanted = {row["id"] for row in run.first or ()}
-    found: dict[str, str] = {}
-    for record in records if wanted else ():
-        if record.id in wanted:
-            found.setdefault(record.id, record.text)
-            if len(found) == len(wanted):
-                break
-    return found
+    return match_texts(records, {row["id"] for row in run.first or ()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -137,12 +138,14 @@ def count_foreign(answers: Iterable[Answer], plan: Plan) -> Counter[str]:
     return Counter(words for answer in answers for op, words, _ in list_said(answer) if (op, words) not in own)
 
 
-def write_rejects(rejects: Sequence[Reject], path: Path) -> Path | None:
-    """What was not taken, one a line with its reason, beside the file; an earlier list makes way.
+def write_rejects(rejects: Sequence[Reject], path: Path, *, store: Path) -> Path | None:
+    """What was not taken, one a line with its reason, beside the file, or beside the store where the file's folder may only
+    be read. An earlier list makes way.
 
     RETURNS (Path | None): The list; None where there is nothing to tell.
     """
-    file = path.with_name(path.stem + ".rejects.jsonl")
+    name = path.stem + ".rejects.jsonl"
+    file = path.with_name(name) if os.access(path.parent, os.W_OK) else store.with_name(name)
     if not rejects:
         file.unlink(missing_ok=True)
         return None

@@ -68,6 +68,20 @@ def test_rows_of_texts_that_were_read_are_the_language_models(saved, corpus, llm
     assert all(one["score"] == 1.0 and "dollars" in one["text"] for row in kept for one in row["spans"]["price"])
 
 
+def test_what_an_earlier_run_has_read_is_neither_asked_about_nor_promised(saved, corpus, llm_server):
+    half = corpus.with_name("half.jsonl")
+    half.write_text("".join(corpus.read_text().splitlines(keepends=True)[: N_TEXTS // 2]))
+    assert run("mine", saved, half, "--output", corpus.with_name("half.rows.jsonl")).exit_code == 0
+    since = corpus.with_name("half.rows.manifest.json")
+    result, output, store = mine(saved, corpus, "recall=0.9, on=positive", "--since", since)
+    assert result.exit_code == 0, result.output
+    promised = json.loads(output.with_suffix(".manifest.json").read_text())["options"]["guarantee"]
+    assert promised["n_texts"] == N_TEXTS // 2
+    with AnswerStore(store) as opened:
+        answered = {answer.text for answer in opened.export()}
+    assert answered and answered <= {write_texts(i) for i in range(N_TEXTS // 2, N_TEXTS)}
+
+
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet", "rows"])
 def test_each_row_says_who_answered(saved, corpus, llm_server, name):
     if name != "rows.jsonl":

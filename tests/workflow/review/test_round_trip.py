@@ -192,10 +192,12 @@ def test_a_bad_record_has_one_reason_and_stops_no_other(name, reason, send, take
     [reject] = taken.rejects
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(reject.reason)
-    listed = write_rejects(taken.rejects, tmp_path / "reviewed-0.jsonl")
+    listed = write_rejects(taken.rejects, tmp_path / "reviewed-0.jsonl", store=tmp_path / "answers.db")
     [row] = [json.loads(line) for line in listed.read_text(encoding="utf8").splitlines()]
     assert row["where"].endswith("reviewed-0.jsonl, line 1") and row["record"] == bad | spoil(name)
-    assert write_rejects([], tmp_path / "reviewed-0.jsonl") is None and not listed.exists()
+    assert (
+        write_rejects([], tmp_path / "reviewed-0.jsonl", store=tmp_path / "answers.db") is None and not listed.exists()
+    )
 
 
 def test_an_instruction_that_no_store_can_hold_has_one_reason_and_stops_no_other(send, take, store):
