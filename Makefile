@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PINS ?= -c constraints.txt
+# How many files of tests run at the same time.
+WORKERS ?= 2
 
 .PHONY: demo test lint docs coverage screenshots wheel-test matrix clean
 
@@ -20,7 +22,7 @@ demo: $(VENV)/installed
 	$(BIN)/python -m spacy project run all .
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -rs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/python -m ruff check .

@@ -84,7 +84,7 @@ def annotate_cli(
     from spacy_falconer.workflow.times import Took, note_beside
 
     with plain_errors():
-        check_outputs(output, test_output, inputs=(plan, corpus, store, recorded, again), test_answers=test_answers)
+        check_outputs(output, test_output, inputs=(plan, corpus, store, recorded), test_answers=test_answers)
         check_texts(again, corpus, output, {
             "--test-output": test_output, "--test-answers": test_answers, "--recorded": recorded, "--annotator": annotator,
             "--recorded-only": recorded_only, "--choose": choose != "random", "--rounds": rounds > 1,

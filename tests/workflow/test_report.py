@@ -421,5 +421,10 @@ def test_the_diagram_has_an_arrow_for_each_condition(review_plan):
 
 
 def test_texts_are_found_by_the_columns_that_they_were_mined_by(folder):
-    srsly.write_jsonl(folder / "c.jsonl", [{"key": "r1", "body": "one"}, {"key": "r1", "body": "two"}])
+    srsly.write_jsonl(folder / "c.jsonl", [{"key": "r1", "body": "one"}, {"key": "r9", "body": "two"}])
     assert find_row_texts(read_run(folder), folder / "c.jsonl") == {"r1": "one"}
+
+
+def test_no_text_is_shown_where_several_have_its_id(folder):
+    srsly.write_jsonl(folder / "c.jsonl", [{"key": "r1", "body": one} for one in ("one", "one", "two")])
+    assert find_row_texts(read_run(folder), folder / "c.jsonl") == {}
