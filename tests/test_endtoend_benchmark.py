@@ -20,7 +20,7 @@ from benchmarks.endtoend.systems import keep, read_seconds
 from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.llm.prices import Price
 from spacy_falconer.plan import parse_plan, read_plan, write_plan
-from spacy_falconer.workflow.said import Said, read_answers
+from spacy_falconer.workflow.scoring.said import Said, read_answers
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "benchmarks" / "endtoend" / "data"

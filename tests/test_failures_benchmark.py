@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.failures.__main__ import format_groups, make_parts, make_plan
 from benchmarks.failures.texts import BACK, FREE, GROUPS, HURRY, INVOICE, MOVED, OLD, THINGS, write_answers
 from spacy_falconer.workflow.evaluate import texts_of
-from spacy_falconer.workflow.said import read_answers
-from spacy_falconer.workflow.weak import find_base_f1
+from spacy_falconer.workflow.scoring.said import read_answers
+from spacy_falconer.workflow.scoring.weak import find_base_f1
 
 
 def names_three(text):

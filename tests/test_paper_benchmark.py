@@ -24,7 +24,7 @@ from benchmarks.paper.shots import draw_shots, mark, read_marked
 from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.metamodel.pretrain.data import Row
 from spacy_falconer.plan import write_plan
-from spacy_falconer.workflow.said import Said, read_answers
+from spacy_falconer.workflow.scoring.said import Said, read_answers
 
 TEXT = "Ada saw Paris."
 

@@ -15,9 +15,9 @@ from thinc.api import Config
 from spacy_falconer.corpus.docbin import split_docs
 from spacy_falconer.metamodel.threshold import Target, choose_threshold
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.agreement import agree
 from spacy_falconer.workflow.evaluate import texts_of
-from spacy_falconer.workflow.said import Said, decide, read_answers
+from spacy_falconer.workflow.scoring.agreement import agree
+from spacy_falconer.workflow.scoring.said import Said, decide, read_answers
 from spacy_falconer.workflow.thresholds import label_candidates, span_candidates
 from spacy_falconer.workflow.train import DEV_SHARE, fill_config, run_training, write_inputs
 

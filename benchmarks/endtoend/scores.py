@@ -9,9 +9,9 @@ from typing import Any
 from benchmarks.endtoend.corpora import Corpus
 from benchmarks.endtoend.systems import SEED
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.agreement import agree
 from spacy_falconer.workflow.evaluate import texts_of
-from spacy_falconer.workflow.said import Said
+from spacy_falconer.workflow.scoring.agreement import agree
+from spacy_falconer.workflow.scoring.said import Said
 
 KINDS = {"labels": "get_label", "spans": "get_span"}
 MACROS = {"labels": "all labels", "spans": "all spans"}

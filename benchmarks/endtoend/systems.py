@@ -15,9 +15,9 @@ from benchmarks.agreement.spacys_own import ask_spacys_own, train_spacys_own
 from benchmarks.endtoend.corpora import Corpus
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.baselines import ask_baselines, read_second
 from spacy_falconer.workflow.files import whole
-from spacy_falconer.workflow.said import Said, ask_pipeline, read_answers
+from spacy_falconer.workflow.scoring.baselines import ask_baselines, read_second
+from spacy_falconer.workflow.scoring.said import Said, ask_pipeline, read_answers
 from spacy_falconer.workflow.train import train
 
 SEED = 0

@@ -30,9 +30,9 @@ from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import Plan, parse_plan
 from spacy_falconer.types import Answer
 from spacy_falconer.workflow.evaluate import evaluate, texts_of
-from spacy_falconer.workflow.said import read_answers
+from spacy_falconer.workflow.scoring.said import read_answers
+from spacy_falconer.workflow.scoring.weak import find_base_f1
 from spacy_falconer.workflow.train import train
-from spacy_falconer.workflow.weak import find_base_f1
 
 OTHERS = ("regression", "zero_shot", "keywords")
 

@@ -14,9 +14,9 @@ from benchmarks.metamodel.fewshot import learn
 from benchmarks.paper.kept import Json, keep
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.agreement import agree
 from spacy_falconer.workflow.evaluate import texts_of
-from spacy_falconer.workflow.said import Said, ask_pipeline, read_answers
+from spacy_falconer.workflow.scoring.agreement import agree
+from spacy_falconer.workflow.scoring.said import Said, ask_pipeline, read_answers
 from spacy_falconer.workflow.train import leave_out
 
 KINDS = ("labels", "spans")

@@ -38,7 +38,7 @@ from spacy_falconer.metamodel.pretrain.own import read_corpora, read_types
 from spacy_falconer.metamodel.pretrain.score import Found, keep_best
 from spacy_falconer.pipeline.callbacks import add_instructions
 from spacy_falconer.pipeline.source import find_base
-from spacy_falconer.workflow.said import Said, ask_pipeline, read_answers
+from spacy_falconer.workflow.scoring.said import Said, ask_pipeline, read_answers
 from spacy_falconer.workflow.train import train
 
 OWN_TEXTS = ROOT / "pretraining" / "data"

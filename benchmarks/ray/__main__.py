@@ -87,10 +87,10 @@ def run(kind: str, pipeline: Path, folder: Path, part_size: int, n_workers: int)
     import spacy
     import torch
 
+    from spacy_falconer.workflow.cluster.cluster import Cluster
+    from spacy_falconer.workflow.cluster.mine import mine_on_ray
     from spacy_falconer.workflow.corpus_file import CorpusFile
     from spacy_falconer.workflow.mine import mine
-    from spacy_falconer.workflow.ray_cluster import Cluster
-    from spacy_falconer.workflow.ray_mine import mine_on_ray
 
     torch.set_num_threads(n_workers)  # Several processes divide them.
     nlp, corpus, output = spacy.load(pipeline), CorpusFile(folder / "corpus.jsonl"), folder / f"{kind}.jsonl"

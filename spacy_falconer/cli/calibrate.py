@@ -30,7 +30,7 @@ def calibrate_cli(
     from spacy_falconer.workflow.calibration import format_changes, measure_changes
     from spacy_falconer.workflow.files import check_writable
     from spacy_falconer.workflow.fitted import format_thresholds, note_fitted
-    from spacy_falconer.workflow.mined import find_plan
+    from spacy_falconer.workflow.mining.mined import find_plan
     from spacy_falconer.workflow.targets import parse_targets
     from spacy_falconer.workflow.thresholds import fit_candidates, read_candidates
 

@@ -75,10 +75,10 @@ def mine_cli(
     Example: falconer mine pipeline reviews.jsonl --output rows.jsonl
     """
     from spacy_falconer.pipeline.source import load_pipeline
-    from spacy_falconer.workflow.clear import check_apart
     from spacy_falconer.workflow.corpus_file import CorpusFile
-    from spacy_falconer.workflow.parts import Paths
-    from spacy_falconer.workflow.reading import check_processes
+    from spacy_falconer.workflow.mining.clear import check_apart
+    from spacy_falconer.workflow.mining.parts import Paths
+    from spacy_falconer.workflow.mining.reading import check_processes
     from spacy_falconer.workflow.times import Took, note_beside
 
     with plain_errors():
@@ -127,7 +127,7 @@ def show_report(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: in
 def show_mined(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: int) -> None:
     """The first rows as a table, then what was read and found."""
     from spacy_falconer.workflow.mine import find_plan
-    from spacy_falconer.workflow.parts import read_first_rows
+    from spacy_falconer.workflow.mining.parts import read_first_rows
     from spacy_falconer.workflow.report import format_rows
 
     if isinstance(output, Path) and isinstance(records.path, Path):  # What is far away is not read here.
@@ -148,7 +148,7 @@ def show_mined(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: int
 def find_texts(records: Any, ids: set[str]) -> dict[str, str]:
     """The texts of some ids, where they stand near the beginning."""
     from spacy_falconer.workflow.mine import read_input
-    from spacy_falconer.workflow.mined import match_texts
+    from spacy_falconer.workflow.mining.mined import match_texts
 
     items = (item for (_, item), _ in zip(read_input(records), range(N_SEARCHED), strict=False))
     return match_texts(items, ids)
@@ -156,7 +156,7 @@ def find_texts(records: Any, ids: set[str]) -> dict[str, str]:
 
 def show_problems(report: Any, output: Path) -> None:
     """What a user must know of the rows, also with --quiet."""
-    from spacy_falconer.workflow.parts import Paths
+    from spacy_falconer.workflow.mining.parts import Paths
 
     if report.n_rejected:
         rejects = Paths(output).beside("rejects.jsonl")

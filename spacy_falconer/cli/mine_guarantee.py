@@ -70,10 +70,10 @@ def ask_for(
     from spacy_falconer.workflow.guarantee.promise import parse_promise
     from spacy_falconer.workflow.guarantee.run import guarantee
     from spacy_falconer.workflow.guarantee.show import format_forecast, format_guaranteed
-    from spacy_falconer.workflow.manifest import open_seen
+    from spacy_falconer.workflow.mining.manifest import open_seen
+    from spacy_falconer.workflow.mining.parts import Paths
+    from spacy_falconer.workflow.mining.precision import settle_precision
     from spacy_falconer.workflow.own.annotator import take_place
-    from spacy_falconer.workflow.parts import Paths
-    from spacy_falconer.workflow.precision import settle_precision
 
     promise, paths = parse_promise(words), Paths(output)
     settings = dict(endpoint)

@@ -44,7 +44,7 @@ def parse_corpus(value: str) -> Path:
 
 
 def parse_output(value: str) -> Path:
-    from spacy_falconer.workflow.ray_files import find_path
+    from spacy_falconer.workflow.cluster.files import find_path
 
     if "://" not in value:
         return Path(value)
@@ -82,8 +82,8 @@ def is_on_ray(engine: str, corpus: Path, output: Path, *, cluster: dict[str, Any
 
 def mine_by_ray(nlp: Any, records: Any, output: Path, *, quiet: bool, cluster: dict[str, Any], **settings: Any) -> Any:
     """Mine by a cluster, with progress. RETURNS (MineReport)"""
-    from spacy_falconer.workflow.ray_cluster import Cluster
-    from spacy_falconer.workflow.ray_mine import count_done, mine_on_ray
+    from spacy_falconer.workflow.cluster.cluster import Cluster
+    from spacy_falconer.workflow.cluster.mine import count_done, mine_on_ray
 
     n_done = 0 if settings["fresh"] else count_done(output)
     with mining(records.path, n_done, quiet=quiet) as tick:

@@ -19,7 +19,7 @@ from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.source import find_parts, load_pipeline
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.embed import mean_vector
-from spacy_falconer.workflow.said import Said, read_findings, read_thresholds
+from spacy_falconer.workflow.scoring.said import Said, read_findings, read_thresholds
 from spacy_falconer.workflow.thresholds import all_spans
 from spacy_falconer.workflow.train import BATCH_TEXTS, SOURCE_RATE
 

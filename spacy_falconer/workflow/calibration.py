@@ -20,7 +20,7 @@ from spacy_falconer.pipeline.components import find_instructed
 from spacy_falconer.pipeline.score import weights_of
 from spacy_falconer.types import FIELDS
 from spacy_falconer.workflow.report import KINDS
-from spacy_falconer.workflow.said import Said
+from spacy_falconer.workflow.scoring.said import Said
 from spacy_falconer.workflow.thresholds import Heard, calibrate_all
 
 N_FOLDS = 5

@@ -13,18 +13,24 @@ from spacy_falconer.errors import AnswerError, ModelError
 from spacy_falconer.pipeline.score import weights_of
 from spacy_falconer.pipeline.source import choose_source
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.agreement import Texts, agree, make_texts
-from spacy_falconer.workflow.baselines import MOST_KEPT_TEST, MOST_KEPT_TRAIN, Baselines, ask_baselines, read_second
 from spacy_falconer.workflow.calibration import Calibrations, find_reliability, read_calibrations
-from spacy_falconer.workflow.curve import draw_curve, teach_all, teach_heads
-from spacy_falconer.workflow.disagree import list_disagreements
 from spacy_falconer.workflow.fitted import list_thresholds
 from spacy_falconer.workflow.mine import find_plan
 from spacy_falconer.workflow.remember import plan_of
 from spacy_falconer.workflow.report import LLM, PEOPLE
-from spacy_falconer.workflow.said import Said, ask_pipeline, drop_passage_steps, read_llm, read_people
-from spacy_falconer.workflow.slices import slice_agreement
-from spacy_falconer.workflow.weak import note_weak
+from spacy_falconer.workflow.scoring.agreement import Texts, agree, make_texts
+from spacy_falconer.workflow.scoring.baselines import (
+    MOST_KEPT_TEST,
+    MOST_KEPT_TRAIN,
+    Baselines,
+    ask_baselines,
+    read_second,
+)
+from spacy_falconer.workflow.scoring.curve import draw_curve, teach_all, teach_heads
+from spacy_falconer.workflow.scoring.disagree import list_disagreements
+from spacy_falconer.workflow.scoring.said import Said, ask_pipeline, drop_passage_steps, read_llm, read_people
+from spacy_falconer.workflow.scoring.slices import slice_agreement
+from spacy_falconer.workflow.scoring.weak import note_weak
 
 CURVES = ("heads", "full")
 Json = dict[str, Any]

@@ -11,8 +11,8 @@ import srsly
 from spacy_falconer.errors import PlanError
 from spacy_falconer.plan import Plan, parse_plan, read_plan
 from spacy_falconer.plan.show import show
-from spacy_falconer.workflow.manifest import read_manifest
-from spacy_falconer.workflow.parts import Paths
+from spacy_falconer.workflow.mining.manifest import read_manifest
+from spacy_falconer.workflow.mining.parts import Paths
 from spacy_falconer.workflow.plan import is_same, recorded_by
 
 ROWS = "rows.jsonl"

@@ -20,17 +20,17 @@ from spacy_falconer.metamodel.accelerate import check_precision
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.choose import Sampling
-from spacy_falconer.workflow.clear import check_apart
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.files import check_writable
 from spacy_falconer.workflow.folder import check_sentence
 from spacy_falconer.workflow.induce_steps import Progress, Steps
+from spacy_falconer.workflow.mining.clear import check_apart
+from spacy_falconer.workflow.mining.parts import Paths
+from spacy_falconer.workflow.mining.reading import EXACT
 from spacy_falconer.workflow.own.annotator import Annotator, Answering, take_place
 from spacy_falconer.workflow.page import renew_page
-from spacy_falconer.workflow.parts import Paths
 from spacy_falconer.workflow.plan import obtain_plan
-from spacy_falconer.workflow.reading import EXACT
 from spacy_falconer.workflow.remember import find_earlier
 from spacy_falconer.workflow.targets import parse_targets
 

@@ -32,9 +32,9 @@ from spacy_falconer.workflow.files import digest, digest_file, digest_folder, di
 from spacy_falconer.workflow.folder import find_composed, make_way
 from spacy_falconer.workflow.journal import Journal
 from spacy_falconer.workflow.mine import MineReport, mine
+from spacy_falconer.workflow.mining.reading import EXACT
 from spacy_falconer.workflow.page import PAGE
 from spacy_falconer.workflow.plan import dump_questions
-from spacy_falconer.workflow.reading import EXACT
 from spacy_falconer.workflow.targets import Targets
 from spacy_falconer.workflow.times import Took, note_time
 from spacy_falconer.workflow.train import TrainReport, find_default_config, train

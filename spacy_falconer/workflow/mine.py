@@ -17,9 +17,9 @@ from spacy_falconer.corpus.read import Item, Place, read_items
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
-from spacy_falconer.workflow.clear import check_apart, clear
 from spacy_falconer.workflow.corpus_file import CorpusFile
-from spacy_falconer.workflow.manifest import (
+from spacy_falconer.workflow.mining.clear import check_apart, clear
+from spacy_falconer.workflow.mining.manifest import (
     check_same,
     describe_run,
     find_finished,
@@ -27,14 +27,14 @@ from spacy_falconer.workflow.manifest import (
     open_seen,
     write_manifest,
 )
-from spacy_falconer.workflow.mine_part import Miner, Part, Tick, check_any, cut_parts, digest_items
-from spacy_falconer.workflow.mine_state import CLUSTER_HEAD, MineState, Seen, give_way, remove_state
-from spacy_falconer.workflow.mined import find_plan
-from spacy_falconer.workflow.mined import make_rows as make_rows
-from spacy_falconer.workflow.parts import Paths, dump_row, durable, join_parts, plain_disk, write_part
-from spacy_falconer.workflow.precision import settle_precision
-from spacy_falconer.workflow.reading import EXACT, open_reader
-from spacy_falconer.workflow.tabular import check_parquet
+from spacy_falconer.workflow.mining.mined import find_plan
+from spacy_falconer.workflow.mining.mined import make_rows as make_rows
+from spacy_falconer.workflow.mining.part import Miner, Part, Tick, check_any, cut_parts, digest_items
+from spacy_falconer.workflow.mining.parts import Paths, dump_row, durable, join_parts, plain_disk, write_part
+from spacy_falconer.workflow.mining.precision import settle_precision
+from spacy_falconer.workflow.mining.reading import EXACT, open_reader
+from spacy_falconer.workflow.mining.state import CLUSTER_HEAD, MineState, Seen, give_way, remove_state
+from spacy_falconer.workflow.mining.tabular import check_parquet
 
 if TYPE_CHECKING:
     from spacy_falconer.workflow.guarantee.run import Guaranteed

@@ -12,8 +12,8 @@ from wasabi import table
 from spacy_falconer.pages import showable
 from spacy_falconer.plan import Plan, format_tree, read_plan
 from spacy_falconer.types import FIELDS
-from spacy_falconer.workflow.manifest import read_manifest
-from spacy_falconer.workflow.parts import Paths, read_first_rows, read_rows
+from spacy_falconer.workflow.mining.manifest import read_manifest
+from spacy_falconer.workflow.mining.parts import Paths, read_first_rows, read_rows
 
 TEXT_WIDTH, CELL_WIDTH, N_ROWS = 44, 34, 10
 FILES = {
@@ -115,7 +115,7 @@ def find_line(scores: Mapping[str, Any], kind: str, key: str) -> Mapping[str, An
 
 
 def name_baseline(name: str) -> str:
-    from spacy_falconer.workflow.baselines import NAMES
+    from spacy_falconer.workflow.scoring.baselines import NAMES
 
     return NAMES.get(name, name)
 

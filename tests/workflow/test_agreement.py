@@ -6,8 +6,8 @@ import numpy
 import pytest
 
 from spacy_falconer.plan import parse_plan
-from spacy_falconer.workflow.agreement import agree, find_interval, make_texts
-from spacy_falconer.workflow.said import FIRST, SECOND, Said, drop_passage_steps, find_row
+from spacy_falconer.workflow.scoring.agreement import agree, find_interval, make_texts
+from spacy_falconer.workflow.scoring.said import FIRST, SECOND, Said, drop_passage_steps, find_row
 
 
 def said(positive, *prices):

@@ -11,13 +11,13 @@ import spacy
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.workflow import mine as module
+from spacy_falconer.workflow.cluster.cluster import Cluster
+from spacy_falconer.workflow.cluster.mine import mine_on_ray
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.induce import induce
 from spacy_falconer.workflow.mine import mine
-from spacy_falconer.workflow.parts import Paths
-from spacy_falconer.workflow.ray_cluster import Cluster
-from spacy_falconer.workflow.ray_mine import mine_on_ray
-from spacy_falconer.workflow.reading import Reading
+from spacy_falconer.workflow.mining.parts import Paths
+from spacy_falconer.workflow.mining.reading import Reading
 
 LINES = "".join(json.dumps({"id": f"r{i}", "text": f"text {i}"}) + "\n" for i in range(6))
 

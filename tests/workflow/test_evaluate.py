@@ -20,19 +20,19 @@ from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer, Quote, Record
 from spacy_falconer.workflow import answers
-from spacy_falconer.workflow.agreement import make_texts
 from spacy_falconer.workflow.annotate import annotate, write_annotated
-from spacy_falconer.workflow.baselines import ask_regression, read_second
 from spacy_falconer.workflow.choose import Sampling
-from spacy_falconer.workflow.curve import draw_curve, rank
-from spacy_falconer.workflow.disagree import MOST, MOST_CHARACTERS, list_disagreements
 from spacy_falconer.workflow.evaluate import evaluate
-from spacy_falconer.workflow.keywords import ask_dictionary, ask_keywords, find_pattern
 from spacy_falconer.workflow.page import read_run
-from spacy_falconer.workflow.regression import fit, predict_label
 from spacy_falconer.workflow.report import format_scores
-from spacy_falconer.workflow.said import Said, read_answers, read_llm, read_people
-from spacy_falconer.workflow.slices import slice_agreement
+from spacy_falconer.workflow.scoring.agreement import make_texts
+from spacy_falconer.workflow.scoring.baselines import ask_regression, read_second
+from spacy_falconer.workflow.scoring.curve import draw_curve, rank
+from spacy_falconer.workflow.scoring.disagree import MOST, MOST_CHARACTERS, list_disagreements
+from spacy_falconer.workflow.scoring.keywords import ask_dictionary, ask_keywords, find_pattern
+from spacy_falconer.workflow.scoring.regression import fit, predict_label
+from spacy_falconer.workflow.scoring.said import Said, read_answers, read_llm, read_people
+from spacy_falconer.workflow.scoring.slices import slice_agreement
 
 
 @pytest.fixture(scope="module")

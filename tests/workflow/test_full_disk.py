@@ -14,8 +14,8 @@ from spacy_falconer.plan import parse_plan
 from spacy_falconer.workflow import mine as module
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.mine import mine
-from spacy_falconer.workflow.parts import read_first_rows
-from spacy_falconer.workflow.reading import Reading
+from spacy_falconer.workflow.mining.parts import read_first_rows
+from spacy_falconer.workflow.mining.reading import Reading
 
 resource = pytest.importorskip("resource", reason="there are no limits to files")
 N_TEXTS = 60

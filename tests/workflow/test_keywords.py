@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spacy_falconer.plan import Step
-from spacy_falconer.workflow.keywords import PATTERNS, find_pattern
+from spacy_falconer.workflow.scoring.keywords import PATTERNS, find_pattern
 
 
 def find(words, text):

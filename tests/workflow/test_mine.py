@@ -26,11 +26,11 @@ from spacy_falconer.cli.app import app
 from spacy_falconer.errors import CorpusError, ModelError
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Record
-from spacy_falconer.workflow import reading
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.mine import count_done, mine
-from spacy_falconer.workflow.mine_state import MineState
-from spacy_falconer.workflow.parts import read_first_rows
+from spacy_falconer.workflow.mining import reading
+from spacy_falconer.workflow.mining.parts import read_first_rows
+from spacy_falconer.workflow.mining.state import MineState
 
 TEXTS = ["i paid 7 dollars and love it", "", "the bad price broke", "i paid 3 dollars and love it"]
 

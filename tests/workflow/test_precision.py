@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from spacy_falconer.cli.app import app
 from spacy_falconer.errors import CorpusError, ModelError
 from spacy_falconer.types import Record
-from spacy_falconer.workflow import precision as module
-from spacy_falconer.workflow import reading
 from spacy_falconer.workflow.mine import mine
+from spacy_falconer.workflow.mining import precision as module
+from spacy_falconer.workflow.mining import reading
 
 RECORDS = [Record(f"r{i}", f"i paid {i} dollars and love it", {}) for i in range(6)]
 

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from spacy_falconer.cli.app import app
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.types import Record
+from spacy_falconer.workflow.cluster.cluster import Cluster, choose_n_workers
+from spacy_falconer.workflow.cluster.mine import count_done, mine_on_ray, order_parts
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.mine import mine
-from spacy_falconer.workflow.parts import Paths, read_first_rows
-from spacy_falconer.workflow.ray_cluster import Cluster, choose_n_workers
-from spacy_falconer.workflow.ray_mine import count_done, mine_on_ray, order_parts
+from spacy_falconer.workflow.mining.parts import Paths, read_first_rows
 
 ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 

@@ -9,9 +9,9 @@ import pytest
 import srsly
 
 from spacy_falconer.corpus.read import read_items
-from spacy_falconer.workflow import ray_splits
-from spacy_falconer.workflow.ray_files import find_path
-from spacy_falconer.workflow.ray_splits import count_lines, cut_corpus, read_split
+from spacy_falconer.workflow.cluster import splits as module
+from spacy_falconer.workflow.cluster.files import find_path
+from spacy_falconer.workflow.cluster.splits import count_lines, cut_corpus, read_split
 
 COLUMNS = {"text_field": ("text",), "id_field": "id"}
 
@@ -34,8 +34,8 @@ LINES = [
 @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
 @pytest.mark.parametrize("n_bytes", range(1, 100, 3))
 def test_lines_cut_anywhere_are_the_same_lines(tmp_path, monkeypatch, n_bytes, end):
-    monkeypatch.setattr(ray_splits, "SPLIT_BYTES", n_bytes)
-    monkeypatch.setattr(ray_splits, "BLOCK", 5)
+    monkeypatch.setattr(module, "SPLIT_BYTES", n_bytes)
+    monkeypatch.setattr(module, "BLOCK", 5)
     path = tmp_path / "c.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + b"\n".join(LINES) + end)
     splits, items = read_all(path)
@@ -47,8 +47,8 @@ def test_lines_cut_anywhere_are_the_same_lines(tmp_path, monkeypatch, n_bytes, e
 @pytest.mark.parametrize("n_rows", [1, 10, 1000])
 def test_row_groups_are_the_same_rows(tmp_path, monkeypatch, n_rows):
     pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr(ray_splits, "SPLIT_ROWS", n_rows)
-    monkeypatch.setattr(ray_splits, "SPLIT_BYTES", 1)
+    monkeypatch.setattr(module, "SPLIT_ROWS", n_rows)
+    monkeypatch.setattr(module, "SPLIT_BYTES", 1)
     for name, n in (("a", 24), ("b", 0), ("c", 5)):
         rows = [{"text": f"text {i}", "n": i} for i in range(n)]
         table = pa.Table.from_pylist(rows, schema=pa.schema([("text", pa.string()), ("n", pa.int64())]))
@@ -76,7 +76,7 @@ def test_a_folder_is_the_same_rows_near_and_far(tmp_path, monkeypatch, n_bytes, 
     folder = write_folder(tmp_path / "corpus")
     if protocol:
         pytest.importorskip("upath")
-    monkeypatch.setattr(ray_splits, "SPLIT_BYTES", n_bytes)
+    monkeypatch.setattr(module, "SPLIT_BYTES", n_bytes)
     _, items = read_all(find_path(f"{protocol}{folder}"))
     expected = list(read_items(folder, **COLUMNS))
     assert [item for _, item in items] == [item for _, item in expected] and len(items) == 20

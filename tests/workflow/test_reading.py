@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.workflow import reading
+from spacy_falconer.workflow.mining import reading
 
 
 @pytest.fixture

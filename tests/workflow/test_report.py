@@ -148,7 +148,7 @@ def test_rows_are_counted_where_there_is_no_manifest(folder):
 
 def test_rows_of_parquet_are_shown_too(folder, review_plan):
     pytest.importorskip("pyarrow")
-    from spacy_falconer.workflow.tabular import write_parquet
+    from spacy_falconer.workflow.mining.tabular import write_parquet
 
     write_parquet(list(srsly.read_jsonl(folder / "rows.jsonl")), folder / "rows.parquet", review_plan)
     (folder / "rows.jsonl").unlink()

@@ -6,11 +6,11 @@ import pytest
 import spacy
 
 from spacy_falconer.corpus.docbin import make_docs
-from spacy_falconer.workflow.agreement import agree, make_texts
 from spacy_falconer.workflow.evaluate import evaluate
 from spacy_falconer.workflow.report import format_scores
-from spacy_falconer.workflow.said import Said
-from spacy_falconer.workflow.weak import find_base_f1, find_kappa, note_weak
+from spacy_falconer.workflow.scoring.agreement import agree, make_texts
+from spacy_falconer.workflow.scoring.said import Said
+from spacy_falconer.workflow.scoring.weak import find_base_f1, find_kappa, note_weak
 
 N = 200
 

@@ -21,8 +21,16 @@ from spacy_falconer.plan import Plan, Step
 from spacy_falconer.plan.execute import execute
 from spacy_falconer.types import Answer, CharSpan, ScoredSpan
 from spacy_falconer.workflow.guarantee.questions import Known, Question
-from spacy_falconer.workflow.mine_part import spread
-from spacy_falconer.workflow.reading import EXACT, Describe, Reading, make_describe, read_chunk, read_in, read_texts
+from spacy_falconer.workflow.mining.part import spread
+from spacy_falconer.workflow.mining.reading import (
+    EXACT,
+    Describe,
+    Reading,
+    make_describe,
+    read_chunk,
+    read_in,
+    read_texts,
+)
 from spacy_falconer.workflow.thresholds import without_plan
 
 # Passages a token that the language model finds where the pipeline sees nothing, before it is known.

@@ -29,10 +29,10 @@ from spacy_falconer.workflow.guarantee.questions import Known
 from spacy_falconer.workflow.guarantee.reading import Sayings, make_reading, read_sayings
 from spacy_falconer.workflow.memory import Memory
 from spacy_falconer.workflow.mine import BATCH_SIZE, PART_SIZE, read_input
-from spacy_falconer.workflow.mine_part import make_key, record_key
-from spacy_falconer.workflow.mine_state import Seen
-from spacy_falconer.workflow.mined import find_plan
-from spacy_falconer.workflow.reading import EXACT, Reading
+from spacy_falconer.workflow.mining.mined import find_plan
+from spacy_falconer.workflow.mining.part import make_key, record_key
+from spacy_falconer.workflow.mining.reading import EXACT, Reading
+from spacy_falconer.workflow.mining.state import Seen
 
 LESS = (0.99, 0.975, 0.95, 0.925, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)  # Targets that are tried where one cannot be reached.
 

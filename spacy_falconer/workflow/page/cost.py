@@ -16,7 +16,7 @@ from spacy_falconer.llm.store import HUMAN, AnswerStore
 from spacy_falconer.llm.tally import Tally
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.page.run import Run
-from spacy_falconer.workflow.said import read_llm
+from spacy_falconer.workflow.scoring.said import read_llm
 
 KINDS = ("requests", "input", "output")
 LATENCY_S = 1.5  # Of one request to a language model that nobody timed, the text's and its answers': an assumption.

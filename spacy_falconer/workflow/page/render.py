@@ -18,6 +18,7 @@ from spacy_falconer.pages import make_environment, read_page
 from spacy_falconer.plan import format_tree
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.files import is_older, whole
+from spacy_falconer.workflow.mining.parts import Paths
 from spacy_falconer.workflow.page.agreement import as_interval, make_blocks
 from spacy_falconer.workflow.page.cost import find_cost
 from spacy_falconer.workflow.page.coverage import find_coverage
@@ -27,7 +28,6 @@ from spacy_falconer.workflow.page.promise import find_kept
 from spacy_falconer.workflow.page.reading import Disagreement, list_readings
 from spacy_falconer.workflow.page.rows import find_texts, make_shown
 from spacy_falconer.workflow.page.run import Run, read_run
-from spacy_falconer.workflow.parts import Paths
 from spacy_falconer.workflow.report import list_doubts
 
 PAGE = "report.html"

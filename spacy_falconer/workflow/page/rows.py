@@ -11,9 +11,9 @@ from typing import Any
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import FIELDS, Record
 from spacy_falconer.workflow.corpus_file import CorpusFile
-from spacy_falconer.workflow.mined import match_texts
+from spacy_falconer.workflow.mining.mined import match_texts
+from spacy_falconer.workflow.mining.parts import Row
 from spacy_falconer.workflow.page.run import Run
-from spacy_falconer.workflow.parts import Row
 
 MAX_CHARACTERS = 3_000_000  # Of all texts in the page.
 MAX_TEXT, MAX_CELL, MAX_SPANS, MAX_FIELDS = 4_000, 200, 200, 6

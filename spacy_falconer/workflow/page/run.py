@@ -18,8 +18,8 @@ from spacy_falconer.errors import CorpusError
 from spacy_falconer.llm.tally import Tally, read_tally
 from spacy_falconer.plan import Plan, read_plan
 from spacy_falconer.workflow.folder import find_composed, find_mined_by
-from spacy_falconer.workflow.manifest import read_manifest
-from spacy_falconer.workflow.parts import Paths, Row, find_rows, read_rows
+from spacy_falconer.workflow.mining.manifest import read_manifest
+from spacy_falconer.workflow.mining.parts import Paths, Row, find_rows, read_rows
 from spacy_falconer.workflow.report import format_scores
 from spacy_falconer.workflow.times import FILE, Took, read_times
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from spacy_falconer.grounding import find_quotes
 from spacy_falconer.llm.store import HUMAN, AnswerStore, Value
 from spacy_falconer.plan import Plan, Step
-from spacy_falconer.workflow.said import FIRST, Said, answers_reached, list_reached
+from spacy_falconer.workflow.scoring.said import FIRST, Said, answers_reached, list_reached
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from spacy_falconer.types import CharSpan, Record
 from spacy_falconer.workflow.choose import N_CANDIDATES
 from spacy_falconer.workflow.review.asked import Questions, find_answers, find_questions, is_reviewed
 from spacy_falconer.workflow.review.work import Item, Mark, Reading
-from spacy_falconer.workflow.said import read_findings, read_thresholds
+from spacy_falconer.workflow.scoring.said import read_findings, read_thresholds
 from spacy_falconer.workflow.thresholds import all_spans, without_plan
 
 

@@ -15,7 +15,7 @@ from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.types import Record
 from spacy_falconer.workflow.files import whole
-from spacy_falconer.workflow.mined import find_plan
+from spacy_falconer.workflow.mining.mined import find_plan
 from spacy_falconer.workflow.review.choose import choose_items
 from spacy_falconer.workflow.review.files import find_tool
 

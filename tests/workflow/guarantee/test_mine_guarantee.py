@@ -22,7 +22,7 @@ from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer, CharSpan, Quote
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.guarantee.reading import make_reading, read_sayings
-from spacy_falconer.workflow.parts import read_first_rows
+from spacy_falconer.workflow.mining.parts import read_first_rows
 
 N_TEXTS = 240
 

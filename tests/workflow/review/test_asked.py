@@ -12,7 +12,7 @@ from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer, Quote, Record
 from spacy_falconer.workflow.review import export_reviews, take_reviews
 from spacy_falconer.workflow.review.asked import find_questions
-from spacy_falconer.workflow.said import Said
+from spacy_falconer.workflow.scoring.said import Said
 
 LABEL, GIFT, PRICE = "The reviewer is satisfied.", "It was a gift.", "Amounts of money."
 LOVED, BAD = "i paid 5 dollars and love it", "the bad price broke"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_falconer.errors import CorpusError
-from spacy_falconer.workflow.parts import Paths, durable, plain_disk
+from spacy_falconer.workflow.mining.parts import Paths, durable, plain_disk
 
 NOTE = "_done-"  # Begins the names of notes. Readers of folders pass over names with an underscore.
 

@@ -27,7 +27,7 @@ from spacy_falconer.corpus.language import make_detector
 from spacy_falconer.errors import FalconerError, ModelError
 from spacy_falconer.metamodel.device import on_gpu
 from spacy_falconer.metamodel.read import texts_of
-from spacy_falconer.workflow.mined import Row, find_mined, reads_sentences
+from spacy_falconer.workflow.mining.mined import Row, find_mined, reads_sentences
 
 CHUNK_TEXTS = 512  # Texts after which the strings that they brought into the vocabulary are forgotten.
 CHUNK_CHARACTERS = 2**20

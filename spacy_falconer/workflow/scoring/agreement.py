@@ -11,7 +11,7 @@ import numpy
 from numpy.typing import NDArray
 
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.said import Place, Said, answers_all, answers_reached, find_row
+from spacy_falconer.workflow.scoring.said import Place, Said, answers_all, answers_reached, find_row
 
 N_RESAMPLES, LEVEL = 1000, 0.95
 TAIL = (1 - LEVEL) / 2

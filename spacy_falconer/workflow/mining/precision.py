@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from spacy.language import Language
 
-from spacy_falconer.workflow.manifest import read_manifest
-from spacy_falconer.workflow.mine_state import MineState
-from spacy_falconer.workflow.parts import Paths
-from spacy_falconer.workflow.reading import EXACT
+from spacy_falconer.workflow.mining.manifest import read_manifest
+from spacy_falconer.workflow.mining.parts import Paths
+from spacy_falconer.workflow.mining.reading import EXACT
+from spacy_falconer.workflow.mining.state import MineState
 
 
 def settle_precision(nlp: Language, wanted: str, paths: Paths, *, fresh: bool) -> str:

@@ -11,7 +11,7 @@ from spacy.lang.en.stop_words import STOP_WORDS
 from spacy.tokens import Doc, Token
 
 from spacy_falconer.plan import Plan, Step
-from spacy_falconer.workflow.said import Place, Said, read_answers
+from spacy_falconer.workflow.scoring.said import Place, Said, read_answers
 
 Phrase = tuple[str, ...]
 LEAST_STEM, MOST_STEM = 4, 6  # Letters by which a word's forms are known.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
-from spacy_falconer.workflow.said import Place, Said
+from spacy_falconer.workflow.scoring.said import Place, Said
 
 MOST, MOST_CHARACTERS, BEFORE = 20, 1500, 300
 Json = dict[str, Any]

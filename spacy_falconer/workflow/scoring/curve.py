@@ -12,10 +12,10 @@ from spacy.tokens import Doc
 
 from spacy_falconer.corpus.docbin import split_docs
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.agreement import TAIL, Texts, agree, answers_of, count, count_all, prf, resample
 from spacy_falconer.workflow.base import Base, Encoded, ask_heads, train_heads
 from spacy_falconer.workflow.files import digest
-from spacy_falconer.workflow.said import Said, ask_pipeline, decide, read_answers
+from spacy_falconer.workflow.scoring.agreement import TAIL, Texts, agree, answers_of, count, count_all, prf, resample
+from spacy_falconer.workflow.scoring.said import Said, ask_pipeline, decide, read_answers
 from spacy_falconer.workflow.train import DEV_SHARE, LEAST_ANSWERS, train
 
 SHARES = (0.25, 0.5, 1.0)

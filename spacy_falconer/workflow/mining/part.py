@@ -15,10 +15,10 @@ from spacy_falconer.corpus.tables import SHOWN, Flaw
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
-from spacy_falconer.workflow.mine_state import MineState, PartDone, Seen
-from spacy_falconer.workflow.mined import place_rows
-from spacy_falconer.workflow.parts import Paths, write_part
-from spacy_falconer.workflow.reading import ReadChunks, Reading, read_texts
+from spacy_falconer.workflow.mining.mined import place_rows
+from spacy_falconer.workflow.mining.parts import Paths, write_part
+from spacy_falconer.workflow.mining.reading import ReadChunks, Reading, read_texts
+from spacy_falconer.workflow.mining.state import MineState, PartDone, Seen
 
 PART_CHARACTERS = 2**25
 

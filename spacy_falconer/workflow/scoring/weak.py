@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy
 
-from spacy_falconer.workflow.agreement import Texts
-from spacy_falconer.workflow.said import Said
+from spacy_falconer.workflow.scoring.agreement import Texts
+from spacy_falconer.workflow.scoring.said import Said
 
 LEAST_F1 = 0.5  # Below it, fewer than a third of the answers that either side gives are given by both.
 LEAST_KAPPA = 0.4  # Below it, agreement beyond chance is less than moderate. Source: Landis and Koch, 1977.

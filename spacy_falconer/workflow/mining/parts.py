@@ -17,7 +17,7 @@ from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
 from spacy_falconer.plan.execute import Row
 from spacy_falconer.workflow.files import whole_or_nothing
-from spacy_falconer.workflow.tabular import join_parquet, read_parquet, without_nan, write_parquet
+from spacy_falconer.workflow.mining.tabular import join_parquet, read_parquet, without_nan, write_parquet
 
 ROWS = ("rows.jsonl", "rows.parquet", "rows")  # What an output folder calls them.
 BLOCK = 2**20  # Bytes.

@@ -14,9 +14,9 @@ from spacy_falconer.errors import AnswerError
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.base import Base, Encoded, encode, load_base
 from spacy_falconer.workflow.embed import embed
-from spacy_falconer.workflow.keywords import ask_dictionary, ask_keywords
-from spacy_falconer.workflow.regression import predict_label
-from spacy_falconer.workflow.said import SECOND, Said, read_llm
+from spacy_falconer.workflow.scoring.keywords import ask_dictionary, ask_keywords
+from spacy_falconer.workflow.scoring.regression import predict_label
+from spacy_falconer.workflow.scoring.said import SECOND, Said, read_llm
 
 MOST_KEPT_TRAIN, MOST_KEPT_TEST = 600, 300  # Texts whose encodings are held in memory, for the curve.
 # How each is called, in tables.

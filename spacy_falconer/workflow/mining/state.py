@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from spacy_falconer.errors import CorpusError, FalconerError
-from spacy_falconer.workflow.parts import durable, plain_disk
-from spacy_falconer.workflow.reading import Reading
+from spacy_falconer.workflow.mining.parts import durable, plain_disk
+from spacy_falconer.workflow.mining.reading import Reading
 
 CLUSTER_HEAD = "_run.json"  # What a run on a cluster was begun with. It has no other state than its parts.
 PER_QUERY = 500

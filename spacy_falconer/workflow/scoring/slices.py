@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy
 
-from spacy_falconer.workflow.agreement import Texts, count_all, find_interval, prf, resample
-from spacy_falconer.workflow.said import Said
+from spacy_falconer.workflow.scoring.agreement import Texts, count_all, find_interval, prf, resample
+from spacy_falconer.workflow.scoring.said import Said
 
 N_LENGTHS, LEAST_TEXTS = 3, 5
 Json = dict[str, Any]

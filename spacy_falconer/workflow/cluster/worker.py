@@ -20,13 +20,13 @@ from spacy.language import Language
 
 from spacy_falconer.corpus.read import Item
 from spacy_falconer.errors import FalconerError
-from spacy_falconer.workflow.mine_part import Miner, Part, check_any, cut_parts
-from spacy_falconer.workflow.mine_state import PartDone
-from spacy_falconer.workflow.mined import find_plan
-from spacy_falconer.workflow.parts import Paths
-from spacy_falconer.workflow.ray_files import find_path, name_note, name_part, publish
-from spacy_falconer.workflow.ray_splits import Split, read_split
-from spacy_falconer.workflow.reading import Reading, open_reader
+from spacy_falconer.workflow.cluster.files import find_path, name_note, name_part, publish
+from spacy_falconer.workflow.cluster.splits import Split, read_split
+from spacy_falconer.workflow.mining.mined import find_plan
+from spacy_falconer.workflow.mining.part import Miner, Part, check_any, cut_parts
+from spacy_falconer.workflow.mining.parts import Paths
+from spacy_falconer.workflow.mining.reading import Reading, open_reader
+from spacy_falconer.workflow.mining.state import PartDone
 
 if TYPE_CHECKING:
     import pyarrow

@@ -16,8 +16,8 @@ from spacy_falconer.corpus.files import list_files
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.files import digest_file
-from spacy_falconer.workflow.mine_state import Seen
-from spacy_falconer.workflow.parts import Paths, durable
+from spacy_falconer.workflow.mining.parts import Paths, durable
+from spacy_falconer.workflow.mining.state import Seen
 
 Json = dict[str, Any]
 NAMES = {"version": "version of spacy-falconer", "pipeline": "pipeline", "plan": "plan", "options": "option"}

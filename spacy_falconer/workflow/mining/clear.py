@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath, PurePosixPath
 
 from spacy_falconer.errors import CorpusError
-from spacy_falconer.workflow.mine_state import CLUSTER_HEAD, remove_state
-from spacy_falconer.workflow.parts import Paths, plain_disk
-from spacy_falconer.workflow.ray_files import is_remote
+from spacy_falconer.workflow.cluster.files import is_remote
+from spacy_falconer.workflow.mining.parts import Paths, plain_disk
+from spacy_falconer.workflow.mining.state import CLUSTER_HEAD, remove_state
 
 BESIDE = ("manifest.json", "rejects.jsonl", "seen.db", "guarantee.json")
 CLEARING = "_clearing"  # There for as long as a run's files are to be removed, which may be cut off.

@@ -18,19 +18,19 @@ from spacy.language import Language
 from spacy_falconer import errors
 from spacy_falconer.errors import CorpusError, ModelError
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.clear import check_apart, clear, give_up
+from spacy_falconer.workflow.cluster.cluster import Cluster, choose_n_workers, open_cluster
+from spacy_falconer.workflow.cluster.files import NOTE, fetch, find_path, make_absolute, publish, read_notes
+from spacy_falconer.workflow.cluster.splits import Split, count_lines, cut_corpus
+from spacy_falconer.workflow.cluster.worker import Job, Worker, pack_pipeline, read_parts
 from spacy_falconer.workflow.corpus_file import CorpusFile
-from spacy_falconer.workflow.manifest import check_same, describe_run, find_finished, write_manifest
 from spacy_falconer.workflow.mine import BATCH_SIZE, PART_SIZE, MineReport, make_totals
-from spacy_falconer.workflow.mine_state import CLUSTER_HEAD, give_way
-from spacy_falconer.workflow.mined import find_plan
-from spacy_falconer.workflow.parts import Paths, check_part, dump_row, join_bytes
-from spacy_falconer.workflow.ray_cluster import Cluster, choose_n_workers, open_cluster
-from spacy_falconer.workflow.ray_files import NOTE, fetch, find_path, make_absolute, publish, read_notes
-from spacy_falconer.workflow.ray_splits import Split, count_lines, cut_corpus
-from spacy_falconer.workflow.ray_worker import Job, Worker, pack_pipeline, read_parts
-from spacy_falconer.workflow.reading import EXACT
-from spacy_falconer.workflow.tabular import check_parquet, join_parquet
+from spacy_falconer.workflow.mining.clear import check_apart, clear, give_up
+from spacy_falconer.workflow.mining.manifest import check_same, describe_run, find_finished, write_manifest
+from spacy_falconer.workflow.mining.mined import find_plan
+from spacy_falconer.workflow.mining.parts import Paths, check_part, dump_row, join_bytes
+from spacy_falconer.workflow.mining.reading import EXACT
+from spacy_falconer.workflow.mining.state import CLUSTER_HEAD, give_way
+from spacy_falconer.workflow.mining.tabular import check_parquet, join_parquet
 
 READER_CPUS = 0  # Readers wait for disks, and for workers; they must find room beside them.
 MOST_BLOCKS = 10_000  # Of splits: what Ray Data plans with.
