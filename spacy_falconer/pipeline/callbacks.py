@@ -1,4 +1,4 @@
-"""What a training config calls."""
+"""Callbacks for training configs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spacy_falconer.plan import Plan, read_plan
 def make_add_instructions(plan: Path | None) -> Callable[[Language], None]:
     """For `[initialize.after_init]`: add a plan's instructions to the components, sourced ones included.
 
-    plan (Path): The plan's file. A trained pipeline's config names none any more.
+    plan (Path): The plan's file. The config of a trained pipeline no longer names one.
     """
 
     def add_plan_instructions(nlp: Language) -> None:
@@ -25,9 +25,9 @@ def make_add_instructions(plan: Path | None) -> Callable[[Language], None]:
 
 
 def add_instructions(nlp: Language, plan: Plan) -> None:
-    """Let the pipeline read those of the plan's instructions that it does not hold. A step's id is its key.
+    """Add those of the plan's instructions that the pipeline does not hold yet. A step's id is its instruction's key.
 
-    A step that runs for each passage is read when it runs, with the passage filled in.
+    The instruction of a step that runs for each passage is read when the step runs, with the passage filled in.
     """
     for op in FACTORIES:
         pipe = find_first(nlp, op)

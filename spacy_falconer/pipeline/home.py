@@ -1,4 +1,4 @@
-"""Which pipeline a component stands in."""
+"""Remember which pipeline a component is in."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from spacy.language import Language
 
 
 class Home:
-    """The pipeline that a component was made in: called, it is given, or None where it is gone.
+    """The pipeline that a component was made in. Calling it returns the pipeline, or None if that is gone.
 
-    It is held weakly, or a component would keep alive the pipeline that it is sourced from. Copied or pickled, with the
-    pipeline, it holds the copy: in another process there may be nothing else that does.
+    The reference is weak, or a component would keep alive the pipeline that it was sourced from. A copied or pickled
+    one holds the copy of the pipeline strongly: in another process nothing else may hold it.
     """
 
     def __init__(self, nlp: Language):

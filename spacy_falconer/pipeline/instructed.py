@@ -1,4 +1,4 @@
-"""What `falconer_label` and `falconer_span` are alike in: a trainable pipe that holds instructions."""
+"""The base class of `falconer_label` and `falconer_span`: a trainable pipe that holds instructions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.calibrate import NOTHING
 from spacy_falconer.pipeline.home import Home
 
-READ_AT_ONCE = 256  # Instructions, which are short.
+READ_AT_ONCE = 256  # Instructions in a batch; they are short.
 LISTENER = "transformer-listener"
 TOK2VEC = {
     "@architectures": "spacy-transformers.TransformerListener.v1",
@@ -36,11 +36,11 @@ METAMODEL = {
 
 
 class InstructedPipe(TrainablePipe):
-    """Answers instructions with one read of the encoder. Each is a key, its words, and a vector in the model.
+    """Answers all instructions with one read of the encoder. An instruction is a key, its words, and a vector in the model.
 
-    Settings that are saved and handed to the scorer are in `cfg`: `instructions` (words by key), `calibrations` (slope
+    Settings that are saved and passed to the scorer are in `cfg`: `instructions` (words by key), `calibrations` (slope
     and offset of a score's log odds, by key), `thresholds` (least calibrated score that counts, by key) and `threshold`
-    (where a key has none of its own). `op` is the primitive that it answers.
+    (for keys without one of their own). `op` is the primitive that the component answers.
     """
 
     op: ClassVar[str]
@@ -58,27 +58,27 @@ class InstructedPipe(TrainablePipe):
         return tuple(self.cfg["instructions"])
 
     def threshold_of(self, key: str) -> float:
-        """The least score that counts as yes for an instruction."""
+        """Return the least score that counts as yes for an instruction."""
         return threshold_of(self.cfg, key)
 
     def calibrations_of(self, keys: Sequence[str]) -> Floats2d:
-        """What makes instructions' scores mean what they say: slopes and offsets, shape (2, K)."""
+        """Return the calibration of each instruction's scores: slopes and offsets, shape (2, K)."""
         own = self.cfg["calibrations"]
         return numpy.array([own.get(key, NOTHING) for key in keys], dtype="float64").reshape(-1, 2).T
 
     def add_instruction(self, key: str, text: str, *, nlp: Language | None = None) -> None:
-        """Answer one more instruction from now on, at once, and better after training.
+        """Add an instruction, which is answered from now on, even without training, and better after it.
 
         key (str): Its key in `doc.cats`, or the label of its spans.
         text (str): The instruction, complete in itself, such as "The reviewer is satisfied with the product."
-        nlp (Language): The pipeline that the component stands in; needed where it was sourced from another.
-        RAISES (ModelError): The key is taken, a value is no text, the component has no weights, or the pipeline is not at
-            hand.
+        nlp (Language): The pipeline that the component is in; needed if it was sourced from another one.
+        RAISES (ModelError): The key is taken, a value is not a text, the component has no weights, or its pipeline is not
+            known.
         """
         if not self.model.attrs["is_built"](self.model):
             raise ModelError(
-                f"{self.name!r} has no weights yet, and no instruction can be added. Initialize the pipeline; in one that is "
-                f"trained already, the component alone: nlp.get_pipe({self.name!r}).initialize(list, nlp=nlp)."
+                f"{self.name!r} has no weights yet, so no instruction can be added. Initialize the pipeline; if that is "
+                f"trained already, only the component: nlp.get_pipe({self.name!r}).initialize(list, nlp=nlp)."
             )
         check_instruction(key, text, known=self.cfg["instructions"], name=self.name)
         check_other_keys(key, self, self._find_pipeline(nlp))
@@ -87,11 +87,11 @@ class InstructedPipe(TrainablePipe):
         self.cfg["instructions"][key] = text
 
     def read_instruction(self, text: str, *, nlp: Language | None = None) -> Floats1d:
-        """An instruction's vector: the mean of its tokens' vectors, read by the component's own encoder, shape (D,)."""
+        """Return an instruction's vector, shape (D,): the mean of its tokens' vectors from the component's encoder."""
         return self.read_instructions([text], nlp=nlp)[0]
 
     def read_instructions(self, texts: Sequence[str], *, nlp: Language | None = None) -> list[Floats1d]:
-        """The vectors of several, which are read together."""
+        """Return the vectors of several instructions, which are read in batches."""
         nlp, vectors = self._find_pipeline(nlp), []
         for some in minibatch(texts, READ_AT_ONCE):
             docs = [nlp.make_doc(text) for text in some]
@@ -100,11 +100,11 @@ class InstructedPipe(TrainablePipe):
         return vectors
 
     def vector_of(self, key: str) -> Floats2d:
-        """What an instruction that the component holds has learned, shape (1, D)."""
+        """Return the learned vector of an instruction that the component holds, shape (1, D)."""
         return self.model.attrs["get_vector"](self.model, self.labels.index(key)).reshape(1, -1)
 
     def predict_vectors(self, docs: Sequence[Doc], vectors: Floats2d) -> FloatsXd:
-        """Raw scores of encoded docs for instructions by their vectors of shape (K, D), the component's own or not."""
+        """Return the raw scores of encoded docs for any instructions, given by their vectors of shape (K, D)."""
         check_encoded(docs, self)
         return self.to_scores(docs, self.model.attrs["predict_vectors"](self.model, docs, vectors))
 
@@ -118,7 +118,7 @@ class InstructedPipe(TrainablePipe):
         nlp: Language | None = None,
         instructions: dict[str, str] | None = None,
     ) -> None:
-        """Build the head for the encoder's width, and read those instructions that have no vector yet."""
+        """Build the head for the encoder's width, and read the instructions that have no vector yet."""
         self.model.initialize()
         wanted = {**self.cfg["instructions"], **(instructions or {})}
         read = self.labels[: self.model.attrs["n_instructions"](self.model)]
@@ -127,7 +127,7 @@ class InstructedPipe(TrainablePipe):
             self.add_instruction(key, text, nlp=nlp)
 
     def _find_pipeline(self, nlp: Language | None) -> Language:
-        """The pipeline that the component stands in now; not always the one it was made in."""
+        """Return the pipeline that the component is in now, which may not be the one it was made in."""
         nlp = nlp if nlp is not None else self._made_in()
         if nlp is None or self.name not in nlp.component_names or nlp.get_pipe(self.name) is not self:
             raise ModelError(
@@ -138,12 +138,12 @@ class InstructedPipe(TrainablePipe):
 
 
 def threshold_of(cfg: dict[str, Any], key: str) -> float:
-    """An instruction's own threshold, else the component's."""
+    """Return an instruction's own threshold, or else the component's."""
     return cfg["thresholds"].get(key, cfg["threshold"])
 
 
 def check_instruction(key: str, text: str, *, known: dict[str, str], name: str) -> None:
-    """Refuse what is no key, no instruction, or taken."""
+    """RAISES (ModelError): The key is blank or taken, or the instruction is not a text with anything readable in it."""
     if not isinstance(key, str) or not key.strip():
         raise ModelError(f"An instruction of {name!r} has the key {key!r}; expected a name such as 'price'.")
     if not isinstance(text, str) or not any(letter.isprintable() and not letter.isspace() for letter in text):
@@ -153,7 +153,7 @@ def check_instruction(key: str, text: str, *, known: dict[str, str], name: str) 
 
 
 def check_other_keys(key: str, pipe: InstructedPipe, nlp: Language) -> None:
-    """Refuse a key by which another component answers: thresholds, answers and rows go by the keys alone."""
+    """RAISES (ModelError): Another component has the key. Thresholds, answers and rows are told apart by keys alone."""
     for name, other in nlp.components:
         if other is not pipe and isinstance(other, InstructedPipe) and key in other.labels:
             raise ModelError(
@@ -168,7 +168,7 @@ def encode(docs: Sequence[Doc], pipe: InstructedPipe, nlp: Language) -> None:
 
 
 def take_turns(docs: Sequence[Doc], pipes: Iterable[InstructedPipe], nlp: Language) -> Iterator[InstructedPipe]:
-    """The components one after the other, each when the transformer that it listens to is the last that read the docs."""
+    """Yield the components one by one, each right after the transformer that it listens to has read the docs."""
     read_by = None
     for pipe in pipes:
         encoder = find_encoder(pipe, nlp)
@@ -180,7 +180,7 @@ def take_turns(docs: Sequence[Doc], pipes: Iterable[InstructedPipe], nlp: Langua
 
 
 def find_encoder(pipe: InstructedPipe, nlp: Language) -> Any:
-    """The transformer that the component listens to; None where it has one of its own."""
+    """Return the transformer that the component listens to; None if it has one of its own."""
     if not listens(pipe):
         return None
     encoders = [proc for _, proc in nlp.components if pipe.name in getattr(proc, "listening_components", ())]
@@ -193,12 +193,12 @@ def find_encoder(pipe: InstructedPipe, nlp: Language) -> Any:
 
 
 def listens(pipe: InstructedPipe) -> bool:
-    """Whether the component shares a transformer, rather than owning one after `nlp.replace_listeners`."""
+    """Return whether the component shares a transformer, rather than owning one after `nlp.replace_listeners`."""
     return any(node.name == LISTENER for node in pipe.model.walk())
 
 
 def check_encoded(docs: Sequence[Doc], pipe: InstructedPipe) -> None:
-    """Refuse docs that no transformer has read, or that have other tokens since: the listener would say nothing of it."""
+    """RAISES (ModelError): No transformer has read a doc, or its tokens have changed since. The listener would not notice."""
     if not listens(pipe):
         return
     missing = [doc for doc in docs if len(doc) and doc._.trf_data is None]

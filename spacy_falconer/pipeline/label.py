@@ -43,7 +43,7 @@ def make_falconer_label(
     """Make a component that answers label instructions.
 
     instructions (dict[str, str]): Statements by their key in `doc.cats`, read when the pipeline is initialized.
-    threshold (float): Least score, 0 to 1, that counts as true, where an instruction has no threshold of its own.
+    threshold (float): Least score, 0 to 1, that counts as true, for instructions without a threshold of their own.
     """
     cfg = {"instructions": dict(instructions), "threshold": threshold}
     return FalconerLabel(nlp, model, name, cfg=cfg, scorer=scorer)
@@ -55,7 +55,7 @@ class FalconerLabel(InstructedPipe):
     op = "get_label"
 
     def predict(self, docs: Iterable[Doc]) -> Floats2d:
-        """Raw scores of all instructions, shape (n_texts, K). They are calibrated where they are written."""
+        """Return the raw scores of all instructions, shape (n_texts, K). `set_annotations` calibrates them."""
         docs = list(docs)
         check_encoded(docs, self)
         if not self.labels or not any(len(doc) for doc in docs):
@@ -63,7 +63,7 @@ class FalconerLabel(InstructedPipe):
         return self.to_scores(docs, self.model.predict(docs))
 
     def to_scores(self, docs: Sequence[Doc], logits: Floats2d) -> Floats2d:
-        """Nothing is true of a text in which nothing can be read."""
+        """Turn logits into scores, which are 0 for a text in which nothing can be read."""
         is_listening = listens(self)
         has_words = [[any(find_words(doc, doc._.trf_data if is_listening else None))] for doc in docs]
         return sigmoid(self.model.ops.to_numpy(logits)) * numpy.array(has_words)
@@ -74,7 +74,7 @@ class FalconerLabel(InstructedPipe):
             doc.cats.update(zip(self.labels, row, strict=True))
 
     def get_loss(self, examples: Iterable[Example], scores: Floats2d) -> tuple[float, Floats2d]:
-        """Binary cross-entropy over the keys that the reference's cats hold; the others were not asked."""
+        """Return the binary cross-entropy over the keys in the reference's cats; the others were not asked."""
         rows = [[eg.reference.cats.get(key, numpy.nan) for key in self.labels] for eg in examples]
         logits = self.model.ops.to_numpy(scores)
         loss, gradient = label_loss(logits, numpy.array(rows, dtype="float64").reshape(logits.shape))
@@ -82,7 +82,7 @@ class FalconerLabel(InstructedPipe):
 
 
 def find_words(doc: Doc, read: TransformerData | None) -> Iterator[bool]:
-    """Of each token whether it is no space and, where it is known what the encoder has read, has pieces there."""
+    """Yield of each token whether it is not a space and, if what the encoder `read` is known, has pieces in it."""
     if read is None:
         return (not token.is_space for token in doc)
     return (bool(n) and not token.is_space for token, n in zip(doc, read.align.lengths, strict=True))

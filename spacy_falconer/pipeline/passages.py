@@ -1,4 +1,4 @@
-"""Reads a plan's steps off texts. What is asked about their passages is read together, and each text answers it at once."""
+"""Read a plan's answers from texts. Instructions about passages are read in batches, and each text answers its own at once."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from spacy_falconer.plan.execute import execute
 from spacy_falconer.plan.schema import Plan, Step
 from spacy_falconer.types import ScoredSpan
 
-MOST_VECTORS = 4096  # Kept; each is as wide as the encoder.
+MOST_VECTORS = 4096  # The most to keep; each is as wide as the encoder.
 
 
 class DocReader:
-    """Reads a plan's steps off a doc that both components have annotated.
+    """Reads the answers to a plan's steps from a doc that both components have annotated.
 
-    Of passages it tells what has been answered before. Else the step is `open`, with the instructions that it `asks`,
-    and a stand-in is told, by which no other step asks: it may depend on the answers.
+    About passages it returns what has been answered before. A step that has not been answered becomes the `open` one,
+    the instructions that it `asks` are noted, and a stand-in is returned. Later steps may depend on the true answers, so
+    they are not noted until the next run.
     """
 
     def __init__(self, doc: Doc, *, label: InstructedPipe, span: InstructedPipe):
@@ -53,11 +54,11 @@ class DocReader:
 
     @cached_property
     def spans(self) -> dict[str, list[ScoredSpan]]:
-        """What the span component found, by the steps' ids."""
+        """The spans that the span component found, by the steps' ids."""
         return group_spans(self.doc.spans[self.span.cfg["spans_key"]])
 
     def ask(self, plan: Plan) -> bool:
-        """Run the plan up to the first step that asks what has not been answered, and say whether there is one."""
+        """Run the plan to find the first step with unanswered instructions, and return whether there is one."""
         self.open, self.asks = None, {}
         execute(plan, self)
         return self.open is not None
@@ -68,7 +69,7 @@ class DocReader:
         return self.span if self.open.op == "get_span" else self.label
 
     def answer(self, vectors: dict[str, Floats1d]) -> None:
-        """Answer the open step, all of its instructions at once."""
+        """Answer all instructions of the open step at once."""
         pipe, key = self.asked, self.open.id
         scores = pipe.predict_vectors([self.doc], pipe.model.ops.xp.stack([vectors[text] for text in self.asks]))
         if pipe is self.label:
@@ -95,19 +96,19 @@ def check_read(step: Step, pipe: InstructedPipe, *, is_read: bool) -> None:
         )
     if not is_read:
         raise ModelError(
-            f"The plan's step {step.id!r} is answered by {pipe.name!r}, which has not read the text, or what it wrote is gone. "
-            f"Enable {pipe.name!r}, and let it stand before the plan, with nothing between them that overwrites its answers."
+            f"The plan's step {step.id!r} is answered by {pipe.name!r}, which has not read the text, or whose answers are gone. "
+            f"Enable {pipe.name!r}, and put it before the plan, with nothing between them that overwrites its answers."
         )
 
 
 class VectorStore:
-    """The vectors of instructions about passages, which recur. Those that were wanted last are kept."""
+    """The vectors of instructions about passages, which recur. The most recently used are kept."""
 
     def __init__(self) -> None:
         self.kept: OrderedDict[tuple[InstructedPipe, str], Floats1d] = OrderedDict()
 
     def find(self, pipe: InstructedPipe, texts: Iterable[str], nlp: Language) -> dict[str, Floats1d]:
-        """The vectors of all texts; those that are not kept are read together."""
+        """Return the vectors of all `texts`, which are instructions; those that are not kept are read in batches."""
         wanted = list(dict.fromkeys(texts))
         new = [text for text in wanted if (pipe, text) not in self.kept]
         self.kept.update(
@@ -122,7 +123,7 @@ class VectorStore:
 
 
 def answer_passages(plan: Plan, readers: Sequence[DocReader], store: VectorStore, nlp: Language) -> None:
-    """Answer the steps that run for each passage: of every text the first one that is open, then the next."""
+    """Answer the steps that run for each passage: first the first open step of every text, then the next one."""
     waiting = readers if any(step.for_each for step in plan.steps) else []
     while waiting := [reader for reader in waiting if reader.ask(plan)]:
         for pipe in (waiting[0].label, waiting[0].span):
@@ -133,7 +134,7 @@ def answer_passages(plan: Plan, readers: Sequence[DocReader], store: VectorStore
 
 
 def group_spans(group: SpanGroup) -> dict[str, list[ScoredSpan]]:
-    """Each instruction's spans, with their scores. Instructions without any are missing."""
+    """Return each instruction's spans with their scores. Instructions without spans are left out."""
     found: defaultdict[str, list[ScoredSpan]] = defaultdict(list)
     for span, score in zip(group, group.attrs["scores"], strict=True):
         found[span.label_].append(ScoredSpan(span.text, span.start_char, span.end_char, float(score)))
@@ -141,7 +142,7 @@ def group_spans(group: SpanGroup) -> dict[str, list[ScoredSpan]]:
 
 
 def scored_spans(doc: Doc, found: FoundSpans) -> list[ScoredSpan]:
-    """Decoded token spans as characters of the text."""
+    """Return decoded token spans as characters of the text."""
     spans = [doc[start:end] for start, end in zip(found.start.tolist(), found.end.tolist(), strict=True)]
     rows = zip(spans, found.score.tolist(), strict=True)
     return [ScoredSpan(span.text, span.start_char, span.end_char, score) for span, score in rows]

@@ -1,4 +1,4 @@
-"""`falconer_plan`: applies a plan to what the two other components found. Writes `doc._.mined`."""
+"""`falconer_plan`: run a plan on what the two other components found. Writes `doc._.mined`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from spacy_falconer.plan.execute import execute, execute_sentences
 from spacy_falconer.plan.schema import Plan, Step, parse_plan
 from spacy_falconer.types import CharSpan
 
-MOST_TOKENS = 2**16  # Of texts that are handled together, so that their sentences take no more memory than they do.
+MOST_TOKENS = 2**16  # In texts that are processed together, so that the docs of their sentences do not fill the memory.
 
 
 @Language.factory(
@@ -32,16 +32,16 @@ MOST_TOKENS = 2**16  # Of texts that are handled together, so that their sentenc
     default_config={"plan": None, "keep_trf_data": False},
 )
 def make_falconer_plan(nlp: Language, name: str, plan: dict[str, Any] | None, keep_trf_data: bool) -> FalconerPlan:
-    """Make a component that runs a plan. It stands last.
+    """Make a component that runs a plan. It comes last in the pipeline.
 
-    plan (dict): As in plan.json; it may also be given later, by `set_plan`.
-    keep_trf_data (bool): Keep the encoder's vectors on the doc. They are most of its size, and dropped by default.
+    plan (dict): As in plan.json; it may also be set later, by `set_plan`.
+    keep_trf_data (bool): Keep the encoder's vectors on the doc. They are most of its size, and are dropped by default.
     """
     return FalconerPlan(nlp, name, plan=parse_plan(plan) if plan else None, keep_trf_data=keep_trf_data)
 
 
 class FalconerPlan(Pipe):
-    """Writes the mined row of each text in `doc._.mined`, None where the plan does not keep it.
+    """Writes the row mined from each text to `doc._.mined`; None if the plan does not keep the text.
 
     With `unit: sentence` it is a list of rows, one for each sentence kept.
     """
@@ -55,18 +55,21 @@ class FalconerPlan(Pipe):
             Doc.set_extension("mined", default=None)
 
     def set_plan(self, plan: Plan | Mapping[str, Any]) -> None:
-        """plan: Also as in plan.json."""
+        """Set the plan that is run.
+
+        plan: A plan, or a mapping as in plan.json.
+        """
         self.plan = plan if isinstance(plan, Plan) else parse_plan(plan)
 
     def attach(self, nlp: Language) -> None:
-        """Tell the component which pipeline it stands in; needed where it was sourced from another."""
+        """Tell the component which pipeline it is in; needed if it was sourced from another one."""
         self._made_in = Home(nlp)
 
     def __call__(self, doc: Doc) -> Doc:
         return self._finish([doc], VectorStore())[0]
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        store = VectorStore()  # Of this stream alone: by the next one, the encoder may have learned.
+        store = VectorStore()  # For this stream alone: the encoder may be trained before the next one.
         for batch in minibatch(stream, batch_size):
             for some in cut_texts(numpy.array([len(doc) for doc in batch]), MOST_TOKENS):
                 try:
@@ -99,7 +102,7 @@ class FalconerPlan(Pipe):
         nlp = self._made_in()
         if nlp is None:
             raise ModelError(
-                f"{self.name!r} was sourced from a pipeline that is gone. Tell it the one it stands in: attach(nlp)."
+                f"{self.name!r} was sourced from a pipeline that is gone. Tell it which one it is in now: attach(nlp)."
             )
         return nlp
 
@@ -124,7 +127,7 @@ class FalconerPlan(Pipe):
 
 
 def find_pipes(nlp: Language, component: FalconerPlan, plan: Plan) -> tuple[InstructedPipe, InstructedPipe]:
-    """The two components whose answers a plan uses: of those before its own the last that know its steps.
+    """Return the components whose answers a plan uses: the last label and the last span one before its own that know its steps.
 
     A pipeline may hold several tasks, one after the other.
     """
@@ -138,7 +141,7 @@ def find_pipes(nlp: Language, component: FalconerPlan, plan: Plan) -> tuple[Inst
 
 
 def find_pipe(pipes: Sequence[InstructedPipe], steps: Sequence[Step]) -> InstructedPipe | None:
-    """The last that knows the steps; where none does, the last."""
+    """Return the last component that knows all the steps; if none does, the last one."""
     knowing = [pipe for pipe in pipes if all(step.id in pipe.labels for step in steps)]
     return next(reversed(knowing or pipes), None)
 
@@ -146,7 +149,7 @@ def find_pipe(pipes: Sequence[InstructedPipe], steps: Sequence[Step]) -> Instruc
 def read_sentences(
     docs: Sequence[Doc], label: InstructedPipe, span: InstructedPipe, nlp: Language
 ) -> list[list[tuple[CharSpan, Doc]]]:
-    """Every sentence of each text as a text of its own; a doc of one sentence has been read already."""
+    """Return each text's sentences as docs that the components have read. A doc of one sentence has been read already."""
     texts = [cut_sentences(doc) for doc in docs]
     sentences = [one for doc, text in zip(docs, texts, strict=True) for _, one in text if one is not doc]
     for component in take_turns(sentences, (label, span), nlp):
@@ -156,9 +159,9 @@ def read_sentences(
 
 
 def cut_sentences(doc: Doc) -> list[tuple[CharSpan, Doc]]:
-    """The sentences of a text that are not blank, each as a doc.
+    """Return the sentences of a text that are not blank, each as a doc.
 
-    RAISES (ModelError): Nothing has looked for sentences.
+    RAISES (ModelError): No component has set sentence starts.
     """
     if not doc.has_annotation("SENT_START"):
         raise ModelError(

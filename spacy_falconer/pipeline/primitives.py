@@ -1,4 +1,4 @@
-"""The paper's two functions, over the same components. Source: Falconer, arXiv 2510.01427."""
+"""The paper's two functions, by the same components. Source: Falconer, arXiv 2510.01427."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from spacy_falconer.pipeline.span import split_by_text
 from spacy_falconer.types import ScoredSpan
 
 BATCH_SIZE = 64
-ALIKE = 0.8  # How much of a word and of a key must be the same, for one to be a slip for the other.
+ALIKE = 0.8  # How similar a word and a key must be, 0 to 1, for the word to be taken for a misspelled key.
 WORD = re.compile(r"\s*([\w-]+)\s*")
 
 
 def get_label(texts: Iterable[str], instruction: str, nlp: Language | None = None) -> Iterator[bool]:
-    """Is a statement true of each text? One answer a text, in order, lazily.
+    """Is a statement true of each text? Yields one answer per text, in order, lazily.
 
-    instruction (str): A statement, or the key of one that the pipeline was trained on. Any other is answered without
-        training; a word that is nearly a key is, too, but with a warning.
+    instruction (str): A statement, or the key of one that the pipeline was trained on. Any other statement is answered
+        without training, with a warning if it is a single word that is nearly a key.
     nlp (Language): A pipeline with `falconer_label`; by default the pre-trained `en_falconer_sm`.
     """
     pipe, nlp = _find(nlp, "get_label")
@@ -43,10 +43,10 @@ def get_label(texts: Iterable[str], instruction: str, nlp: Language | None = Non
 
 
 def get_span(texts: Iterable[str], instruction: str, nlp: Language | None = None) -> Iterator[list[ScoredSpan]]:
-    """Which passages of each text answer the instruction? One list a text, in order, lazily.
+    """Which passages of each text answer the instruction? Yields one list per text, in order, lazily.
 
-    instruction (str): A request, or the key of one that the pipeline was trained on. Any other is answered without
-        training; a word that is nearly a key is, too, but with a warning.
+    instruction (str): A request, or the key of one that the pipeline was trained on. Any other request is answered
+        without training, with a warning if it is a single word that is nearly a key.
     nlp (Language): A pipeline with `falconer_span`; by default the pre-trained `en_falconer_sm`.
     """
     pipe, nlp = _find(nlp, "get_span")
@@ -73,7 +73,7 @@ def _load_default() -> Language:
 
 
 def _read(pipe: InstructedPipe, instruction: str, nlp: Language) -> tuple[str, numpy.ndarray]:
-    """The key and the vector of an instruction; one that the component holds keeps what it learned."""
+    """Return the key and the vector of an instruction: the learned vector if the component holds it."""
     known = pipe.cfg["instructions"]
     key = next((key for key, text in known.items() if instruction in (key, text)), None)
     if key is not None:
@@ -83,18 +83,18 @@ def _read(pipe: InstructedPipe, instruction: str, nlp: Language) -> tuple[str, n
 
 
 def _warn_of_slip(instruction: str, pipe: InstructedPipe, nlp: Language) -> None:
-    """Say so where an instruction is one word, and nearly a key, or one of the other function."""
+    """Warn if an instruction is a single word that is nearly a key, or a key of the other function."""
     meant = _find_meant(instruction, pipe, nlp)
     if meant is not None:
         warnings.warn(
             f"The pipeline was not trained on {instruction!r}; it is answered as a new instruction. Did you mean {meant}? "
             "If not, write it as a sentence.",
-            stacklevel=4,  # Where the answers are read.
+            stacklevel=4,  # The line that reads the answers.
         )
 
 
 def _find_meant(instruction: str, pipe: InstructedPipe, nlp: Language) -> str | None:
-    """The call with the key that a word is nearly; one of the same function comes first."""
+    """Return the call whose key a word nearly is, preferably one of the same function; None if there is none."""
     word = WORD.fullmatch(instruction)
     for one in sorted(find_instructed(nlp), key=lambda one: one is not pipe) if word else ():
         keys = {key.casefold(): key for key in one.labels}
@@ -104,9 +104,9 @@ def _find_meant(instruction: str, pipe: InstructedPipe, nlp: Language) -> str | 
 
 
 def _encoded(texts: Iterable[str], pipe: InstructedPipe, nlp: Language) -> Iterator[list[Doc]]:
-    """Batches of texts that the component's transformer has read.
+    """Yield batches of texts that the component's transformer has read.
 
-    RAISES (ModelError): The texts are one.
+    RAISES (ModelError): The texts are a single string.
     """
     if isinstance(texts, str):
         raise ModelError(f"The texts are one string, {texts[:60]!r}. Expected several: put it into a list, [text].")

@@ -1,7 +1,7 @@
-"""Scorers that count only what was asked, each instruction by its own threshold, under spaCy's usual keys.
+"""Scorers that count only what was asked, with each instruction's own threshold, under spaCy's usual keys.
 
-Where all texts have a weight (`doc.user_data["weight"]`), because likely ones were chosen more often, each counts by it:
-the scores are then those of the corpus.
+If all texts have a weight (`doc.user_data["weight"]`), because likely ones were chosen more often, each counts as much as
+its weight, so that the scores are those of the corpus.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def make_span_scorer() -> Callable:
 
 
 def score_labels(examples: Iterable[Example], *, labels: Sequence[str], **cfg: Any) -> dict[str, Any]:
-    """Precision, recall and F of `doc.cats`; a key that is not in the reference's cats was not asked."""
+    """Return precision, recall and F of `doc.cats`. A key that is not in the reference's cats was not asked."""
     counts = {key: PRFScore() for key in labels}
     examples = list(examples)
     for eg, weight in zip(examples, weights_of([eg.reference for eg in examples]), strict=True):
@@ -38,7 +38,7 @@ def score_labels(examples: Iterable[Example], *, labels: Sequence[str], **cfg: A
 
 
 def score_spans(examples: Iterable[Example], *, labels: Sequence[str], spans_key: str, **cfg: Any) -> dict[str, Any]:
-    """Precision, recall and F of exact spans; an answer that could not be placed, or fits no token, is a miss."""
+    """Return precision, recall and F of exact spans. An answer without a place, or not on token boundaries, is a miss."""
     counts = {key: PRFScore() for key in labels}
     examples = list(examples)
     for eg, weight in zip(examples, weights_of([eg.reference for eg in examples]), strict=True):
@@ -53,25 +53,25 @@ def score_spans(examples: Iterable[Example], *, labels: Sequence[str], spans_key
 
 
 def weights_of(docs: Sequence[Doc]) -> list[float]:
-    """How much each text counts: its weight where all have one, else 1."""
+    """Return how much each text counts: its weight if all have one, else 1."""
     weights = [doc.user_data.get("weight") for doc in docs]
     return [1.0] * len(docs) if None in weights else weights
 
 
 def is_asked(group: SpanGroup | None, key: str) -> bool:
-    """Whether a text was asked. Where nothing says what it was asked, it was everything, as in anyone's span data."""
+    """Return whether a text was asked. If nothing says what it was asked, it was everything, as in other span data."""
     return group is not None and ("asked" not in group.attrs or key in group.attrs["asked"])
 
 
 def asked_keys(group: SpanGroup | None) -> set[str]:
-    """What was asked of a text; where nothing says so, what was found in it."""
+    """Return what was asked of a text; if nothing says so, what was found in it."""
     if group is None:
         return set()
     return set(group.attrs["asked"]) if "asked" in group.attrs else {span.label_ for span in group}
 
 
 def places(group: SpanGroup | None) -> dict[str, set[tuple[int, int]]]:
-    """Start and end characters of a group's spans, by label."""
+    """Return the start and end characters of a group's spans, by label."""
     found: dict[str, set[tuple[int, int]]] = {}
     for span in group or ():
         found.setdefault(span.label_, set()).add((span.start_char, span.end_char))
@@ -79,7 +79,7 @@ def places(group: SpanGroup | None) -> dict[str, set[tuple[int, int]]]:
 
 
 def n_missed(group: SpanGroup, key: str) -> int:
-    """Answers that no prediction can match: not found in the text, or not on its tokens' boundaries."""
+    """Return how many answers no prediction can match: not found in the text, or not on token boundaries."""
     return len(group.attrs.get("missed", {}).get(key, ())) + group.attrs.get("unplaced", {}).get(key, 0)
 
 
@@ -90,7 +90,7 @@ def _count(prf: PRFScore, found: set, wanted: set, weight: float) -> None:
 
 
 def _report(prefix: str, counts: Counts) -> dict[str, float | None]:
-    """Micro over all pairs, macro over the instructions that had something to find or found something."""
+    """Return micro scores over all pairs, and macro F over instructions for which anything was wanted or found."""
     micro = sum(counts.values(), PRFScore())
     seen = [prf for prf in counts.values() if prf.tp + prf.fp + prf.fn]
     macro = sum(prf.fscore for prf in seen) / len(seen) if seen else None

@@ -1,4 +1,4 @@
-"""The metamodel beside a user's own components."""
+"""Find and load pipelines, and add the metamodel to a user's own components."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from spacy_falconer.pipeline.plan import FalconerPlan
 
 OWN_ENCODER = "falconer_transformer"
 BASE = "en_falconer_sm"
-INSIDE = ("pipeline", "model-best")  # Where a pipeline stands in the folders that induce and spacy train write.
+INSIDE = ("pipeline", "model-best")  # Where a pipeline is in the folders that induce and spacy train write.
 
 
 def load_pipeline(path: Path | str, **options: Any) -> Language:
-    """A pipeline from its folder, or by the name of an installed one.
+    """Load a pipeline from its folder, or an installed one by its name.
 
     options: As in `spacy.load`.
     RAISES (ModelError): There is none, or it cannot be loaded.
@@ -35,7 +35,7 @@ def load_pipeline(path: Path | str, **options: Any) -> Language:
 
 @contextmanager
 def plain_loading(path: Path) -> Iterator[None]:
-    """RAISES (ModelError): What stands at the path is no pipeline, or cannot be loaded here; perhaps with one that is."""
+    """RAISES (ModelError): There is no pipeline at the path, or it cannot be loaded here. A nearby one is named."""
     try:
         yield
     except FalconerError:
@@ -50,9 +50,9 @@ def plain_loading(path: Path) -> Iterator[None]:
 
 
 def find_base() -> Path:
-    """The pre-trained pipeline that tasks start from: the installed package, else the one beside a checkout.
+    """Return the pre-trained pipeline that tasks start from: the installed package, else the one in a checkout.
 
-    RAISES (ModelError): Neither is there.
+    RAISES (ModelError): There is neither.
     """
     beside = Path(__file__).parents[2] / "assets" / BASE
     found = find_installed(BASE) or (beside if (beside / "config.cfg").exists() else None)
@@ -65,21 +65,21 @@ def find_base() -> Path:
 
 
 def find_installed(name: str) -> Path | None:
-    """The folder of a pipeline that is installed as a package; None where there is none of that name."""
+    """Return the folder of a pipeline that is installed as a package; None if there is none of that name."""
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     folders = sorted(Path(spec.origin).parent.glob(f"{name}-*")) if spec and spec.origin else []
     return next((folder for folder in folders if (folder / "config.cfg").exists()), None)
 
 
 def choose_source(source: Path | None, config: Path | None) -> Path | None:
-    """The pipeline to start from: the one named, none where a config has an encoder of its own, else the base."""
+    """Return the pipeline to start from: the named one; none if there is a config, which has its own encoder; else the base."""
     return source if source is not None or config is not None else find_base()
 
 
 def find_parts(source: Path) -> list[str]:
-    """The names of a saved pipeline's encoder and falconer components, in its order.
+    """Return the names of a saved pipeline's encoder and falconer components, in its order.
 
-    RAISES (ModelError): It is no pipeline, has no transformer, or no component of ours.
+    RAISES (ModelError): It is not a pipeline, or has no transformer or no component of ours.
     """
     with plain_loading(source):
         config = load_config(source / "config.cfg")
@@ -91,7 +91,7 @@ def find_parts(source: Path) -> list[str]:
     if not ours or len(parts) != len(ours) + 1:
         raise ModelError(
             f"The pipeline {str(source)!r} ({', '.join(factories) or 'empty'}) has no falconer component with its "
-            "transformer to go on from. Give one that `falconer train` wrote, or the pre-trained one."
+            "transformer to start from. Give one that `falconer train` wrote, or the pre-trained one."
         )
     return parts
 
@@ -99,12 +99,12 @@ def find_parts(source: Path) -> list[str]:
 def add_falconer(nlp: Language, source: Language, *, spans_key: str | None = None) -> None:
     """Add a falconer pipeline's transformer and components to the end of another pipeline.
 
-    They are the source's own, as wherever spaCy sources; the plan's component is a new one. Beside a transformer of the
-    user's own, ours is called `falconer_transformer`, and ours alone is listened to.
+    They are shared with the source, as always when spaCy sources components; only the plan's component is new. If the
+    user has a transformer of the same name, ours is called `falconer_transformer`, and our components listen to it alone.
 
-    spans_key (str): Where `falconer_span` writes from now on, by default where it did, "sc" unless it was trained otherwise.
+    spans_key (str): Where `falconer_span` writes from now on; by default where it did before, "sc" unless set otherwise.
     RAISES (ModelError): `source` has no falconer component with a transformer to listen to, or `nlp` has components of
-        those names, or one that writes to the same spans. Then it is left as it was.
+        those names, or one that writes to the same spans. `nlp` is then left as it was.
     """
     encoder = _find_encoder(source)
     own_name = OWN_ENCODER if encoder in nlp.component_names else encoder
@@ -132,12 +132,12 @@ def _check_free(nlp: Language, names: Sequence[str]) -> None:
 
 
 def _check_spans(nlp: Language, pipes: Sequence[Any], wanted: str | None) -> None:
-    """RAISES (ModelError): A component of the pipeline writes where ours would."""
+    """RAISES (ModelError): A component of the pipeline writes to the same spans as ours would."""
     for key in [wanted or pipe.cfg["spans_key"] for pipe in pipes if "spans_key" in getattr(pipe, "cfg", {})]:
         for name in nlp.component_names:
             if key == nlp.get_pipe_config(name).get("spans_key"):
                 raise ModelError(
-                    f"{name!r} writes to doc.spans[{key!r}], and so would ours. Give ours a place of its own: "
+                    f"{name!r} writes to doc.spans[{key!r}], and so would ours. Give ours a key of its own: "
                     "add_falconer(nlp, source, spans_key='falconer')."
                 )
 
@@ -154,7 +154,7 @@ def _find_encoder(source: Language) -> str:
 
 
 def _listen_to(nlp: Language, name: str, encoder: str) -> None:
-    """Point a component's listener, in the model and in the config, to one transformer."""
+    """Point a component's listener to one transformer, in the model and in the config."""
     pipe = nlp.get_pipe(name)
     for node in pipe.model.walk() if hasattr(pipe, "model") else ():
         if node.name == LISTENER:

@@ -43,8 +43,8 @@ def make_falconer_span(
     """Make a component that answers span instructions.
 
     instructions (dict[str, str]): Requests by their key, the spans' label, read when the pipeline is initialized.
-    threshold (float): Least score, 0 to 1, of a span, where an instruction has no threshold of its own.
-    spans_key (str): Where in `doc.spans` they are written. With another key than "sc" set `[training.score_weights]`.
+    threshold (float): Least score of a span, 0 to 1, for instructions without a threshold of their own.
+    spans_key (str): Where in `doc.spans` they are written. With another key than "sc", set `[training.score_weights]`.
     """
     cfg = {"instructions": dict(instructions), "threshold": threshold, "spans_key": spans_key}
     return FalconerSpan(nlp, model, name, cfg=cfg, scorer=scorer)
@@ -56,7 +56,7 @@ class FalconerSpan(InstructedPipe):
     op = "get_span"
 
     def predict(self, docs: Iterable[Doc]) -> Floats3d:
-        """B, I and O scores of all instructions, shape (n_tokens, K, 3), text after text."""
+        """Return the B, I and O scores of all instructions, shape (n_tokens, K, 3), text after text."""
         docs = list(docs)
         check_encoded(docs, self)
         n_tokens = sum(len(doc) for doc in docs)
@@ -74,12 +74,12 @@ class FalconerSpan(InstructedPipe):
             doc.spans[self.cfg["spans_key"]] = make_group(doc, spans, keys=self.labels, name=self.cfg["spans_key"])
 
     def find_spans(self, scores: Floats3d, lengths: Sequence[int], keys: Sequence[str]) -> FoundSpans:
-        """The candidates from their instructions' thresholds upwards. Arguments as of `find_candidates`."""
+        """Return the candidates that reach their instructions' thresholds. The arguments are those of `find_candidates`."""
         thresholds = numpy.array([self.threshold_of(key) for key in keys])
         return self.find_candidates(scores, lengths, keys).at_least(thresholds)
 
     def find_candidates(self, scores: Floats3d, lengths: Sequence[int], keys: Sequence[str]) -> FoundSpans:
-        """The spans that B, I and O scores tell of, calibrated, however low their own scores are.
+        """Return all spans that B, I and O scores decode to, with calibrated scores, however low these are.
 
         scores: Of the tokens of all texts, shape (n_tokens, K, 3). lengths: Tokens of each text. keys: K of them.
         """
@@ -88,9 +88,9 @@ class FalconerSpan(InstructedPipe):
         return replace(found, score=calibrate(found.score, slopes, offsets))
 
     def get_loss(self, examples: Iterable[Example], scores: Floats3d) -> tuple[float, Floats3d]:
-        """Cross-entropy over what was asked: the group's attrs["asked"], else everything.
+        """Return the cross-entropy over what was asked: the keys in the group's attrs["asked"], else all.
 
-        Where attrs["shares"] has B, I and O scores of a key's tokens, shape (n_tokens, 3), these are to be said again.
+        If attrs["shares"] has B, I and O scores of a key's tokens, shape (n_tokens, 3), these are the targets.
         """
         examples, logits = list(examples), self.model.ops.to_numpy(scores)
         rows = [example_targets(eg, self.labels, self.cfg["spans_key"]) for eg in examples]
@@ -100,7 +100,7 @@ class FalconerSpan(InstructedPipe):
 
 
 def split_by_text(found: FoundSpans, docs: Sequence[Doc]) -> Iterator[FoundSpans]:
-    """The spans of each text, in the tokens of that text, by place."""
+    """Yield the spans of each text, in tokens of that text, ordered by place."""
     firsts = numpy.cumsum([0, *(len(doc) for doc in docs)])
     order = numpy.lexsort((found.instruction, found.end, found.start))
     found = found.take(order)
@@ -110,7 +110,7 @@ def split_by_text(found: FoundSpans, docs: Sequence[Doc]) -> Iterator[FoundSpans
 
 
 def make_group(doc: Doc, found: FoundSpans, *, keys: Sequence[str], name: str) -> SpanGroup:
-    """The spans with their labels, and their scores beside them."""
+    """Make a group of the spans with their labels, and with their scores in its attrs."""
     rows = zip(found.instruction.tolist(), found.start.tolist(), found.end.tolist(), strict=True)
     group = SpanGroup(doc, name=name, spans=[Span(doc, start, end, label=keys[k]) for k, start, end in rows])
     group.attrs["scores"] = found.score.astype("float32")
@@ -118,7 +118,7 @@ def make_group(doc: Doc, found: FoundSpans, *, keys: Sequence[str], name: str) -
 
 
 def example_targets(eg: Example, keys: Sequence[str], spans_key: str) -> Floats3d:
-    """What a text's answers say of its tokens: shares of B, I and O, zeros where it is unknown, shape (n_tokens, K, 3)."""
+    """Return a text's targets, shape (n_tokens, K, 3): shares of B, I and O, zeros where the answer is unknown."""
     group = eg.reference.spans.get(spans_key)
     shares = find_shares(eg, group)
     unasked = numpy.zeros((len(eg.predicted), 3))
@@ -130,14 +130,14 @@ def example_targets(eg: Example, keys: Sequence[str], spans_key: str) -> Floats3
 
 
 def find_shares(eg: Example, group: SpanGroup | None) -> dict[str, Floats2d]:
-    """The B, I and O scores that a group holds by its keys, if they are of the same tokens."""
+    """Return the B, I and O scores that a group holds, by key; none if the tokens differ."""
     shares = group.attrs.get("shares", {}) if group is not None else {}
     is_same = not shares or [token.idx for token in eg.predicted] == [token.idx for token in eg.reference]
     return shares if is_same else {}
 
 
 def _column(doc: Doc, group: SpanGroup, key: str) -> Floats2d:
-    """One instruction's targets. Answers that fit no token boundary leave the tokens that they touch unknown."""
+    """Return one instruction's targets. Tokens that an answer touches without fitting their boundaries are unknown."""
     places = [(span.start_char, span.end_char) for span in group if span.label_ == key]
     places += [(start, end) for start, end in group.attrs.get("missed", {}).get(key, ())]
     spans, unknown = [], []
