@@ -63,7 +63,7 @@ def test_a_run_goes_on_once_there_is_room(nlp, tmp_path, output, room):
         refusal = ""
     except CorpusError as error:
         refusal = str(error)
-    assert (room < 40_000) <= ("See to the disk's room" in refusal)
+    assert (room < 40_000) <= ("Check the disk's free space" in refusal)
     assert mine(nlp, CorpusFile(corpus), tmp_path / output, part_size=20).n_rows == N_TEXTS
     assert [row["id"] for row in read_first_rows(tmp_path / output, 99)] == [f"r{i}" for i in range(N_TEXTS)]
     assert not list(tmp_path.rglob("*.part"))

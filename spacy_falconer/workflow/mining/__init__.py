@@ -1,1 +1,1 @@
-"""What `mine` is made of: parts of a corpus, read, written and noted, one after another."""
+"""The pieces of `mine`: parts of a corpus are read, written and noted, one after another."""

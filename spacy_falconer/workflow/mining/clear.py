@@ -1,4 +1,4 @@
-"""What a run of mining may write over, and what it may remove: nothing that is not its own."""
+"""What a mining run may overwrite and remove: nothing that is not its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spacy_falconer.workflow.mining.parts import Paths, plain_disk
 from spacy_falconer.workflow.mining.state import CLUSTER_HEAD, remove_state
 
 BESIDE = ("manifest.json", "rejects.jsonl", "seen.db", "guarantee.json")
-CLEARING = "_clearing"  # There for as long as a run's files are to be removed, which may be cut off.
+CLEARING = "_clearing"  # Exists while a run's files are being removed, which may be interrupted.
 OWN = re.compile(
     r"(part-\d{5,}|part-\d{6}-\d{6})\.(jsonl|parquet)(\.part)?|_done-\d{6}-\d{6}\.json(\.part)?|_run\.json(\.part)?"
     r"|_state\.db(-wal|-shm|-journal)?|_(manifest\.json|rejects\.jsonl|seen\.db)(\.part(-journal)?)?|" + CLEARING
@@ -20,14 +20,14 @@ OWN = re.compile(
 
 
 def check_apart(corpus: Path, paths: Paths) -> None:
-    """RAISES (CorpusError): The rows, or what stands beside them, would be written over the corpus or into it."""
+    """RAISES (CorpusError): The rows, or the files beside them, would be written over the corpus or into it."""
     source = find_place(corpus)
     for path in list_written(paths):
         place = find_place(path)
         if place.is_relative_to(source) or source.is_relative_to(place):
             raise CorpusError(
-                f"Mining would write to {str(path)!r}, which is, holds or lies within the corpus {str(corpus)!r}: texts "
-                "would be lost, or rows be taken for texts. Expected rows apart from it. Choose another output."
+                f"Mining would write to {str(path)!r}, which is, contains or lies within the corpus {str(corpus)!r}: texts "
+                "would be lost, or rows read as texts. Expected an output apart from it. Choose another output."
             )
 
 
@@ -36,7 +36,7 @@ def list_written(paths: Paths) -> Iterator[Path]:
 
 
 def find_place(path: Path) -> PurePath:
-    """Where a path or an address leads, whatever links or names lead there."""
+    """Return where a path or an address leads, with all links resolved."""
     if not is_remote(path):
         return path.resolve()
     is_local = path.protocol in ("file", "local")
@@ -44,10 +44,10 @@ def find_place(path: Path) -> PurePath:
 
 
 def clear(paths: Paths) -> None:
-    """Remove what earlier runs left in the folder of the parts. What readers pass over, as its name begins with an
-    underscore or a dot, may stand there, and stays.
+    """Remove what earlier runs left in the folder of the parts. Other files stay if readers skip them because their names
+    begin with an underscore or a dot.
 
-    RAISES (CorpusError): The folder holds other things, or nothing says that mining wrote what it holds.
+    RAISES (CorpusError): The folder holds other files, or nothing shows that mining wrote those that it holds.
     """
     held = sorted(paths.work.glob("*"), key=str)
     own = [file for file in held if OWN.fullmatch(file.name)]
@@ -56,22 +56,22 @@ def clear(paths: Paths) -> None:
     others = [file for file in held if not (is_ours if file in own else file.name.startswith(("_", ".")))]
     if others:
         raise CorpusError(
-            f"The folder {str(paths.work)!r} is for parts of rows, but holds {others[0].name!r}, which mining did not write "
-            "there. Choose another output."
+            f"The folder {str(paths.work)!r} is meant for parts of rows, but holds {others[0].name!r}, which mining did not "
+            "write there. Choose another output."
         )
     if own:
         remove(own, paths)
 
 
 def give_up(paths: Paths) -> None:
-    """Let what a run has left, or its workers still write, be removed by the next `clear`."""
+    """Mark what a run has left, or what its workers still write, to be removed by the next `clear`."""
     with plain_disk(paths.work):
         (paths.work / CLEARING).touch()
         (paths.work / CLUSTER_HEAD).unlink(missing_ok=True)
 
 
 def remove(own: list[Path], paths: Paths) -> None:
-    """Remove files; where that is cut off, what is left is known to be to be removed."""
+    """Remove files. If that is interrupted, a mark tells the next `clear` to remove the rest."""
     mark = paths.work / CLEARING
     with plain_disk(paths.work):
         mark.touch()

@@ -1,4 +1,4 @@
-"""What a run of mining is made of: it goes on only with the same, and its manifest says it all."""
+"""What a mining run depends on. A run is continued only if all of it is the same, and the manifest records it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ NAMES = {"version": "version of spacy-falconer", "pipeline": "pipeline", "plan":
 def describe_run(
     nlp: Language, plan: Plan, *, corpus: Path | None, options: Mapping[str, Any], since: Path | None
 ) -> Json:
-    """All that the rows depend on. Two runs with the same give the same rows.
+    """Return all that the rows depend on. Two runs for which it is the same give the same rows.
 
-    corpus (Path): None where the records come from elsewhere; they are then compared as they are read.
+    corpus (Path): None if the records do not come from files; they are then compared as they are read.
     """
     return {
         "version": __version__,
@@ -45,7 +45,7 @@ def describe_file(path: Path) -> Json:
 
 
 def digest_pipeline(nlp: Language) -> str:
-    """Of everything in a pipeline that decides what it says: its config, settings and weights."""
+    """Return a digest of all that decides a pipeline's answers: its config, settings and weights."""
     total = hashlib.sha256(nlp.config.to_str().encode("utf8"))
     for name, pipe in nlp.pipeline:
         total.update(json.dumps([name, getattr(pipe, "cfg", None)], default=str).encode("utf8"))
@@ -58,7 +58,7 @@ def digest_pipeline(nlp: Language) -> str:
 
 
 def iterate_weights(model: Any) -> Iterable[bytes | memoryview]:
-    """The parameters of a thinc model, and of the torch modules in it."""
+    """Yield the parameters of a thinc model and of the torch modules in it, each after its name."""
     for node in model.walk():
         for name in sorted(node.param_names):
             if node.has_param(name):
@@ -71,19 +71,19 @@ def iterate_weights(model: Any) -> Iterable[bytes | memoryview]:
 
 
 def check_same(begun: Json, head: Json, paths: Paths) -> None:
-    """Refuse to go on with what was begun otherwise.
+    """Check that an unfinished run was begun with the same.
 
-    RAISES (CorpusError): With what has changed.
+    RAISES (CorpusError): It was not. The message names what has changed.
     """
     if changed := list_changes(begun, head):
         raise CorpusError(
             f"An unfinished run in {str(paths.work)!r} was begun with another {', another '.join(changed)}. Rows of both "
-            "are not mixed. Go back to what it was begun with, or mine from the beginning, by --fresh."
+            "are not mixed. Go back to what it was begun with, or mine from the beginning with --fresh."
         )
 
 
 def list_changes(begun: Json, head: Json) -> list[str]:
-    """What differs, in words."""
+    """Return what differs, in words."""
     changed = [words for name, words in NAMES.items() if name != "options" and begun.get(name) != head[name]]
     options = {**begun.get("options", {}), **head["options"]}
     other = [name for name in options if begun.get("options", {}).get(name) != head["options"].get(name)]
@@ -94,7 +94,7 @@ def list_changes(begun: Json, head: Json) -> list[str]:
 
 
 def describe_inputs(begun: Sequence[Json] | None, now: Sequence[Json] | None) -> str:
-    """The first file that is not what it was."""
+    """Return which file is the first that has changed, and how."""
     before, after = ({one["file"]: one for one in files or ()} for files in (begun, now))
     for name in sorted({**before, **after}):
         if name not in after:
@@ -105,7 +105,7 @@ def describe_inputs(begun: Sequence[Json] | None, now: Sequence[Json] | None) ->
 
 
 def write_manifest(paths: Paths, head: Json, parts: Sequence[Json], totals: Json) -> None:
-    """Say of what the rows are made, last of all: where it stands, they are whole."""
+    """Write the manifest. It comes last: where there is one, the rows are complete."""
     files = {
         "rows": paths.output.name,
         "rejects": paths.beside("rejects.jsonl").name,
@@ -118,7 +118,7 @@ def write_manifest(paths: Paths, head: Json, parts: Sequence[Json], totals: Json
 
 
 def read_manifest(path: Path) -> Json | None:
-    """None where there is none that can be read."""
+    """Return the manifest; None if there is none that can be read."""
     try:
         found = json.loads(path.read_text(encoding="utf8"))
     except (OSError, ValueError):
@@ -127,9 +127,9 @@ def read_manifest(path: Path) -> Json | None:
 
 
 def find_finished(paths: Paths, head: Json) -> Json | None:
-    """The manifest of a run that is whole and was made of the same, so that there is nothing to do.
+    """Return the manifest of a finished run that was begun with the same, so that there is nothing to do.
 
-    Of records that do not come from files that is never known.
+    That cannot be known of records that do not come from files: None then, too.
     """
     found = read_manifest(paths.beside("manifest.json"))
     if found is None or head["input"] is None or not paths.output.exists() or list_changes(found, head):
@@ -138,17 +138,17 @@ def find_finished(paths: Paths, head: Json) -> Json | None:
 
 
 def open_seen(since: Path | None, paths: Paths) -> Seen | None:
-    """The records that an earlier run has read.
+    """Open the records that an earlier run has read; None if no run is named.
 
     since (Path): That run's manifest.
-    RAISES (CorpusError): It is no manifest, is this output's own, or the file that it names is gone.
+    RAISES (CorpusError): It is not a manifest, is this output's own, or the file that it names is gone.
     """
     if since is None:
         return None
     if since.resolve() == paths.beside("manifest.json").resolve():
         raise CorpusError(
-            f"{str(since)!r} is the manifest of {str(paths.output)!r} itself, whose rows would be replaced by the new ones "
-            "alone. Name another output for the new rows."
+            f"{str(since)!r} is the manifest of {str(paths.output)!r} itself, whose rows would be replaced by only the new "
+            "ones. Name another output for the new rows."
         )
     found = read_manifest(since)
     seen = since.with_name(str(found["files"]["seen"])) if found else None

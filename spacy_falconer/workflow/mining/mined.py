@@ -1,4 +1,4 @@
-"""Rows: what was mined from a text, with its id and the corpus's other columns."""
+"""Make rows: what was mined from a text, with its id and the corpus's other columns."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from spacy_falconer.plan import Plan
 from spacy_falconer.plan.execute import Row
 from spacy_falconer.types import Record
 
-N_AFTER = 10_000  # Records among which another one of the same id is looked for.
+N_AFTER = 10_000  # Further records to read, in case one has an id that was found already.
 
 
 def find_plan(nlp: Language) -> Plan:
-    """The plan that the pipeline runs."""
+    """Return the plan that the pipeline runs.
+
+    RAISES (ModelError): It has none.
+    """
     for name in nlp.pipe_names:
         if nlp.get_pipe_meta(name).factory == "falconer_plan" and nlp.get_pipe(name).plan is not None:
             return nlp.get_pipe(name).plan
@@ -29,21 +32,21 @@ def find_plan(nlp: Language) -> Plan:
 
 
 def reads_sentences(nlp: Language) -> bool:
-    """Whether the texts that the pipeline's plan is for are sentences, cut before it reads them."""
+    """Return whether the pipeline's plan is for sentences, which are cut before the pipeline reads them."""
     plans = [pipe.plan for pipe in find_components(nlp, "falconer_plan")]
     return any(plan is not None and plan.unit == "sentence" for plan in plans)
 
 
 def find_mined(doc: Doc) -> list[Row]:
-    """What was mined from a doc: nothing, a row, or with `unit: sentence` one for each sentence kept."""
+    """Return the rows mined from a doc: none or one, or with `unit: sentence` one for each sentence kept."""
     mined = doc._.mined
     return mined if isinstance(mined, list) else [mined] if mined is not None else []
 
 
 def match_texts(items: Iterable[Any], ids: Collection[str]) -> dict[str, str]:
-    """The texts of some ids. An id that different texts have is left out: nobody knows which of them is meant.
+    """Return the texts with some ids. An id that different texts have is left out, as it is not clear which one is meant.
 
-    items: Records, and what stands between them. They are read until all ids are found, and `N_AFTER` further.
+    items: Records, perhaps with other things among them. They are read until all ids are found, and `N_AFTER` further.
     """
     texts: dict[str, str] = {}
     several, n_after = set(), 0
@@ -58,18 +61,18 @@ def match_texts(items: Iterable[Any], ids: Collection[str]) -> dict[str, str]:
 
 
 def make_rows(doc: Doc, record: Record) -> list[Row]:
-    """What is mined from one text, with its id and the corpus's other columns."""
+    """Return what was mined from one text, with its id and the corpus's other columns."""
     return place_rows(find_mined(doc), record)
 
 
 def place_rows(rows: Sequence[Row], record: Record) -> list[Row]:
-    """The rows of a record's text as the record's: with its id, and its columns if it has any."""
+    """Return the rows of a record's text with the record's id, its place, and its columns if it has any."""
     extra = {"fields": dict(record.fields)} if record.fields else {}
     return [{"id": record.id, **(shift(row, record) if record.place else row), **extra} for row in rows]
 
 
 def shift(row: Row, sentence: Record) -> Row:
-    """A sentence's row in the characters of its document. A pipeline may have cut it further by a component of its own."""
+    """Return a sentence's row in characters of its document. The pipeline's own components may have cut it further."""
     start = sentence.place.start
     within = row.get("sentence", {"start": 0, "end": len(sentence.text)})
     labels = {
@@ -85,5 +88,5 @@ def move(span: Row, n_characters: int) -> Row:
 
 
 def about(answer: Row, n_characters: int) -> Row:
-    """An answer about a passage, with the passage moved."""
+    """Return an answer with the passage that it is about moved, if it is about one."""
     return {**answer, "for": move(answer["for"], n_characters)} if "for" in answer else answer

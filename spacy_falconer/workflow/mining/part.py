@@ -1,4 +1,4 @@
-"""One part of a corpus mined: its rows on disk, and everything else that came of it."""
+"""Mine one part of a corpus: write its rows, and note everything else that came of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Tick = Callable[[int], Any]
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of the corpus. `start` is how many stand before them."""
+    """Some rows of the corpus. `start` is the number of rows before them."""
 
     number: int
     start: int
@@ -37,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Miner:
-    """By what parts are mined, and where their rows go."""
+    """Mines parts with a pipeline, and writes their rows."""
 
     nlp: Language
     plan: Plan
@@ -45,7 +45,7 @@ class Miner:
     state: MineState
     seen: Seen | None
     read_chunks: ReadChunks
-    answered: Mapping[bytes, Reading] = field(default_factory=dict)  # Of texts that were read before.
+    answered: Mapping[bytes, Reading] = field(default_factory=dict)  # Readings of texts that were read before.
     is_guaranteed: bool = False
 
     def mine(self, part: Part, tick: Tick) -> None:
@@ -67,7 +67,7 @@ class Miner:
         self.state.note(PartDone(content, read, keys, [describe_reject(*flaw) for flaw in flaws + failures]))
 
     def _read(self, texts: Sequence[str], tick: Callable[[float], Any]) -> tuple[list[Reading], dict[bytes, Reading]]:
-        """What is said of each text; and, by their keys, of those that no part before has read."""
+        """Return each text's reading and, by their keys, the readings of texts that no earlier part has read."""
         keys = [make_key(text) for text in texts]
         known = self.state.find_readings(dict.fromkeys(keys))
         left = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
@@ -78,7 +78,7 @@ class Miner:
         return [known[key] if key in known else read[key] for key in keys], read
 
     def _write(self, part: Part, units: Sequence[Record], readings: Sequence[Reading]) -> Json:
-        """Write the rows, and say which they are."""
+        """Write the rows, and return a description of the part."""
         rows = [row for unit, reading in zip(units, readings, strict=True) for row in place_rows(reading.rows, unit)]
         path = self.paths.part(part.number)
         return {
@@ -93,16 +93,16 @@ class Miner:
 
 
 def check_any(items: Sequence[Item]) -> None:
-    """Refuse a corpus whose first part holds no record.
+    """Check that the first part of a corpus holds any record.
 
-    RAISES (CorpusError): With its first row.
+    RAISES (CorpusError): It holds none. The message shows its first row.
     """
     if items and all(isinstance(item, Flaw) for _, item in items):
         raise CorpusError(f"None of the first {len(items)} rows can be read. {describe_flaw(*items[0])}")
 
 
 def cut_parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Up to `size` rows, and up to so many characters, so that a part can be held in memory."""
+    """Yield parts of up to `size` rows, and about `PART_CHARACTERS` characters, so that each fits in memory."""
     part: list[Item] = []
     n_characters = 0
     for place, item in items:
@@ -116,7 +116,7 @@ def cut_parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def sort_out(items: Iterable[Item], longest: int) -> tuple[list[tuple[Place, Record]], list[tuple[Place, Flaw]]]:
-    """The records, and what is none or is longer than the pipeline reads."""
+    """Return the records and, apart from them, what is not a record or is longer than the pipeline reads."""
     records, flaws = [], []
     for place, item in items:
         if isinstance(item, Flaw):
@@ -132,7 +132,7 @@ def sort_out(items: Iterable[Item], longest: int) -> tuple[list[tuple[Place, Rec
 def find_failures(
     units: Iterable[Record], readings: Iterable[Reading], places: Mapping[str, Place]
 ) -> list[tuple[Place, Flaw]]:
-    """The texts that the pipeline failed on. `places` are known by the records' ids."""
+    """Return the texts that the pipeline failed on, as flaws. `places` are by the records' ids."""
     return [
         (places[unit.id], Flaw(reading.failure, unit.text[:SHOWN]))
         for unit, reading in zip(units, readings, strict=True)
@@ -154,7 +154,7 @@ def describe_reject(place: Place, flaw: Flaw) -> Json:
 
 
 def spread(tick: Tick, n: int) -> Callable[[float], None]:
-    """A tick that takes shares of the work, and hands on whole numbers: `n` in all."""
+    """Make a tick that takes shares of the work and passes on whole numbers, `n` in all."""
     share, n_ticked = 0.0, 0
 
     def advance(more: float) -> None:
@@ -169,7 +169,7 @@ def spread(tick: Tick, n: int) -> Callable[[float], None]:
 
 
 def digest_items(items: Iterable[Item]) -> str:
-    """Of rows of the corpus as they were read."""
+    """Return a digest of rows of the corpus as they were read."""
     total = hashlib.blake2b(digest_size=16)
     for _, item in items:
         if isinstance(item, Record):
@@ -180,7 +180,7 @@ def digest_items(items: Iterable[Item]) -> str:
 
 
 def record_key(record: Record) -> bytes:
-    """The same for the same id and text, 16 bytes."""
+    """Return 16 bytes that are the same for the same id and text."""
     return make_key(f"{len(record.id)} {record.id}{record.text}")
 
 

@@ -1,4 +1,4 @@
-"""Mined rows on disk: parts that are whole or not there, and the one file that comes of them."""
+"""Mined rows on disk: parts that are complete or do not exist, and the one file that they are joined to."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from spacy_falconer.plan.execute import Row
 from spacy_falconer.workflow.files import whole_or_nothing
 from spacy_falconer.workflow.mining.tabular import join_parquet, read_parquet, without_nan, write_parquet
 
-ROWS = ("rows.jsonl", "rows.parquet", "rows")  # What an output folder calls them.
+ROWS = ("rows.jsonl", "rows.parquet", "rows")  # Their names in an output folder.
 BLOCK = 2**20  # Bytes.
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where the rows of a run go, and what stands beside them.
+    """Where the rows of a run go, and the files beside them.
 
     output: A `.jsonl` or `.parquet` file, or a folder for parts of Parquet.
-    RAISES (CorpusError): It is named like none of them.
+    RAISES (CorpusError): Its name is that of none of them, or it is a folder and not a file, or the reverse.
     """
 
     output: Path
@@ -36,8 +36,8 @@ class Paths:
     def __post_init__(self) -> None:
         if self.output.suffix not in (".jsonl", ".parquet", ""):
             raise CorpusError(
-                f"The rows' file is {str(self.output)!r}; expected a name that ends in .jsonl or .parquet, or a folder's, "
-                "for parts of Parquet. Choose such a name."
+                f"The rows' file is {str(self.output)!r}; expected a name that ends in .jsonl or .parquet, or the name of a "
+                "folder for parts of Parquet. Choose such a name."
             )
         if self.output.exists() and self.output.is_dir() != self.is_folder:
             kind = "file" if self.is_folder else "folder"
@@ -53,7 +53,7 @@ class Paths:
 
     @property
     def work(self) -> Path:
-        """The folder of the parts, and of what is known of them."""
+        """The folder of the parts and of the run's state."""
         return self.output if self.is_folder else self.output.with_suffix(".parts")
 
     @property
@@ -64,27 +64,27 @@ class Paths:
         return self.work / f"part-{number:05d}{self.ending}"
 
     def beside(self, name: str) -> Path:
-        """A file about the rows, such as "manifest.json". Readers of folders pass over names with an underscore."""
+        """Return the path of a file about the rows, such as "manifest.json". Readers of folders skip names with an underscore."""
         return self.output / f"_{name}" if self.is_folder else self.output.with_suffix(f".{name}")
 
 
 @contextmanager
 def plain_disk(path: Path) -> Iterator[None]:
-    """RAISES (CorpusError): What is done inside fails by the disk."""
+    """RAISES (CorpusError): The block fails to read or write a file or a database."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:
         raise CorpusError(
-            f"{str(path)!r} cannot be written or read ({error}). What was mined before is kept. See to the disk's room and "
-            "its rights, and run the same again to go on."
+            f"{str(path)!r} cannot be written or read ({error}). What was mined before is kept. Check the disk's free space "
+            "and permissions, and run the same again to go on."
         ) from error
 
 
 @contextmanager
 def durable(path: Path) -> Iterator[Path]:
-    """Where to write a file, as `whole` has it, that has to outlive a loss of power.
+    """Yield where to write a file that appears only when it is complete, and outlives a loss of power.
 
-    RAISES (CorpusError): The disk is full, or refuses. What was written is removed.
+    RAISES (CorpusError): The disk is full, or cannot be written. What was written is removed.
     """
     with plain_disk(path):
         with whole_or_nothing(path) as part:
@@ -95,7 +95,7 @@ def durable(path: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Let a file's new name outlive a loss of power, where the system can."""
+    """Let a file's new name outlive a loss of power, if the system can do that."""
     if hasattr(os, "O_DIRECTORY"):
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -118,10 +118,10 @@ def write_part(rows: Sequence[Row], path: Path, plan: Plan, *, has_by: bool) -> 
 
 
 def join_parts(paths: Paths, parts: Iterable[Mapping[str, Any]], plan: Plan, *, has_by: bool) -> None:
-    """Make the one file of all the rows.
+    """Join the parts to one file.
 
-    parts: Of each, its "part" (number) and "checksum".
-    RAISES (CorpusError): A part is not there any more, or not what was written.
+    parts: The "part" (number) and "checksum" of each.
+    RAISES (CorpusError): A part is gone, or is not what was written.
     """
     files = (check_part(paths.part(part["part"]), part["checksum"]) for part in parts)
     with durable(paths.output) as joined:
@@ -133,7 +133,7 @@ def join_parts(paths: Paths, parts: Iterable[Mapping[str, Any]], plan: Plan, *, 
 
 def check_part(path: Path, expected: str) -> Path:
     if not path.exists() or checksum(path) != expected:
-        raise CorpusError(f"The part {str(path)!r} is gone or damaged. Mine again from the beginning, by --fresh.")
+        raise CorpusError(f"The part {str(path)!r} is gone or damaged. Mine again from the beginning with --fresh.")
     return path
 
 
@@ -158,19 +158,19 @@ def read_blocks(opened: IO[bytes]) -> Iterator[bytes]:
 
 
 def read_first_rows(output: Path, limit: int) -> list[Row]:
-    """The first rows of an output, whatever its kind."""
+    """Return the first rows of an output, whatever its kind."""
     return list(islice(read_rows(output), limit))
 
 
 def read_rows(output: Path) -> Iterator[Row]:
-    """The rows of an output, whatever its kind."""
+    """Yield the rows of an output, whatever its kind."""
     read = find_row_reader(output)
     for file in sorted(output.glob("part-*.parquet")) if output.is_dir() else [output]:
         yield from read(file)
 
 
 def find_rows(folder: Path) -> Path | None:
-    """The rows in an output folder, whatever their kind."""
+    """Return the path of the rows in an output folder, whatever their kind; None if there are none."""
     return next((path for name in ROWS if (path := folder / name).exists()), None)
 
 
@@ -184,7 +184,7 @@ def read_jsonl(path: Path) -> Iterator[Row]:
 
 
 def dump_row(row: Row) -> bytes:
-    """A line of JSON. What JSON does not know is written as text, numbers that are none as null."""
+    """Return a line of JSON. Values that JSON does not have are written as text, numbers that are not finite as null."""
     try:
         line = json.dumps(row, ensure_ascii=False, allow_nan=False, default=str)
         return line.encode("utf8") + b"\n"

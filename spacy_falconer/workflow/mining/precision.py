@@ -1,4 +1,4 @@
-"""In which precision a run reads: as it was begun, also where `auto` would choose another one today."""
+"""The precision that a run reads in: the one it was begun with, even if `auto` would choose another one today."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from spacy_falconer.workflow.mining.state import MineState
 
 
 def settle_precision(nlp: Language, wanted: str, paths: Paths, *, fresh: bool) -> str:
-    """The precision by its name: for "auto" that of the run before, else the fastest here.
+    """Return the precision's name: for "auto", that of the run before, else of the fastest one here.
 
-    RAISES (ModelError): There is no such precision, or it needs what is not installed.
+    RAISES (ModelError): There is no such precision, or it needs a package that is not installed.
     """
     from spacy_falconer.metamodel.accelerate import check_precision, choose_precision
 
@@ -23,7 +23,7 @@ def settle_precision(nlp: Language, wanted: str, paths: Paths, *, fresh: bool) -
 
 
 def find_begun(paths: Paths) -> str | None:
-    """What the run with this output was begun with, or was finished in."""
+    """Return the precision of the unfinished or finished run with this output; None if there is none."""
     head = read_manifest(paths.beside("manifest.json"))
     if paths.state.exists():
         with MineState(paths.state) as state:

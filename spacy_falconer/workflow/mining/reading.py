@@ -1,4 +1,4 @@
-"""Texts through a pipeline: what it says of each, with little padding, flat memory, and on several processes."""
+"""Read texts by a pipeline, with little padding, in constant memory, and perhaps in several processes."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from spacy_falconer.metamodel.device import on_gpu
 from spacy_falconer.metamodel.read import texts_of
 from spacy_falconer.workflow.mining.mined import Row, find_mined, reads_sentences
 
-CHUNK_TEXTS = 512  # Texts after which the strings that they brought into the vocabulary are forgotten.
+CHUNK_TEXTS = 512  # After this many texts, the strings that they added to the vocabulary are forgotten.
 CHUNK_CHARACTERS = 2**20
-# Of several processes each has so many chunks, or chunks of so many characters at least.
+# With several processes, each gets this many chunks, or chunks of at least this many characters.
 CHUNKS_EACH, LEAST_CHARACTERS = 8, 2**13
-KEPT_WORDS = 20_000  # Strings that stay; with them, a tokenizer makes little anew.
+KEPT_WORDS = 20_000  # Strings that stay, so that most need not be made again for each chunk.
 EXACT = "fp32"  # The precision that `nlp.pipe` reads in.
-BATCH_CHARACTERS = 2**18  # Of long texts, fewer are read at once.
-TIMES_ON_GPU = 8  # So many times the texts of a batch.
+BATCH_CHARACTERS = 2**18  # The most at once, so that fewer long texts are read together.
+TIMES_ON_GPU = 8  # How many times as many texts a batch has on a GPU.
 
 Detector = Callable[[str], "str | None"]
 
@@ -45,9 +45,9 @@ Detector = Callable[[str], "str | None"]
 class Reading:
     """What a pipeline says of one text.
 
-    rows: What is mined from it, less the id.
+    rows: What is mined from it, without the id.
     n_unread_tokens (int): Tokens that the encoder has no piece for.
-    language (str): The language that it looks to be in, where that is not the pipeline's.
+    language (str): The language that it seems to be in, if that is not the pipeline's.
     failure (str): Why the pipeline could not read it.
     """
 
@@ -65,9 +65,9 @@ ReadChunks = Callable[[Sequence[Sequence[str]]], Iterable[list[Reading]]]
 def open_reader(nlp: Language, *, n_process: int, batch_size: int, precision: str = EXACT) -> Iterator[ReadChunks]:
     """Make a function that reads chunks of texts, in this process or in several.
 
-    batch_size (int): Texts that are read at once; fewer of long ones, and on a GPU `TIMES_ON_GPU` times as many.
+    batch_size (int): Texts that are read at once; fewer if they are long, and `TIMES_ON_GPU` times as many on a GPU.
     precision (str): As in `accelerate`.
-    RAISES (ModelError): A process ended, and what it was reading is not read. Or several are to read on a GPU.
+    RAISES (ModelError): A process ended before it had read its texts, or several processes were to read on a GPU.
     """
     check_processes(n_process)
     if n_process == 1:
@@ -85,8 +85,8 @@ def open_reader(nlp: Language, *, n_process: int, batch_size: int, precision: st
             yield partial(_read_among, pool, n_process)
         except BrokenProcessPool as error:
             raise ModelError(
-                f"One of {n_process} processes ended while it read texts: out of memory, or called by a script that does "
-                "not guard its start by `if __name__ == '__main__':`. Run it again to go on, with fewer processes."
+                f"One of {n_process} processes ended while it read texts: it ran out of memory, or a script called it without "
+                "the guard `if __name__ == '__main__':`. Run it again to go on, with fewer processes or with the guard."
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -94,8 +94,8 @@ def open_reader(nlp: Language, *, n_process: int, batch_size: int, precision: st
 
 @contextmanager
 def read_in(nlp: Language, precision: str) -> Iterator[None]:
-    """Read so for as long as the block lasts, on a GPU in large batches. In `EXACT` also pipelines without an encoder of
-    ours can.
+    """Inside the block, read in this precision, and on a GPU in large batches. Pipelines without an encoder of ours can only
+    read in `EXACT`.
     """
     from spacy_falconer.metamodel.accelerate import accelerate, large_batches
 
@@ -104,7 +104,7 @@ def read_in(nlp: Language, precision: str) -> Iterator[None]:
 
 
 def check_processes(n_process: int) -> None:
-    """RAISES (ModelError): Several processes are to read, and on a GPU."""
+    """RAISES (ModelError): Several processes were to read on a GPU."""
     if n_process > 1 and on_gpu():
         raise ModelError(
             f"{n_process} processes were to read on a GPU, which one process keeps busy; the others would read on the CPU. "
@@ -113,7 +113,7 @@ def check_processes(n_process: int) -> None:
 
 
 def read_texts(texts: Sequence[str], read_chunks: ReadChunks, *, tick: Callable[[float], Any]) -> list[Reading]:
-    """What the pipeline says of each text, in order. Texts of like length are read together, the longest first.
+    """Return each text's reading, in order. Texts of similar length are read together, the longest first.
 
     tick: Called with the share of the work, 0 to 1, that was done since the last call.
     """
@@ -130,13 +130,13 @@ def read_texts(texts: Sequence[str], read_chunks: ReadChunks, *, tick: Callable[
 
 
 def give_back_memory() -> None:
-    """Let the system have what was freed: glibc keeps it in pieces, of which more and more are too small for a batch."""
+    """Return freed memory to the system: glibc keeps it in pieces, and more and more of them are too small for a batch."""
     if sys.platform == "linux":  # Other C libraries have no such function.
         getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: None)(0)
 
 
 def cut_chunks(order: Sequence[int], texts: Sequence[str], *, most: int) -> Iterator[list[int]]:
-    """Whole texts, up to so many and up to `most` characters, so that chunks cost about the same."""
+    """Yield chunks of up to `CHUNK_TEXTS` texts and up to `most` characters, so that they cost about the same."""
     chunk: list[int] = []
     n_characters = 0
     for i in order:
@@ -150,10 +150,10 @@ def cut_chunks(order: Sequence[int], texts: Sequence[str], *, most: int) -> Iter
 
 
 def read_chunk(nlp: Language, describe: Describe, texts: Sequence[str], *, batch_size: int) -> list[Reading]:
-    """What the pipeline says of each text. One that it fails on is said to be one, and the others are read.
+    """Return each text's reading. If the pipeline fails on a text, its reading says so, and the others are read.
 
-    describe: Gives what is to be known of a doc that the pipeline has read, and keeps nothing of it.
-    RAISES (Exception): As the pipeline, where it fails on every text of several: then the texts are not to blame.
+    describe: Makes the reading of a doc that the pipeline has read, and keeps nothing of the doc.
+    RAISES (Exception): The pipeline's own, if it fails on each of several texts: then the texts are not to blame.
     """
     try:
         return _pipe(nlp, describe, texts, batch_size=count_at_once(batch_size, len(texts[0])))
@@ -169,23 +169,23 @@ def read_chunk(nlp: Language, describe: Describe, texts: Sequence[str], *, batch
 
 
 def count_at_once(batch_size: int, n_characters: int) -> int:
-    """How many texts are read at once, the longest of which has so many characters."""
+    """Return how many texts are read at once if the longest of them has `n_characters` characters."""
     most = batch_size * TIMES_ON_GPU if on_gpu() else batch_size
     return max(1, min(most, BATCH_CHARACTERS // (n_characters + 1)))
 
 
 def make_describe(nlp: Language) -> Describe:
-    """Of docs on which the plan was run: what was mined from them."""
+    """Make the function that describes docs on which the plan was run."""
     return partial(read_doc, detect=make_detector(nlp.lang))
 
 
 def read_doc(doc: Doc, detect: Detector) -> Reading:
-    """What was mined from a doc, and what is to be known about it."""
+    """Return what was mined from a doc, its number of unread tokens, and its language if that is not the pipeline's."""
     return Reading(tuple(find_mined(doc)), doc.user_data.get("n_unread_tokens", 0), detect(*texts_of([doc])))
 
 
 def keep_words(nlp: Language, texts: Iterable[str]) -> None:
-    """Take words into the vocabulary for good, up to so many: what recurs is then not made anew for every chunk."""
+    """Add words to the vocabulary for good, up to `KEPT_WORDS`, so that they need not be made again for every chunk."""
     for text in texts:
         if len(nlp.vocab) >= KEPT_WORDS:
             return
@@ -199,7 +199,7 @@ def _pipe(nlp: Language, describe: Describe, texts: Sequence[str], *, batch_size
         try:
             return [describe(doc) for doc in nlp.pipe(units, batch_size=batch_size)]
         except Exception as error:
-            failure = error.with_traceback(None)  # It holds docs, which do not outlive the zone.
+            failure = error.with_traceback(None)  # The traceback holds docs, which do not outlive the zone.
     raise failure
 
 
@@ -208,9 +208,9 @@ _open = ExitStack()  # For as long as the process lives.
 
 
 def _start(folder: str, n_threads: int, batch_size: int, precision: str) -> None:
-    """Make ready a process that reads, and that ends when the one that started it does, however that ends."""
+    """Prepare a process that reads, and that ends when its parent process does, however that ends."""
     global _read_here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The one that started it is told, too, and ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent gets the signal, too, and ends this process.
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(n_threads)
     nlp = spacy.load(folder)
@@ -219,7 +219,7 @@ def _start(folder: str, n_threads: int, batch_size: int, precision: str) -> None
 
 
 def _read_among(pool: ProcessPoolExecutor, n_process: int, chunks: Sequence[Sequence[str]]) -> Iterator[list[Reading]]:
-    """Chunks, cut finer where they are few: each process has several, and none waits long for the others at the end."""
+    """Read chunks, cut finer if there are few: each process gets several, so that none waits long for the others at the end."""
     most = max(LEAST_CHARACTERS, sum(len(text) for chunk in chunks for text in chunk) // (n_process * CHUNKS_EACH))
     pieces = [
         [[chunk[i] for i in some] for some in cut_chunks(range(len(chunk)), chunk, most=most)] for chunk in chunks

@@ -1,4 +1,4 @@
-"""What a run of mining has done so far: one file, in which a part is noted with all that came of it, or not at all."""
+"""What a mining run has done so far: one file, in which a part is noted with all that came of it, or not at all."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from spacy_falconer.errors import CorpusError, FalconerError
 from spacy_falconer.workflow.mining.parts import durable, plain_disk
 from spacy_falconer.workflow.mining.reading import Reading
 
-CLUSTER_HEAD = "_run.json"  # What a run on a cluster was begun with. It has no other state than its parts.
+CLUSTER_HEAD = "_run.json"  # What a run on a cluster was begun with. Its only other state is its parts.
 PER_QUERY = 500
-UNUSABLE = re.compile("locked|not a database|malformed")  # What sqlite says where it is not the disk that fails.
+UNUSABLE = re.compile("locked|not a database|malformed")  # In sqlite's messages, if it is not the disk that fails.
 TABLES = """
 CREATE TABLE IF NOT EXISTS head (content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS parts (part INTEGER PRIMARY KEY, content TEXT NOT NULL);
@@ -34,10 +34,10 @@ Json = dict[str, Any]
 class PartDone:
     """What came of a part, besides its rows.
 
-    content: What stands in the manifest of it.
-    readings: Texts that were read, by their keys.
+    content: The part's entry in the manifest.
+    readings: Readings of the texts that were read, by their keys.
     records: Keys of all records of the part.
-    rejects: Rows of the corpus that are no records.
+    rejects: Rows of the corpus that are not records.
     """
 
     content: Json
@@ -47,9 +47,9 @@ class PartDone:
 
 
 class MineState:
-    """The file of an unfinished run. One process at a time has it; it may be killed at any moment.
+    """The file of an unfinished run. One process at a time may open it, and may be killed at any moment.
 
-    RAISES (CorpusError): Another run is writing to the same output, or the disk is full. So do the methods.
+    RAISES (CorpusError): Another run is writing to the same output, or the disk is full. The methods raise it, too.
     """
 
     def __init__(self, path: Path):
@@ -79,7 +79,7 @@ class MineState:
         self._db.close()
 
     def head(self) -> Json | None:
-        """What the run was begun with."""
+        """Return what the run was begun with; None if it has not begun."""
         with plain_disk(self._path):
             row = self._db.execute("SELECT content FROM head").fetchone()
         return json.loads(row[0]) if row else None
@@ -89,7 +89,7 @@ class MineState:
             self._db.execute("INSERT INTO head VALUES (?)", (json.dumps(head),))
 
     def parts(self) -> list[Json]:
-        """What is to be known of the parts that are done, in order."""
+        """Return the manifest's entries of the parts that are done, in order."""
         with plain_disk(self._path):
             return [json.loads(content) for (content,) in self._db.execute("SELECT content FROM parts ORDER BY part")]
 
@@ -98,13 +98,13 @@ class MineState:
             yield json.loads(content)
 
     def find_readings(self, keys: Iterable[bytes]) -> dict[bytes, Reading]:
-        """Of those texts that were read in an earlier part."""
+        """Return the readings of those texts that were read in an earlier part."""
         with plain_disk(self._path):
             found = _select(self._db, "SELECT key, content FROM readings", keys)
             return {key: _load(content) for key, content in found}
 
     def note(self, done: PartDone) -> None:
-        """Take a part for done, with everything that came of it."""
+        """Note that a part is done, with everything that came of it."""
         with plain_disk(self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             readings = ((key, _dump(done.readings[key])) for key in sorted(done.readings))  # In the table's own order.
@@ -133,16 +133,16 @@ class Seen:
         self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
     def find(self, keys: Iterable[bytes]) -> set[bytes]:
-        """Those that were read in that run."""
+        """Return those keys whose records were read in that run."""
         return {key for (key,) in _select(self._db, "SELECT key FROM records", keys)}
 
 
 @contextmanager
 def give_way(count_read: Callable[[], int], remove: Callable[[], Any]) -> Iterator[None]:
-    """Where a run is refused and has read no text, it leaves nothing that stands in the way of another, begun otherwise, as
-    its refusal advises. One that was stopped or killed keeps its options, whatever it has read.
+    """If an error ends a run before it has read any text, remove its state, so that it can be begun again with other
+    options, as the error advises. A run that was stopped or killed keeps its state, whatever it has read.
 
-    count_read: How many texts the run has read. remove: Lets it be forgotten.
+    count_read: Returns how many texts the run has read. remove: Removes its state.
     """
     try:
         yield
@@ -154,7 +154,7 @@ def give_way(count_read: Callable[[], int], remove: Callable[[], Any]) -> Iterat
 
 
 def remove_state(path: Path) -> None:
-    """The file first: without it, what stands beside it means nothing."""
+    """Remove the state's file first: without it, the files beside it mean nothing."""
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-journal"):
         path.with_name(name).unlink(missing_ok=True)
 

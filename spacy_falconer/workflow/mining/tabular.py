@@ -1,4 +1,4 @@
-"""Mined rows as Parquet: the columns that a plan has, whichever of them a row fills."""
+"""Mined rows as Parquet, with all the columns of a plan, whichever of them a row fills."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from spacy_falconer.plan.execute import Row
 if TYPE_CHECKING:
     import pyarrow
 
-GROUP_ROWS = 100_000  # Rows that stand together in the joined file, at least.
+GROUP_ROWS = 100_000  # The least rows in a row group of the joined file; the last may have fewer.
 
 
 def make_schema(plan: Plan, *, has_by: bool) -> pyarrow.Schema:
-    """The columns of a plan's rows. Other columns of the corpus are JSON, as their types are not known before.
+    """Return the columns of a plan's rows. Other columns of the corpus are JSON, as their types are not known beforehand.
 
     has_by (bool): The rows say who answered.
     """
@@ -38,7 +38,7 @@ def make_schema(plan: Plan, *, has_by: bool) -> pyarrow.Schema:
     columns = [("id", pa.string()), ("labels", pa.struct(labels)), ("spans", pa.struct(spans))]
     columns += [("sentence", pa.struct(place))] if plan.unit == "sentence" else []
     columns += [("by", pa.string())] if has_by else []
-    # Parquet has no column without any field.
+    # Parquet does not allow a column without fields.
     return pa.schema([*((name, kind) for name, kind in columns if kind != pa.struct([])), ("fields", pa.string())])
 
 
@@ -55,7 +55,7 @@ def dump_fields(fields: Mapping[str, Any]) -> str:
 
 
 def without_nan(value: Any) -> Any:
-    """The same with None for a number that JSON cannot write."""
+    """Return the same value with None for numbers that JSON does not have."""
     if isinstance(value, dict):
         return {key: without_nan(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -64,7 +64,7 @@ def without_nan(value: Any) -> Any:
 
 
 def join_parquet(files: Iterable[Path], joined: Path, plan: Plan, *, has_by: bool = False) -> None:
-    """One file of many, read one after another."""
+    """Join files to one, reading one after another."""
     from pyarrow import parquet
 
     pa, schema = _load(), make_schema(plan, has_by=has_by)
@@ -80,7 +80,7 @@ def join_parquet(files: Iterable[Path], joined: Path, plan: Plan, *, has_by: boo
 
 
 def read_parquet(path: Path) -> Iterator[Row]:
-    """The rows as they stand in JSON: what a row does not have is left out."""
+    """Yield the rows as they are in JSON: what a row does not have is left out."""
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as opened:
@@ -89,7 +89,7 @@ def read_parquet(path: Path) -> Iterator[Row]:
 
 
 def check_parquet() -> None:
-    """Refuse to begin what cannot be written."""
+    """RAISES (CorpusError): Parquet cannot be written, as pyarrow is not installed."""
     _load()
 
 
