@@ -1,1 +1,1 @@
-"""`mine` on many machines, by Ray. Apart from the rest, so that one machine needs no Ray."""
+"""`mine` on many machines, with Ray. Kept apart, so that mining on one machine needs no Ray."""

@@ -1,4 +1,4 @@
-"""A Ray cluster: one that runs already, or one on this machine alone."""
+"""Connect to a Ray cluster that is already running, or start one on this machine alone."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from spacy_falconer.errors import ModelError
 class Cluster:
     """How many workers there are, and where.
 
-    address: Of a running cluster ("auto": the one on this machine). None: where RAY_ADDRESS says, else one of its own,
-        which ends with the run.
-    n_workers: None: as many as the cluster has room for when the run begins.
-    n_threads: Of each worker, CPUs. On a CPU one thread a worker is fastest in all.
-    n_gpus: Of each worker; a half lets two share one.
+    address: The address of a running cluster ("auto": the one on this machine). None: the address in RAY_ADDRESS, or else
+        a cluster of its own, which ends with the run.
+    n_workers: The number of workers. None: as many as the cluster has room for when the run begins.
+    n_threads: CPUs per worker. On a CPU, one thread per worker gives the highest total speed.
+    n_gpus: GPUs per worker; 0.5 lets two workers share one.
     """
 
     address: str | None = None
@@ -32,7 +32,7 @@ class Cluster:
 
 @contextmanager
 def open_cluster(cluster: Cluster) -> Iterator[Any]:
-    """Ray, connected. What was connected before stays so.
+    """Connect to Ray. A connection that existed before stays open.
 
     RAISES (ModelError): Ray is not installed, or there is no cluster at the address.
     """
@@ -45,11 +45,11 @@ def open_cluster(cluster: Cluster) -> Iterator[Any]:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **describe_own(cluster, address))
     except (
         Exception
-    ) as error:  # Ray raises exceptions of no kind where a machine is too busy to start it in half a minute.
+    ) as error:  # Ray raises unspecific exceptions if a machine is too busy to start it within half a minute.
         raise ModelError(
-            f"The Ray cluster at {address!r} cannot be reached or started ({str(error)[:300]}). Expected one that runs, or a "
-            "machine that is free to start one. Start it by `ray start --head`, correct --ray-address or RAY_ADDRESS, or leave "
-            "both out to use this machine alone."
+            f"The Ray cluster at {address!r} cannot be reached or started ({str(error)[:300]}). Expected a running one, or a "
+            "machine that is not too busy to start one. Start it by `ray start --head`, correct --ray-address or RAY_ADDRESS, "
+            "or leave both out to use this machine alone."
         ) from error
     try:
         yield ray
@@ -58,7 +58,7 @@ def open_cluster(cluster: Cluster) -> Iterator[Any]:
 
 
 def describe_own(cluster: Cluster, address: str) -> dict[str, Any]:
-    """Settings of a cluster that is started here: nothing of it is seen from outside, and it sends nothing out."""
+    """Return the settings of a cluster that is started here, without a dashboard; none if it runs elsewhere."""
     if address != "local":
         return {}
     n_workers = cluster.n_workers or max(1, (os.cpu_count() or 1) // cluster.n_threads)
@@ -66,8 +66,8 @@ def describe_own(cluster: Cluster, address: str) -> dict[str, Any]:
 
 
 def load_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # It warns of what Ray Data itself does.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would otherwise report its use to its makers.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # It warns about what Ray Data itself does.
     try:
         import ray
         import ray.data  # noqa: F401
@@ -79,9 +79,9 @@ def load_ray() -> Any:
 
 
 def choose_n_workers(cluster: Cluster, resources: dict[str, float]) -> int:
-    """As many as were asked for; else as many as there is room for.
+    """Return as many workers as were asked for, else as many as there is room for. Warn if there is too little room.
 
-    resources: What the whole cluster has, by Ray's names.
+    resources: The resources of the whole cluster, by Ray's names.
     """
     room = int(resources.get("CPU", 0) // cluster.n_threads)
     if cluster.n_gpus:

@@ -1,4 +1,4 @@
-"""Files at any address that fsspec knows, beside local ones, and how they are put there."""
+"""Read and write files that are local, or at any address that fsspec knows."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.workflow.mining.parts import Paths, durable, plain_disk
 
-NOTE = "_done-"  # Begins the names of notes. Readers of folders pass over names with an underscore.
+NOTE = "_done-"  # How the names of notes begin. Readers of folders skip names with an underscore.
 
 Json = dict[str, Any]
 
 
 def find_path(address: str | Path) -> Path:
-    """A local path, or what is used like one for an address such as s3://bucket/folder.
+    """Return a local path, or for an address such as s3://bucket/folder an object that is used like one.
 
-    RAISES (CorpusError): What reads such addresses is not installed, or nothing here knows the protocol.
+    RAISES (CorpusError): A package that reads such addresses is not installed, or the protocol is unknown.
     """
     if "://" not in str(address):
         return Path(address)
@@ -27,15 +27,15 @@ def find_path(address: str | Path) -> Path:
         from upath import UPath
 
         path = UPath(str(address))
-        path.fs  # noqa: B018 (it is made here)
+        path.fs  # noqa: B018 (this makes it)
     except ImportError as error:
         raise CorpusError(
-            f"Files at {str(address)!r} cannot be reached ({error}). Needed are the extra 'ray' and the package for the protocol, "
+            f"Files at {str(address)!r} cannot be reached ({error}). It takes the extra 'ray' and the package for the protocol, "
             "such as s3fs for s3://. Install them: pip install 'spacy-falconer[ray]' s3fs."
         ) from None
     except ValueError as error:
         raise CorpusError(
-            f"The address {str(address)!r} is of no protocol that fsspec knows ({error}). Expected one such as s3://, gs:// or "
+            f"The address {str(address)!r} has no protocol that fsspec knows ({error}). Expected one such as s3://, gs:// or "
             "file://, or a local path. Correct it."
         ) from None
     return path
@@ -46,14 +46,14 @@ def is_remote(path: Path) -> bool:
 
 
 def make_absolute(path: Path) -> Path:
-    """The same for processes that work in other folders."""
+    """Return the path in a form that means the same to processes in other folders."""
     return path if is_remote(path) else path.absolute()
 
 
 def publish(file: Path, target: Path) -> None:
-    """Copy a local file to where it belongs. On a local disk it appears when it is whole.
+    """Copy a local file to its target. On a local disk, it appears there only when it is complete.
 
-    RAISES (CorpusError): The disk is full, or refuses.
+    RAISES (CorpusError): The target's disk is full, or cannot be written.
     """
     with plain_disk(target):
         if is_remote(target):
@@ -66,7 +66,7 @@ def publish(file: Path, target: Path) -> None:
 
 
 def fetch(path: Path, folder: Path) -> Path:
-    """A file as a local one: itself, or a copy in the folder."""
+    """Return the path of a local file: the file itself, or a copy of it in the folder."""
     if not is_remote(path):
         return path
     path.fs.get_file(path.path, str(folder / path.name))
@@ -74,7 +74,7 @@ def fetch(path: Path, folder: Path) -> Path:
 
 
 def name_part(split: int, part: int, ending: str) -> str:
-    """Names in the order of the corpus. A part that is done again has its old name, and takes its place."""
+    """Return a part's name. Names sort in the corpus's order. A part that is done again replaces the file of that name."""
     return f"part-{split:06d}-{part:06d}{ending}"
 
 
@@ -83,7 +83,7 @@ def name_note(split: int, part: int) -> str:
 
 
 def read_notes(paths: Paths) -> Iterator[Json]:
-    """What is noted of parts that are done. A note that was not written to its end is none."""
+    """Yield the notes of parts that are done. A note that was not written completely is left out."""
     files = sorted(paths.work.glob(f"{NOTE}*.json"), key=str) if paths.work.exists() else []
     for content in _read_all(files):
         try:
@@ -93,7 +93,7 @@ def read_notes(paths: Paths) -> Iterator[Json]:
 
 
 def _read_all(files: list[Path]) -> Iterable[bytes]:
-    """The contents of files: remote ones, of which there may be many, at a time."""
+    """Return the contents of files. Remote files, of which there may be many, are read all at once."""
     if files and is_remote(files[0]):
         return files[0].fs.cat([file.path for file in files]).values()
     return (file.read_bytes() for file in files)

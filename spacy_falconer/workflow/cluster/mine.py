@@ -1,4 +1,4 @@
-"""A pipeline over a whole corpus, on many machines: Ray Data hands parts to workers, and lost ones are done again."""
+"""Run a pipeline over a whole corpus on many machines: Ray Data gives parts to workers, and lost parts are done again."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from spacy_falconer.workflow.mining.reading import EXACT
 from spacy_falconer.workflow.mining.state import CLUSTER_HEAD, give_way
 from spacy_falconer.workflow.mining.tabular import check_parquet, join_parquet
 
-READER_CPUS = 0  # Readers wait for disks, and for workers; they must find room beside them.
-MOST_BLOCKS = 10_000  # Of splits: what Ray Data plans with.
-# A part is a block of its own, which is handed on as soon as it is read.
+READER_CPUS = 0  # Readers wait for disks and workers most of the time; they must fit in beside the workers.
+MOST_BLOCKS = 10_000  # Blocks of splits that Ray Data plans with.
+# A part is a block of its own, which is passed on as soon as it is read.
 QUIET = {"target_max_block_size": 1, "enable_progress_bars": False, "print_on_execution_start": False}
 
 Json = dict[str, Any]
@@ -53,18 +53,18 @@ def mine_on_ray(
     fresh: bool = False,
     tick: Callable[[int], Any] = lambda n_texts: None,
 ) -> MineReport:
-    """Write the rows that `mine` writes, by the workers of a Ray cluster.
+    """Write the rows that `mine` writes, with the workers of a Ray cluster.
 
     The corpus and the output must be at the same place for all machines: a folder that they share, or an address that
-    fsspec knows. Where a worker is lost, its parts are done again; a run that was killed goes on. One run at a time writes
-    to an output. Unlike `mine`, a text that stands in several parts is read once by each worker that meets it, not once in
-    all; and there is no .seen.db for a later `since`.
+    fsspec knows. If a worker is lost, its parts are done again. A run that was killed goes on when it is started again.
+    Only one run at a time may write to an output. Unlike with `mine`, a text that is in several parts is read once by each
+    worker that gets it, not once in all, and there is no .seen.db for a later `since`.
 
-    corpus: `path` may also be what `find_path` gives.
-    output: As in `mine`, or an address. Of a folder, the workers write all; a file is joined of their parts at the end.
-    precision (str): As in `accelerate`, but for "auto": machines may differ, and the rows of one run do not.
-    RAISES (ModelError): As `mine`, and where there is no cluster.
-    RAISES (CorpusError): As `mine`, and where machines do not see each other's parts.
+    corpus: Its `path` may also be one that `find_path` returns.
+    output: As in `mine`, or an address. A folder is written by the workers alone; a file is joined from their parts at the end.
+    precision (str): As in `accelerate`, except "auto": machines may differ, and the rows of one run must not.
+    RAISES (ModelError): As `mine`, or there is no cluster.
+    RAISES (CorpusError): As `mine`, or machines do not see each other's parts.
     """
     start, plan = time.perf_counter(), find_plan(nlp)
     paths = Paths(find_path(output))
@@ -76,7 +76,7 @@ def mine_on_ray(
         return MineReport(**found["totals"], n_before=found["totals"]["n_texts"])
     notes = begin(paths, head, fresh=fresh)
     n_before = make_totals(notes.values())["n_texts"]
-    # Paths are whole: the machines do not work in the folder that this process works in.
+    # Paths are absolute: the machines do not work in this process's folder.
     job = Job(
         str(make_absolute(paths.output)), make_absolute(corpus.path), tuple(corpus.text_field), corpus.id_field, part_size,
         batch_size, precision, cluster.n_threads, cluster.n_gpus, group_by_split(notes),
@@ -93,7 +93,7 @@ def mine_on_ray(
 
 
 def describe(nlp: Language, plan: Plan, corpus: CorpusFile, paths: Paths, options: Json) -> Json:
-    """All that the rows depend on, and by what engine their parts are cut."""
+    """Return all that the rows depend on, and the engine that cuts their parts."""
     corpus_options = {"text_field": list(corpus.text_field), "id_field": corpus.id_field}
     options = {**options, **corpus_options, "output": paths.output.name, "engine": "ray"}
     return describe_run(nlp, plan, corpus=corpus.path, options=options, since=None)
@@ -105,21 +105,21 @@ def check_named(precision: str) -> None:
 
     if check_precision(precision) == "auto":
         raise ModelError(
-            "The precision 'auto' is chosen by the machine that reads, and those of a cluster may differ. Expected its name, "
-            "such as 'bf16'. Name the one that `mine` chose on a machine like the workers'."
+            "With the precision 'auto', each machine of a cluster would choose for itself, and they may differ. Expected a "
+            "name, such as 'bf16'. Give the one that `mine` chose on a machine like the workers'."
         )
 
 
 def begin(paths: Paths, head: Json, *, fresh: bool) -> Notes:
-    """What an unfinished run has done of the same; where there is none, make room for one.
+    """Return the notes of an unfinished run with the same head; if there is none, clear the folder and begin one.
 
-    RAISES (CorpusError): It was begun with something else, or by the other engine.
+    RAISES (CorpusError): The unfinished run was begun with something else, or by the other engine.
     """
     begun = paths.work / CLUSTER_HEAD
     if not fresh and paths.state.exists():
         raise CorpusError(
             f"An unfinished run in {str(paths.work)!r} was begun on one machine. Go on without --engine ray, or mine from the "
-            "beginning, by --fresh."
+            "beginning with --fresh."
         )
     if not fresh and begun.exists():
         check_same(json.loads(begun.read_bytes()), head, paths)
@@ -140,15 +140,15 @@ def group_by_split(notes: Notes) -> dict[int, frozenset[int]]:
 
 
 def find_whole(notes: Notes) -> set[int]:
-    """The splits of which every part is done."""
+    """Return the splits whose parts are all done."""
     lasts = {split: part for (split, part), note in notes.items() if note["is_last"]}
     return {split for split, last in lasts.items() if all((split, part) in notes for part in range(last))}
 
 
 def mine_splits(job: Job, pipeline: bytes, cluster: Cluster, whole: set[int], note: Callable[[Json], Any]) -> int:
-    """Mine all parts that are not done. RETURNS (int): How many splits the corpus has.
+    """Mine all parts that are not done. RETURNS (int): The number of splits in the corpus.
 
-    note: Called with what is to be known of each part, in the order in which they are done.
+    note: Called with each part's note, in the order in which the parts are done.
     """
     with open_cluster(cluster) as ray, quiet(ray):
         count = ray.remote(num_cpus=READER_CPUS)(count_lines)
@@ -162,7 +162,7 @@ def mine_splits(job: Job, pipeline: bytes, cluster: Cluster, whole: set[int], no
 def stream_parts(
     ray: Any, splits: Sequence[tuple[int, Split]], pipeline: Any, job: Job, cluster: Cluster
 ) -> Iterator[Json]:
-    """Read splits in tasks, mine their parts in workers that hold the pipeline, and say of each what was found."""
+    """Read splits in tasks, mine their parts in workers that hold the pipeline, and yield each part's note."""
     n_workers = choose_n_workers(cluster, ray.cluster_resources())
     rows = [{"number": number, "split": pickle.dumps(split)} for number, split in splits]
     parts = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map_batches(
@@ -181,7 +181,7 @@ def stream_parts(
 
 @contextmanager
 def quiet(ray: Any) -> Iterator[None]:
-    """Parts are handed on one by one, and Ray Data prints nothing."""
+    """Inside the block, Ray Data passes on parts one by one and prints nothing but errors."""
     context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
     settings = {name: getattr(context, name) for name in QUIET if hasattr(context, name)}
     level = logger.level
@@ -197,16 +197,16 @@ def quiet(ray: Any) -> Iterator[None]:
 
 
 def order_parts(notes: Notes, n_splits: int, paths: Paths) -> list[Json]:
-    """The parts in the corpus's order, with how many of its rows stand before each.
+    """Return the parts in the corpus's order, each with the numbers of its first row and of the row after its last.
 
-    RAISES (CorpusError): A part is not where it can be seen from here.
+    RAISES (CorpusError): A part cannot be seen from this machine.
     """
     there = {path.name for path in paths.work.glob("part-*")}
     missing = [note["file"] for note in notes.values() if note["file"] not in there]
     if missing or find_whole(notes) != set(range(n_splits)):
         raise CorpusError(
             f"{len(missing)} of {len(notes)} parts of rows are not in {str(paths.work)!r}, first {min(missing, default='')!r}: "
-            "the machines do not share that folder. Expected an output that all of them see. Name one, such as s3://bucket/rows."
+            "the machines do not share that folder. Expected an output that all of them see. Give one, such as s3://bucket/rows."
         )
     parts, end = [], 0
     for number, key in enumerate(sorted(notes)):
@@ -216,7 +216,7 @@ def order_parts(notes: Notes, n_splits: int, paths: Paths) -> list[Json]:
 
 
 def finish(paths: Paths, head: Json, plan: Plan, parts: Sequence[Json]) -> Json:
-    """Make the rows whole, and what stands beside them, the manifest last. RETURNS (Json): The sums over parts."""
+    """Write the complete rows and the files beside them, the manifest last. RETURNS (Json): The sums over parts."""
     totals = make_totals(parts)
     with TemporaryDirectory() as folder:
         here = Paths(Path(folder) / paths.output.name)
@@ -232,13 +232,13 @@ def finish(paths: Paths, head: Json, plan: Plan, parts: Sequence[Json]) -> Json:
 
 
 def describe_part(part: Json, paths: Paths) -> Json:
-    """What stands in the manifest of a part."""
+    """Return a part's entry in the manifest."""
     left_out = {"split", "is_last", "n_items", "rejects", *(() if paths.is_folder else ("file",))}
     return {name: value for name, value in part.items() if name not in left_out}
 
 
 def join_fetched(paths: Paths, parts: Sequence[Json], joined: Path, plan: Plan) -> None:
-    """One local file of all parts, of which one at a time is fetched."""
+    """Join all parts to one local file, fetching one at a time."""
     with TemporaryDirectory() as folder:
         files = (check_part(fetch(paths.work / part["file"], Path(folder)), part["checksum"]) for part in parts)
         if paths.ending == ".parquet":
@@ -248,7 +248,7 @@ def join_fetched(paths: Paths, parts: Sequence[Json], joined: Path, plan: Plan) 
 
 
 def write_rejects(parts: Iterable[Json], here: Paths, paths: Paths) -> None:
-    """The rows that are no records, if there are any."""
+    """Write the rows of the corpus that are not records, if there are any."""
     target = paths.beside("rejects.jsonl")
     if not any(part["rejects"] for part in parts):
         target.unlink(missing_ok=True)
@@ -259,7 +259,7 @@ def write_rejects(parts: Iterable[Json], here: Paths, paths: Paths) -> None:
 
 
 def tidy(paths: Paths) -> None:
-    """Remove what a finished run needs no more."""
+    """Remove what a finished run no longer needs."""
     forget(paths)
     if not paths.is_folder:
         clear(paths)
@@ -271,11 +271,11 @@ def tidy(paths: Paths) -> None:
 
 
 def forget(paths: Paths) -> None:
-    """Remove a run's head, without which what else is there of it means nothing."""
+    """Remove a run's head, without which its other files mean nothing."""
     (paths.work / CLUSTER_HEAD).unlink(missing_ok=True)
 
 
 def count_done(output: Path) -> int:
-    """How many rows of the corpus an unfinished run has done."""
+    """Return how many rows of the corpus an unfinished run has done."""
     paths = Paths(find_path(output))
     return sum(note["n_items"] for note in read_notes(paths)) if (paths.work / CLUSTER_HEAD).exists() else 0

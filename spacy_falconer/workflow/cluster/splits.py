@@ -1,4 +1,4 @@
-"""A corpus cut into stretches that many machines can read at a time, with the lines on which they begin."""
+"""Cut a corpus into stretches that many machines can read at the same time, with the lines on which they begin."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from spacy_falconer.corpus.read import Item, Place, make_record, read_file
 from spacy_falconer.corpus.tables import Flaw, Numbered, parse_line, read_batch, read_lines
 from spacy_falconer.errors import CorpusError
 
-SPLIT_BYTES = 2**26  # Of a file as it lies on the disk.
-SPLIT_ROWS = 100_000  # Of a Parquet file, whose row groups stay whole.
+SPLIT_BYTES = 2**26  # Of a file as it is on the disk.
+SPLIT_ROWS = 100_000  # Of a Parquet file; its row groups are not cut.
 BLOCK = 2**20  # Bytes.
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Part of a file, or all of it where `end` is None.
+    """Part of a file, or all of it if `end` is None.
 
-    start, end: Bytes, of lines that begin there; of Parquet, row groups.
-    n_bytes: About how much there is to read.
+    start, end: For lines, bytes: those that begin in this range belong to it. For Parquet, row groups.
+    n_bytes: About how many bytes there are to read.
     first: The number of the first line or row.
     """
 
@@ -44,17 +44,17 @@ CountAll = Callable[[Sequence[Stretch]], Sequence[int]]
 def cut_corpus(path: Path, count_all: CountAll) -> list[Split]:
     """Cut a corpus so that reading all splits, one after another, is reading the corpus.
 
-    Lines of JSON are cut anywhere, Parquet between its row groups. Other files, and packed ones, stay whole; small ones
-    are read together.
-    count_all: Count the lines of many stretches, as `count_lines`.
-    RAISES (CorpusError): As `list_files`, and where a file cannot be opened.
+    Lines of JSON are cut anywhere, Parquet between its row groups. Other files and compressed ones are not cut; small
+    ones are read together.
+    count_all: Counts the lines of many stretches, each as `count_lines` does.
+    RAISES (CorpusError): As `list_files`, or a file cannot be opened.
     """
     stretches = [stretch for file in list_files(path) for stretch in cut_file(file)]
     return list(group_small(number_lines(stretches, count_all)))
 
 
 def cut_file(file: InputFile) -> Iterator[Stretch]:
-    """The stretches of one file. The lines on which they begin are not known yet."""
+    """Yield the stretches of one file. The lines on which they begin are not known yet."""
     n_bytes = file.path.stat().st_size
     if file.path.suffix.lower() == ".jsonl" and n_bytes > SPLIT_BYTES:
         for start in range(0, n_bytes, SPLIT_BYTES):
@@ -67,7 +67,7 @@ def cut_file(file: InputFile) -> Iterator[Stretch]:
 
 
 def cut_parquet(file: InputFile, n_bytes: int) -> Iterator[Stretch]:
-    """Row groups, so many that they hold `SPLIT_ROWS` rows or more. That a file is damaged is said where it is read."""
+    """Yield stretches of row groups with `SPLIT_ROWS` rows or more. A damaged file is reported when it is read."""
     from pyarrow import parquet
 
     try:
@@ -87,7 +87,7 @@ def cut_parquet(file: InputFile, n_bytes: int) -> Iterator[Stretch]:
 
 
 def number_lines(stretches: Sequence[Stretch], count_all: CountAll) -> Iterator[Stretch]:
-    """Say on which line each stretch of lines begins."""
+    """Yield the stretches, each stretch of lines with the number of the line on which it begins."""
     cut = [stretch for stretch in stretches if stretch.is_lines]
     counts = dict(zip(cut, count_all(cut), strict=True)) if cut else {}
     first = 1
@@ -98,13 +98,13 @@ def number_lines(stretches: Sequence[Stretch], count_all: CountAll) -> Iterator[
 
 
 def count_lines(stretch: Stretch) -> int:
-    """How many lines begin in a stretch."""
+    """Return how many lines begin in a stretch."""
     n_lines, left = int(stretch.start == 0), stretch.n_bytes
     with stretch.file.path.open("rb") as opened:
         if stretch.start:
             opened.seek(stretch.start - 1)
         else:
-            left -= 1  # What follows a line's end begins one: the last byte's is the next stretch's.
+            left -= 1  # A line begins after a newline: one after the stretch's last byte belongs to the next stretch.
         while left > 0 and (block := opened.read(min(BLOCK, left))):
             n_lines += block.count(b"\n")
             left -= len(block)
@@ -112,7 +112,7 @@ def count_lines(stretch: Stretch) -> int:
 
 
 def group_small(stretches: Iterable[Stretch]) -> Iterator[Split]:
-    """Stretches that follow one another, up to `SPLIT_BYTES` together."""
+    """Group consecutive stretches, up to `SPLIT_BYTES` together."""
     split: list[Stretch] = []
     for stretch in stretches:
         if split and sum(one.n_bytes for one in split) + stretch.n_bytes > SPLIT_BYTES:
@@ -124,7 +124,7 @@ def group_small(stretches: Iterable[Stretch]) -> Iterator[Split]:
 
 
 def read_split(split: Split, *, text_field: Sequence[str], id_field: str) -> Iterator[Item]:
-    """The rows of a split with their places, as `read_items` gives a corpus's."""
+    """Yield the rows of a split with their places, as `read_items` does for a corpus."""
     for stretch in split:
         for line, row in read_stretch(stretch):
             read = row if isinstance(row, Flaw) else make_record(
@@ -142,13 +142,13 @@ def read_stretch(stretch: Stretch) -> Numbered:
             yield from (_read_lines if stretch.is_lines else _read_groups)(opened, stretch)
     except OSError as error:
         raise CorpusError(
-            f"{stretch.file.path}, after line {stretch.first}: cannot be read ({error}). See to its disk or its rights and "
+            f"{stretch.file.path}, after line {stretch.first}: cannot be read ({error}). Check its disk and permissions, and "
             "run it again."
         ) from error
 
 
 def _read_lines(opened: IO[bytes], stretch: Stretch) -> Numbered:
-    """The lines that begin in the stretch. The first bytes may end one that began before."""
+    """Yield the lines that begin in the stretch. Its first bytes may belong to a line that began before it."""
     if stretch.start:
         opened.seek(stretch.start - 1)
         while (passed := opened.readline(BLOCK)) and not passed.endswith(b"\n"):
@@ -173,5 +173,5 @@ def _read_groups(opened: Any, stretch: Stretch) -> Numbered:
                 yield number, row
                 number += 1
     except ValueError as error:
-        reason = f"the file is damaged, or not what its name says; nothing more of these rows can be read ({error})"
+        reason = f"the file is damaged, or not what its name says; no more of these rows can be read ({error})"
         yield number - 1, Flaw(reason, file_ends=True)

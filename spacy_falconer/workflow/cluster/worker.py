@@ -1,4 +1,4 @@
-"""A worker on a cluster: it holds a pipeline, mines one part after another, and writes each where it belongs."""
+"""A worker on a cluster: it holds a pipeline, mines one part after another, and writes each to the output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from spacy_falconer.workflow.mining.state import PartDone
 if TYPE_CHECKING:
     import pyarrow
 
-REMEMBERED = 2**16  # Texts whose readings a worker keeps, in case they come again.
+REMEMBERED = 2**16  # Texts whose readings a worker keeps, in case the same texts come again.
 
 Json = dict[str, Any]
 
@@ -40,8 +40,8 @@ Json = dict[str, Any]
 class Job:
     """What every task and worker of a run must know.
 
-    output: An address; what is written there on one machine must be seen by all.
-    done: Of each split, its parts that an earlier run has done.
+    output: A path or an address; what one machine writes there must be seen by all.
+    done: The parts of each split that an earlier run has done.
     """
 
     output: str
@@ -61,9 +61,9 @@ class Job:
 
 
 def read_parts(table: pyarrow.Table, job: Job) -> Iterator[pyarrow.Table]:
-    """The parts of some splits, one at a time, as rows of a table; where a split cannot be read, why, in a part's place.
+    """Yield the parts of some splits, each as a table of one row. If a split cannot be read, the error takes a part's place.
 
-    Which rows are in a part depends on its split alone.
+    Which rows are in a part depends only on its split.
     """
     import pyarrow as pa
 
@@ -80,14 +80,14 @@ def read_parts(table: pyarrow.Table, job: Job) -> Iterator[pyarrow.Table]:
 
 
 def cut_split(split: Split, job: Job) -> Iterator[tuple[int, bool, list[Item]]]:
-    """The parts of a split, by their numbers, and whether each is the last."""
+    """Yield the parts of a split: the number, whether it is the last, and its rows."""
     items = read_split(split, text_field=job.text_field, id_field=job.id_field)
     for part, (some, is_last) in enumerate(mark_last(cut_parts(items, job.part_size))):
         yield part, is_last, some
 
 
 def mark_last(parts: Iterable[list[Item]]) -> Iterator[tuple[list[Item], bool]]:
-    """Each part, and whether it is the last. Of nothing there is one part, without rows."""
+    """Yield each part, and whether it is the last. If there is none, yield one without rows."""
     before = None
     for part in parts:
         if before is not None:
@@ -97,7 +97,7 @@ def mark_last(parts: Iterable[list[Item]]) -> Iterator[tuple[list[Item], bool]]:
 
 
 class Worker:
-    """Lives on one machine of a cluster. Where it is lost, another does its part again, and writes the same file."""
+    """Mines parts on one machine of a cluster. If it is lost, another does its part again, and writes the same file."""
 
     def __init__(self, pipeline: Any, job: Job):
         import ray
@@ -114,20 +114,20 @@ class Worker:
         self.read = self.open.enter_context(reader)
 
     def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
-        """Mine parts. RETURNS (pyarrow.Table): What is to be known of each, as JSON."""
+        """Mine parts. RETURNS (pyarrow.Table): The note of each, as JSON."""
         import pyarrow as pa
 
         return pa.table({"note": [json.dumps(self.mine_or_refuse(row)) for row in table.to_pylist()]})
 
     def mine_or_refuse(self, row: Json) -> Json:
-        """What was mined, or why it was not: of an exception Ray keeps no more than its traceback."""
+        """Return a part's note, or why it was not mined: Ray keeps only the traceback of an exception."""
         try:
             return self.mine(**row)
         except FalconerError as error:
             return {"refused": str(error), "kind": type(error).__name__}
 
     def mine(self, *, split: int, part: int, is_last: bool, items: bytes) -> Json:
-        """Mine one part, write its rows, then the note that it is done."""
+        """Mine one part, and write its rows and then the note that it is done."""
         some = pickle.loads(items)  # noqa: S301 (ours)
         if isinstance(some, FalconerError):
             raise some
@@ -148,13 +148,13 @@ class Worker:
         return note
 
     def mine_here(self, items: Sequence[Item], here: Paths) -> PartDone:
-        """Mine one part as one machine does, to a folder of its own."""
+        """Mine one part to a folder of its own, as `mine` does on one machine."""
         Miner(self.nlp, self.plan, here, self.memory, None, self.read).mine(Part(0, 0, items), lambda n_texts: None)
         return self.memory.done
 
 
 class Memory:
-    """Stands for the state of a run on one machine: knows what this worker has read lately, and nothing of others.
+    """Takes the place of `MineState`: it knows only what this worker has read recently, not what others have.
 
     done: The last part.
     """
@@ -174,7 +174,7 @@ class Memory:
 
 
 def pack_pipeline(nlp: Language) -> bytes:
-    """A pipeline as it is saved, in one piece."""
+    """Return a saved pipeline as the bytes of one archive."""
     packed = io.BytesIO()
     with TemporaryDirectory() as folder, tarfile.open(fileobj=packed, mode="w") as archive:
         nlp.to_disk(folder)
