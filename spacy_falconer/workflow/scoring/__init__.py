@@ -1,1 +1,1 @@
-"""What `evaluate` is made of: what each side said, how far sides agree, and simpler ways to compare with."""
+"""The pieces of `evaluate`: what each side said, how far sides agree, and simpler methods to compare with."""

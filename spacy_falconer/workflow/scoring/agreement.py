@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of what one side says against another, with intervals of resampled texts."""
+"""Precision, recall and F1 of one side's answers against another's, with intervals from resampled texts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ N_RESAMPLES, LEVEL = 1000, 0.95
 TAIL = (1 - LEVEL) / 2
 Json = dict[str, Any]
 Cells = Mapping[str, AbstractSet[Place]]  # By column, as `find_row` gives it.
-Answers = Sequence[AbstractSet[Hashable] | None]  # Of each text what was said; None where it was not asked.
+Answers = Sequence[AbstractSet[Hashable] | None]  # What was said of each text; None if it was not asked.
 
 
 @dataclass(frozen=True)
 class Texts:
     """The texts that are compared.
 
-    weights: How much each counts, shape (n,). clusters: A number for each, the same for the same text, shape (n,).
+    weights: How much each counts, shape (n,). clusters: A number for each, equal for equal texts, shape (n,).
     """
 
     weights: NDArray
@@ -40,7 +40,7 @@ def make_texts(texts: Sequence[str], weights: Sequence[float]) -> Texts:
 
 @dataclass(frozen=True)
 class Counts:
-    """Of each text how many answers both sides give, the first gives, the second gives, shape (n, 3); and who was asked."""
+    """How many answers to each text both sides, the first and the second side give, shape (n, 3), and which were asked."""
 
     rows: NDArray
     asked: NDArray
@@ -51,7 +51,7 @@ class Counts:
 
 
 def count(found: Answers, wanted: Answers) -> Counts:
-    """Compare what one side found with what the other wanted, text by text."""
+    """Count, text by text, what one side found, what the other wanted, and what they have in common."""
     asked = numpy.array([one is not None and other is not None for one, other in zip(found, wanted, strict=True)])
     rows = [
         (len(one & other), len(one), len(other)) if is_asked else (0, 0, 0)
@@ -61,10 +61,10 @@ def count(found: Answers, wanted: Answers) -> Counts:
 
 
 def agree(found: Sequence[Said], wanted: Sequence[Said], texts: Texts, *, plan: Plan | None, seed: int) -> Json:
-    """One side's agreement with another's answers, instruction by instruction and for the rows of the plan.
+    """Return one side's agreement with another's answers, for each instruction and for the rows of the plan.
 
-    plan (Plan): None where rows cannot be compared.
-    RETURNS: `{"labels", "spans"}` as `evaluate` gives them, "rows" where both sides answer what the plan needs, "n_texts".
+    plan (Plan): None if rows cannot be compared.
+    RETURNS: `{"labels", "spans"}` as in `evaluate`, "rows" if both sides answer what the plan needs, and "n_texts".
     """
     parts = {kind: count_all(found, wanted, kind) for kind in ("labels", "spans")}
     parts["rows"] = {} if plan is None else count_rows(found, wanted, plan)
@@ -85,14 +85,14 @@ def agree(found: Sequence[Said], wanted: Sequence[Said], texts: Texts, *, plan: 
 
 
 def count_all(found: Sequence[Said], wanted: Sequence[Said], kind: str) -> dict[str, Counts]:
-    """The counts of all instructions of one primitive that both sides answered about some text."""
+    """Return the counts of all instructions of one primitive that both sides answered for at least one text."""
     keys = dict.fromkeys(key for said in wanted for key in getattr(said, kind))
     counts = {key: count(*(answers_of(side, kind, key) for side in (found, wanted))) for key in keys}
     return {key: one for key, one in counts.items() if one.n_asked}
 
 
 def answers_of(side: Sequence[Said], kind: str, key: str) -> Answers:
-    """What one side says to one instruction, text by text."""
+    """Return one side's answers to one instruction, text by text."""
     if kind == "spans":
         return [said.spans.get(key) for said in side]
     said = [one.labels.get(key) for one in side]
@@ -100,9 +100,9 @@ def answers_of(side: Sequence[Said], kind: str, key: str) -> Answers:
 
 
 def count_rows(found: Sequence[Said], wanted: Sequence[Said], plan: Plan) -> dict[str, Counts]:
-    """Which texts are kept; which passages stand in the rows; and which rows are the same in all columns.
+    """Count the texts that are kept, the passages in the rows, and the rows that are the same in all columns.
 
-    Of texts of which the other side answers all that the plan comes to: people are asked no more.
+    Only texts count for which the other side answers all steps that the plan reaches: people are not asked more than that.
     """
     both = [answers_all(plan, one) and answers_reached(plan, other) for one, other in zip(found, wanted, strict=True)]
     if not any(both):
@@ -134,8 +134,8 @@ def find_whole(row: Cells | None) -> set[frozenset[tuple[str, Place]]]:
 
 
 def resample(counts: Mapping[Hashable, Counts], texts: Texts, *, seed: int) -> dict[Hashable, NDArray]:
-    """The counts of resampled texts, shape (N_RESAMPLES, 3) each. Equal texts are drawn together; the draws are
-    the same for all that is compared on the same texts.
+    """Return the counts of resampled texts, shape (N_RESAMPLES, 3) each. Equal texts are drawn together, and the draws
+    are the same for everything that is compared on the same texts.
     """
     if not counts:
         return {}
@@ -150,14 +150,14 @@ def resample(counts: Mapping[Hashable, Counts], texts: Texts, *, seed: int) -> d
 
 
 def prf(rows: NDArray) -> NDArray:
-    """Precision, recall and F1 of counts of hits, found and wanted, shape (..., 3); 0 where there is nothing."""
+    """Return precision, recall and F1 of counts of hits, found and wanted, shape (..., 3); 0 where there are none."""
     hits, found, wanted = (rows[..., i] for i in range(3))
     shares = [(hits, found), (hits, wanted), (2 * hits, found + wanted)]
     return numpy.stack([one / numpy.where(all_ > 0, all_, 1.0) for one, all_ in shares], axis=-1)
 
 
 def make_line(counts: Counts, texts: Texts, samples: NDArray) -> Json:
-    """One row of the table: the shares, their intervals, and of how many answers they are."""
+    """Return one row of the table: precision, recall and F1, their intervals, and the number of answers."""
     p, r, f = (float(value) for value in prf((counts.rows * texts.weights[:, None]).sum(axis=0)))
     n_hits, n_found, n_wanted = (int(n) for n in counts.rows.sum(axis=0))
     again = prf(samples)
@@ -171,13 +171,13 @@ def make_line(counts: Counts, texts: Texts, samples: NDArray) -> Json:
 
 
 def find_interval(value: float, again: NDArray, n: int) -> list[float] | None:
-    """The middle 95% of resamples. Where all answers agree or none does, resampling sees no spread: then the exact
-    bound of a share of `n` takes its place. None where there is nothing to count.
+    """Return the middle 95% of resamples. If all answers agree or none does, resampling shows no spread: then the exact
+    bound for a share of `n` takes its place. None if there is nothing to count.
     """
     if not n:
         return None
     low, high = (float(bound) for bound in numpy.quantile(again, [TAIL, 1 - TAIL]))
-    unseen = 1 - TAIL ** (1 / n)  # Of n tries without one, the largest share that is not ruled out.
+    unseen = 1 - TAIL ** (1 / n)  # The largest share that n trials without a single success do not rule out.
     if value == 0.0:
         return [0.0, max(high, unseen)]
     return [min(low, 1 - unseen), 1.0] if value == 1.0 else [low, high]
@@ -186,7 +186,7 @@ def find_interval(value: float, again: NDArray, n: int) -> list[float] | None:
 def make_macro(
     counts: Mapping[str, Counts], samples: Mapping[Hashable, NDArray], kind: str, lines: Mapping[str, Json]
 ) -> Json:
-    """The mean F1 of those instructions for which anything was found or wanted, and its interval."""
+    """Return the mean F1 of the instructions for which anything was found or wanted, and its interval."""
     seen = [key for key, one in counts.items() if one.rows.any()]
     if not seen:
         return {"macro_f": None, "macro_f_ci": None}

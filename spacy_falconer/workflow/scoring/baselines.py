@@ -1,4 +1,4 @@
-"""What simpler ways say of the same texts, each with the same care: learned from the same training answers."""
+"""What simpler methods say of the same texts, learned from the same training answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spacy_falconer.workflow.scoring.regression import predict_label
 from spacy_falconer.workflow.scoring.said import SECOND, Said, read_llm
 
 MOST_KEPT_TRAIN, MOST_KEPT_TEST = 600, 300  # Texts whose encodings are held in memory, for the curve.
-# How each is called, in tables.
+# Their names in tables.
 NAMES = {
     "llm": "LLM",
     "second_reading": "LLM again",
@@ -32,7 +32,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Baselines:
-    """What each says of the texts, in their order; why some are missing; and what the base has read, for the curve."""
+    """Each baseline's answers to the texts, in order, why some are missing, and the base's encodings, for the curve."""
 
     said: Mapping[str, list[Said]]
     notes: list[str] = field(default_factory=list)
@@ -44,17 +44,17 @@ class Baselines:
 def ask_baselines(
     plan: Plan, docs: Sequence[Doc], train_docs: Sequence[Doc], *, source: Path | None, config: Path | None, seed: int
 ) -> Baselines:
-    """Keywords, passages seen before, logistic regression and the metamodel without training.
+    """Answer the texts by keywords, passages seen before, logistic regression and the metamodel without training.
 
-    source (Path): The pipeline that tasks start from: it is asked untrained, and its encoder gives the vectors. Without
-        it nothing is asked untrained, and the vectors are those of the config's encoder.
+    source (Path): The pipeline that tasks start from: it answers untrained, and its encoder gives the vectors. Without
+        it, nothing answers untrained, and the vectors are those of the config's encoder.
     """
     texts, train_texts = ([doc.text for doc in part] for part in (docs, train_docs))
     said = {"keywords": ask_keywords(plan, texts, train_docs), "dictionary": ask_dictionary(plan, docs, train_docs)}
     if source is None:
         try:
             vectors = embed([*train_texts, *texts], config=config)
-        except OSError as error:  # The encoder's weights are on no disk, and the network gives none.
+        except OSError as error:  # The encoder's weights are not on the disk, and cannot be downloaded.
             return Baselines(said, [f"Without logistic regression and zero-shot: no encoder can be loaded ({error})."])
         said["regression"] = ask_regression(
             plan, vectors[: len(train_docs)], train_docs, vectors[len(train_docs) :], seed=seed
@@ -69,7 +69,7 @@ def ask_baselines(
 
 
 def ask_regression(plan: Plan, vectors: Floats2d, docs: Sequence[Doc], tests: Floats2d, *, seed: int) -> list[Said]:
-    """Labels alone, each by its own regression on the vectors of those texts that were asked."""
+    """Answer labels alone, each by its own regression on the vectors of the texts that were asked about it."""
     found = {}
     for step in plan.text_steps("get_label"):
         rows = [row for row, doc in enumerate(docs) if step.id in doc.cats]
@@ -79,14 +79,14 @@ def ask_regression(plan: Plan, vectors: Floats2d, docs: Sequence[Doc], tests: Fl
 
 
 def read_second(docs: Sequence[Doc], again: Sequence[Doc]) -> list[Said]:
-    """A second reading of the texts by the language model; of a text that it did not read again, nothing.
+    """Return the language model's second reading of the texts; nothing for a text that it did not read again.
 
     RAISES (AnswerError): It read none of them.
     """
     second = {doc.text: read_llm(doc, side=SECOND) for doc in again}
     if not any(doc.text in second for doc in docs):
         raise AnswerError(
-            f"The second reading's {len(again)} texts are none of the {len(docs)} that are evaluated on. Give one of the "
-            "same texts, with the plan's instructions, word for word."
+            f"The second reading's {len(again)} texts are none of the {len(docs)} that are evaluated on. Expected a reading of "
+            "the same texts, with the plan's instructions, word for word. Give such a file."
         )
     return [second.get(doc.text, Said()) for doc in docs]

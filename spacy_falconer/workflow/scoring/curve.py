@@ -1,4 +1,4 @@
-"""What more answers would bring: the same test answers, learned from parts of the training answers that grow."""
+"""What more answers would bring: the agreement on the same test answers after learning from ever more training answers."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ SHARES = (0.25, 0.5, 1.0)
 GRID = numpy.round(numpy.arange(0.05, 1.0, 0.05), 2)
 LEAST_WANTED, DEFAULT, CLOSE = 5, 0.5, 0.01
 Json = dict[str, Any]
-Teach = Callable[[list[int]], list[Said]]  # From the places of answers to learn from to what is then said of the tests.
+Teach = Callable[
+    [list[int]], list[Said]
+]  # Takes the places of answers to learn from, returns what is then said of the tests.
 
 
 def draw_curve(
     docs: Sequence[Doc], wanted: Sequence[Said], texts: Texts, teach: Teach, *, kind: str, seed: int
 ) -> Json | None:
-    """Agreement after learning from growing parts, each holding the one before.
+    """Return the agreement after learning from growing parts, each of which holds the one before.
 
     kind (str): What was trained: "full", or "heads".
     RETURNS: `{"kind", "points": [{"n_texts", "labels", "spans"}], "gain"}`; "gain" is what the last step brought, with
-        its interval. None where there are too few answers for two parts.
+        its interval. None if there are too few answers for two parts.
     """
     order = rank(docs, seed=seed)
     sizes = [n for n in (round(share * len(docs)) for share in SHARES) if n >= LEAST_ANSWERS]
@@ -48,12 +50,12 @@ def draw_curve(
 
 
 def rank(docs: Sequence[Doc], *, seed: int) -> list[int]:
-    """The answers' places in an order by their texts, the same whatever else there is."""
+    """Return the answers' places in a random order that depends on their texts and the seed alone."""
     return sorted(range(len(docs)), key=lambda place: digest(str(seed), docs[place].text))
 
 
 def shorten(scores: Json) -> Json:
-    """Of an agreement: the macro F1 with its interval, and each instruction's F1."""
+    """Return an agreement's macro F1 with its interval, and each instruction's F1."""
     return {
         kind: {
             **{name: scores[kind][name] for name in ("macro_f", "macro_f_ci")},
@@ -66,7 +68,7 @@ def shorten(scores: Json) -> Json:
 def measure_gain(
     before: Sequence[Said], after: Sequence[Said], wanted: Sequence[Said], texts: Texts, *, seed: int
 ) -> Json:
-    """How much the macro F1 rose, with its 95% interval: both are scored on the same resampled texts."""
+    """Return how much the macro F1 rose, with its 95% interval: both are scored on the same resampled texts."""
     found: Json = {}
     for kind in ("labels", "spans"):
         (old, old_again), (new, new_again) = (
@@ -81,7 +83,7 @@ def measure_gain(
 def sample_macro(
     said: Sequence[Said], wanted: Sequence[Said], texts: Texts, kind: str, *, seed: int
 ) -> tuple[float, NDArray]:
-    """The mean F1 over all instructions that have something to find, and that of resampled texts."""
+    """Return the mean F1 over all instructions that have something to find, and the mean F1 on each resample."""
     counts = {key: one for key, one in count_all(said, wanted, kind).items() if one.rows[:, 2].any()}
     if not counts:
         return 0.0, numpy.zeros(0)
@@ -91,7 +93,7 @@ def sample_macro(
 
 
 def teach_heads(base: Base, encoded: Encoded, tests: Encoded, docs: Sequence[Doc], *, seed: int) -> Teach:
-    """Train the heads alone, upon the encoder as it was pre-trained: the shape of the curve, in seconds. Lower than `teach_all`.
+    """Train only the heads, on the pre-trained encoder: this gives the curve's shape in seconds, but lower than `teach_all`.
 
     docs: The answers about the texts of `encoded`. A fifth of each part is held out for the thresholds.
     """
@@ -108,7 +110,7 @@ def teach_heads(base: Base, encoded: Encoded, tests: Encoded, docs: Sequence[Doc
 
 
 def choose_thresholds(found: Sequence[Said], wanted: Sequence[Said]) -> dict[str, float]:
-    """The best F1 of each instruction; the default where there is too little to find."""
+    """Return thresholds by key: those near the best F1, or the default if an instruction has too little to find."""
     keys = dict.fromkeys(key for said in found for key in (*said.scores, *said.candidates))
     return {key: best_threshold(key, found, wanted) for key in keys}
 
@@ -130,9 +132,9 @@ def best_threshold(key: str, found: Sequence[Said], wanted: Sequence[Said]) -> f
 
 
 def teach_all(plan: Plan, docs: Sequence[Doc], tests: Sequence[Doc], nlp: Language, **settings: Any) -> Teach:
-    """Train as `train` does; of all answers `nlp` has learned already.
+    """Train as `train` does. `nlp` has learned from all the answers already, and is used for these.
 
-    settings: Of `train`: source, config and seed.
+    settings: Those of `train`: source, config and seed.
     """
     texts = [doc.text for doc in tests]
 

@@ -1,4 +1,4 @@
-"""Where the metamodel is surest that the other side is wrong: texts for people to read."""
+"""Find where the metamodel is most certain that the other side is wrong: texts for people to read."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Json = dict[str, Any]
 
 
 def list_disagreements(texts: Sequence[str], found: Sequence[Said], wanted: Sequence[Said]) -> list[Json]:
-    """The 20 most confident disagreements, at most one a text and instruction.
+    """Return the 20 most confident disagreements, at most one per text and instruction.
 
-    Every instruction and every kind ("more": only the metamodel says it; "less": only the other side does; "other":
-    passages that overlap and are not the same) has its turn, each with the surest first.
+    Instructions and kinds take turns, each with its most confident one first. Kinds are "more": only the metamodel says
+    it; "less": only the other side does; "other": passages that overlap but are not the same.
     RETURNS: `{"key", "op", "kind", "confidence", "score", "text", "start", "found", "wanted"}`; passages are
-        [start, end, score] in the characters of the whole text, "text" is what stands from "start" on.
+        [start, end, score] in characters of the whole text, "text" is what follows from "start" on.
     """
     groups: dict[tuple[str, str], list[Json]] = {}
     for number, (text, one, other) in enumerate(zip(texts, found, wanted, strict=True)):
@@ -39,7 +39,7 @@ def compare_labels(found: Said, wanted: Said) -> Iterator[Json]:
 
 
 def compare_spans(found: Said, wanted: Said) -> Iterator[Json]:
-    """At most one disagreement an instruction: the surest. Its passages are all that both sides have."""
+    """Yield at most one disagreement per instruction, the most confident one, with all passages of both sides."""
     for key in wanted.spans:
         if key in found.spans and (differing := list(find_differences(key, found, wanted))):
             confidence, kind = max(differing)
@@ -52,7 +52,7 @@ def compare_spans(found: Said, wanted: Said) -> Iterator[Json]:
 
 
 def find_differences(key: str, found: Said, wanted: Said) -> Iterator[tuple[float, str]]:
-    """How sure the metamodel is of each passage that only one side has, and the kind of disagreement."""
+    """Yield how sure the metamodel is about each passage that only one side has, and the kind of disagreement."""
     scores = found.candidates.get(key, {})
     for place in found.spans[key] - wanted.spans[key]:
         touched = any(overlap(place, other) for other in wanted.spans[key])
@@ -67,7 +67,7 @@ def overlap(one: Place, other: Place) -> bool:
 
 
 def cut(made: Json) -> Json:
-    """A disagreement with as much of its text as is to be read: from a little before the first passage on."""
+    """Return a disagreement with only a part of its text, which begins a little before the first passage."""
     marks: Iterable[Any] = [*made.get("found", ()), *made.get("wanted", ())]
     first, text = min((mark[0] for mark in marks), default=0), made["text"]
     start = max(0, min(first - BEFORE, len(text) - MOST_CHARACTERS))

@@ -1,4 +1,4 @@
-"""What comes without a model: words of the plan, patterns that they name, and passages that were answered before."""
+"""Answers without a model: by words of the plan, by patterns that they name, and by passages that were answered before."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from spacy_falconer.plan import Plan, Step
 from spacy_falconer.workflow.scoring.said import Place, Said, read_answers
 
 Phrase = tuple[str, ...]
-LEAST_STEM, MOST_STEM = 4, 6  # Letters by which a word's forms are known.
-MOST_WORDS = 12  # Longer passages do not come again word for word.
+LEAST_STEM, MOST_STEM = 4, 6  # First letters by which the forms of a word are recognized.
+MOST_WORDS = 12  # Longer passages do not recur word for word.
 NAMES = r"[A-Z][\w&'-]*(?:\s+(?:of\s+)?[A-Z][\w&'-]*)*"
-# Beginnings of words that an instruction may hold, and what they then look like in a text. What may begin at any character is
-# of limited length: else a long text without spaces takes time by its square.
+# Beginnings of words in an instruction, and what the passages then look like in a text. What may begin at any character has a
+# limited length: else a long text without spaces takes time quadratic in its length.
 PATTERNS = {
     "money price cost dollar euro fee": r"[$€£¥]\s?\d[\d.,]*\d|[$€£¥]\s?\d|\b\d[\d.,]{0,30}\s?(?:dollars?|bucks|cents|euros?|pounds|usd|eur)\b",
     "percent": r"\b\d[\d.,]{0,30}\s?(?:%|percent\b|per cent\b)",
@@ -32,9 +32,9 @@ PATTERNS = {
 
 
 def ask_keywords(plan: Plan, texts: Sequence[str], train_docs: Sequence[Doc]) -> list[Said]:
-    """A label is true where enough of its instruction's words stand in the text; a passage is what its words name.
+    """Answer by keywords: a label is true if enough of its instruction's words are in the text; a passage is what they name.
 
-    How many are enough is what fits the training answers best; without any, one word is.
+    How many words are enough is fitted to the training answers; without any, one is.
     """
     labels = {step.id: find_words(step) for step in plan.text_steps("get_label")}
     least = {key: fit_least(key, words, train_docs) for key, words in labels.items()}
@@ -49,7 +49,7 @@ def ask_keywords(plan: Plan, texts: Sequence[str], train_docs: Sequence[Doc]) ->
 
 
 def find_words(step: Step) -> list[re.Pattern]:
-    """The instruction's words that mean something, each by its beginning, so that its other forms are found too."""
+    """Return patterns for the instruction's content words, each by its beginning, so that other forms are found, too."""
     words = re.findall(r"[^\W\d_]+", step.instruction.lower())
     stems = dict.fromkeys(
         word[: max(LEAST_STEM, min(MOST_STEM, len(word) - 1))] for word in words if word not in STOP_WORDS
@@ -62,7 +62,7 @@ def count_words(text: str, words: Sequence[re.Pattern]) -> int:
 
 
 def fit_least(key: str, words: Sequence[re.Pattern], train_docs: Sequence[Doc]) -> int:
-    """How many words have the best F1 on the training answers; of equal ones the least."""
+    """Return the number of words with the best F1 on the training answers; the least one if several are equal."""
     rows = [(count_words(doc.text, words), doc.cats[key] == 1.0) for doc in train_docs if key in doc.cats]
     n_wanted = sum(wanted for _, wanted in rows)
 
@@ -74,7 +74,7 @@ def fit_least(key: str, words: Sequence[re.Pattern], train_docs: Sequence[Doc]) 
 
 
 def find_pattern(step: Step) -> re.Pattern:
-    """What a kind of passage looks like, where the instruction names one that is known; else its own words."""
+    """Return the pattern of the kind of passage that the instruction names, if it is known; else that of its own words."""
     words = re.findall(r"[^\W\d_]+", step.instruction.lower())
     for beginnings, pattern in PATTERNS.items():
         if any(word.startswith(tuple(beginnings.split())) for word in words):
@@ -88,7 +88,7 @@ def find_places(text: str, pattern: re.Pattern) -> Iterator[Place]:
 
 
 def ask_dictionary(plan: Plan, docs: Sequence[Doc], train_docs: Sequence[Doc]) -> list[Said]:
-    """Passages that were answered in training, wherever they stand again, unless they were mostly no answer."""
+    """Find passages that were answers in training wherever they recur, unless they were mostly not an answer there."""
     known = {step.id: learn_phrases(step.id, train_docs) for step in plan.text_steps("get_span")}
     return [
         Said({}, {key: frozenset(place for place, _ in find_phrases(doc, phrases)) for key, phrases in known.items()})
@@ -97,7 +97,7 @@ def ask_dictionary(plan: Plan, docs: Sequence[Doc], train_docs: Sequence[Doc]) -
 
 
 def learn_phrases(key: str, docs: Sequence[Doc]) -> set[Phrase]:
-    """Those that were the answer at least every second time that they stood in a training text."""
+    """Return the phrases that were an answer at least half of the times that they occurred in training texts."""
     answers = [(doc, read_answers(doc).spans[key]) for doc in docs if key in read_answers(doc).spans]
     spans = [doc.char_span(*place) for doc, places in answers for place in places if place[0] >= 0]
     phrases = {words(span) for span in spans if span is not None and len(span) <= MOST_WORDS}
@@ -110,7 +110,7 @@ def learn_phrases(key: str, docs: Sequence[Doc]) -> set[Phrase]:
 
 
 def find_phrases(doc: Doc, phrases: AbstractSet[Phrase]) -> Iterator[tuple[Place, Phrase]]:
-    """From left to right the longest phrase at each token, without overlaps; its characters."""
+    """Yield, from left to right and without overlaps, the longest phrase at each token, with its characters."""
     tokens, start = words(doc), 0
     while start < len(tokens):
         lengths = range(min(MOST_WORDS, len(tokens) - start), 0, -1)

@@ -1,4 +1,4 @@
-"""Logistic regression on a text's vector, one for each label: what a database's proxies do. Source: arXiv 2603.15970."""
+"""Logistic regression on a text's vector, one for each label, like the proxies in databases. Source: arXiv 2603.15970."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 
 from spacy_falconer.metamodel.decode import sigmoid
 
-STRENGTHS = (0.3, 3.0, 30.0)  # Of the answers against the penalty on large weights.
+STRENGTHS = (0.3, 3.0, 30.0)  # How much the answers count against the penalty on large weights.
 N_FOLDS, N_STEPS, SMALL_STEP = 5, 12, 1e-4
 
 
 def predict_label(vectors: NDArray, wanted: NDArray, tests: NDArray, *, seed: int) -> NDArray:
-    """Whether a label is true of texts, learned from others. The strength and the threshold are the best in cross-validation.
+    """Predict whether a label is true of texts, with the strength and threshold that are best in cross-validation.
 
-    vectors, tests: Shapes (n, width) and (n_tests, width). wanted: Booleans, shape (n,).
-    RETURNS: Booleans, shape (n_tests,). With fewer than two answers of a kind all are the kind that there is.
+    vectors, tests: Of the texts to learn from and to predict, shapes (n, width) and (n_tests, width).
+    wanted: The answers to learn from, booleans, shape (n,).
+    RETURNS: Booleans, shape (n_tests,). With fewer than two answers of either kind, all are of the more frequent kind.
     """
     n_folds = min(N_FOLDS, int(wanted.sum()), int((~wanted).sum()))
     if n_folds < 2:
@@ -30,7 +31,7 @@ def predict_label(vectors: NDArray, wanted: NDArray, tests: NDArray, *, seed: in
 
 
 def split_evenly(wanted: NDArray, n_folds: int, *, seed: int) -> NDArray:
-    """A fold for each answer, with as many of both kinds in each as can be, shape (n,)."""
+    """Return a fold for each answer, with both kinds spread as evenly as possible, shape (n,)."""
     folds, random = numpy.zeros(len(wanted), dtype="int64"), numpy.random.default_rng(seed)
     for kind in (True, False):
         rows = random.permutation(numpy.flatnonzero(wanted == kind))
@@ -39,7 +40,7 @@ def split_evenly(wanted: NDArray, n_folds: int, *, seed: int) -> NDArray:
 
 
 def cross_validate(vectors: NDArray, wanted: NDArray, folds: NDArray, strength: float) -> NDArray:
-    """The score of each answer by the weights of the other folds, shape (n,)."""
+    """Return each answer's score, by weights learned from the other folds, shape (n,)."""
     scores = numpy.zeros(len(wanted))
     for fold in range(folds.max() + 1):
         rest = folds != fold
@@ -48,16 +49,16 @@ def cross_validate(vectors: NDArray, wanted: NDArray, folds: NDArray, strength: 
 
 
 def find_best(scores: NDArray, wanted: NDArray) -> tuple[float, float]:
-    """The best F1 of all thresholds, and the threshold."""
+    """Return the best F1 of all thresholds, and its threshold."""
     order = numpy.argsort(-scores, kind="stable")
     f_scores = 2 * numpy.cumsum(wanted[order]) / (numpy.arange(1, len(order) + 1) + wanted.sum())
-    ends = numpy.append(numpy.diff(scores[order]) != 0, True)  # Equal scores are told apart by no threshold.
+    ends = numpy.append(numpy.diff(scores[order]) != 0, True)  # No threshold separates equal scores.
     best = int(numpy.argmax(numpy.where(ends, f_scores, -1.0)))
     return float(f_scores[best]), float(scores[order][best])
 
 
 def fit(vectors: NDArray, wanted: NDArray, strength: float) -> NDArray:
-    """Weights and, last, the bias, shape (width + 1,), by Newton's method. Both kinds of answers count the same in all."""
+    """Fit the weights and, last, the bias, shape (width + 1,), by Newton's method. Both kinds of answers count equally in all."""
     inputs = _with_bias(vectors)
     costs = strength * numpy.where(wanted, 0.5 / wanted.mean(), 0.5 / (1 - wanted.mean()))
     penalty = numpy.append(numpy.ones(vectors.shape[1]), 1e-6)
@@ -68,7 +69,7 @@ def fit(vectors: NDArray, wanted: NDArray, strength: float) -> NDArray:
 
 
 def _steps(inputs: NDArray, wanted: NDArray, costs: NDArray, penalty: NDArray, weights: NDArray) -> Iterator[NDArray]:
-    """Newton's steps from where the weights are at each time."""
+    """Yield Newton's steps, each from where the weights are by then."""
     for _ in range(N_STEPS):
         chances = sigmoid(inputs @ weights)
         gradient = inputs.T @ (costs * (chances - wanted)) + penalty * weights

@@ -1,4 +1,4 @@
-"""What somebody said of texts, in one form: a language model, people, a pipeline, a baseline."""
+"""What was said of texts, in one form, whether by a language model, people, a pipeline or a baseline."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from spacy_falconer.types import ScoredSpan
 from spacy_falconer.workflow.thresholds import all_spans, read_docs
 
 Place = tuple[int, int]
-FIRST, SECOND = -1, -2  # Whose quotes without a place: those of one side never match those of another.
+FIRST, SECOND = -1, -2  # Mark whose a quote without a place is: those of one side never match those of another.
 
 
 @dataclass(frozen=True)
 class Said:
-    """What was said of one text, by the steps' ids. A key that is absent was not asked, or is not answered by this side.
+    """What was said of one text, by the steps' ids. A missing key was not asked, or was not answered by this side.
 
-    labels: Whether each is true. spans: Characters of each passage; a quote without a place has a negative one.
-    scores, candidates: How sure a model was, of labels and of all passages that it considered.
+    labels: Whether each is true. spans: Characters of each passage; a quote without a place has a negative start.
+    scores, candidates: A model's scores of labels, and of all passages that it considered.
     """
 
     labels: Mapping[str, bool] = field(default_factory=dict)
@@ -39,12 +39,12 @@ class Said:
 
 
 def read_answers(doc: Doc, *, side: int = FIRST) -> Said:
-    """The answers that are learned from, whoever gave them. `side`: another for those that are compared with the first."""
+    """Return the answers that are learned from, whoever gave them. `side`: `SECOND` if they are compared with others."""
     return Said(_read_cats(doc.cats), _read_group(doc.spans.get(SPANS_KEY), side))
 
 
 def read_llm(doc: Doc, *, side: int = FIRST) -> Said:
-    """The language model's answers. Where people corrected them, what it had said; nothing where it was not asked."""
+    """Return the language model's answers: what it said before people corrected it, and nothing if it was not asked."""
     said, corrected, before = read_answers(doc, side=side), list_corrected(doc), doc.user_data.get("replaced", {})
     spans = {
         key: frozenset((side, number) if place is None else tuple(place) for number, place in enumerate(places))
@@ -55,7 +55,7 @@ def read_llm(doc: Doc, *, side: int = FIRST) -> Said:
 
 
 def read_people(doc: Doc) -> Said:
-    """What people said, in corrections and beside; of a text that they did not read, nothing."""
+    """Return what people said, in corrections and in separate gold answers; nothing for a text that they did not read."""
     said, corrected = read_answers(doc), list_corrected(doc)
     labels = {key: value for key, value in said.labels.items() if key in corrected}
     spans = {key: places for key, places in said.spans.items() if key in corrected}
@@ -64,9 +64,9 @@ def read_people(doc: Doc) -> Said:
 
 
 def list_corrected(doc: Doc) -> set[str]:
-    """The steps that people answered, among the answers that are learned from.
+    """Return the steps that people answered, among the answers that are learned from.
 
-    Files of earlier versions name whoever answered the first step alone.
+    Files of earlier versions only name who answered the first step.
     """
     if "human" in doc.user_data or doc.user_data.get("model") != HUMAN:
         return set(doc.user_data.get("human", ()))
@@ -74,7 +74,7 @@ def list_corrected(doc: Doc) -> set[str]:
 
 
 def _take_back(said: Mapping[str, Any], corrected: set[str], before: Mapping[str, Any]) -> dict[str, Any]:
-    """What was said without corrections, in the same order."""
+    """Return what was said before corrections, in the same order."""
     own = {**said, **before}
     return {key: own[key] for key in said if key in before or key not in corrected}
 
@@ -95,19 +95,19 @@ def _read_group(group: SpanGroup | None, side: int) -> dict[str, frozenset[Place
 
 
 def ask_pipeline(nlp: Language, texts: Sequence[str]) -> list[Said]:
-    """What a pipeline says of texts, each instruction by its own threshold. The plan is not run."""
+    """Return a pipeline's answers to texts, by each instruction's own threshold. The plan is not run."""
     thresholds = read_thresholds(nlp)
     with all_spans(nlp):
         return [read_findings(nlp, doc, thresholds) for doc in read_docs(nlp, texts)]
 
 
 def read_thresholds(nlp: Language) -> dict[str, float]:
-    """The least score that counts, of all instructions. Within `all_spans` it is not known."""
+    """Return each instruction's least score that counts. Inside `all_spans`, it is not known."""
     return {key: pipe.threshold_of(key) for pipe in find_instructed(nlp) for key in pipe.labels}
 
 
 def read_findings(nlp: Language, doc: Doc, thresholds: Mapping[str, float]) -> Said:
-    """What the components of a pipeline wrote on a doc; within `all_spans`, all candidates."""
+    """Return what a pipeline's components wrote to a doc; inside `all_spans`, with all candidates."""
     said = Said({}, {}, {}, {})
     for pipe in find_instructed(nlp, "get_label"):
         said.scores.update({key: float(doc.cats[key]) for key in pipe.labels})
@@ -120,7 +120,7 @@ def read_findings(nlp: Language, doc: Doc, thresholds: Mapping[str, float]) -> S
 
 
 def decide(said: Said, thresholds: Mapping[str, float]) -> Said:
-    """What scores come to."""
+    """Decide by the thresholds which labels are true, and which candidates are passages."""
     labels = {key: score >= thresholds[key] for key, score in said.scores.items()}
     spans = {
         key: frozenset(place for place, score in found.items() if score >= thresholds[key])
@@ -130,9 +130,9 @@ def decide(said: Said, thresholds: Mapping[str, float]) -> Said:
 
 
 def drop_passage_steps(plan: Plan) -> Plan | None:
-    """The plan without the steps that run for each passage: answers about passages are not held out.
+    """Return the plan without the steps that run for each passage: there are no held-out answers about passages.
 
-    RETURNS: None where the result depends on them.
+    RETURNS: None if the plan's other steps or its result depend on them.
     """
     kept = plan.text_steps()
     if len(kept) == len(plan.steps):
@@ -148,7 +148,7 @@ def drop_passage_steps(plan: Plan) -> Plan | None:
 
 
 def find_row(plan: Plan, said: Said) -> dict[str, frozenset[Place]] | None:
-    """The passages of the row that a plan makes of what was said, by column; None where it does not keep the text."""
+    """Return the passages of the row that a plan makes from what was said, by column; None if it does not keep the text."""
     row = execute(plan, _SaidReader(said))
     if row is None:
         return None
@@ -156,12 +156,12 @@ def find_row(plan: Plan, said: Said) -> dict[str, frozenset[Place]] | None:
 
 
 def answers_all(plan: Plan, said: Said) -> bool:
-    """Whether every step has an answer."""
+    """Return whether every step has an answer."""
     return all(has_answer(said, step) for step in plan.steps)
 
 
 def answers_reached(plan: Plan, said: Said) -> bool:
-    """Whether every step about the text that the plan comes to, by what was said, has an answer."""
+    """Return whether every step about the text that the plan reaches, by what was said, has an answer."""
     return all(has_answer(said, step) for step in list_reached(plan, said))
 
 
@@ -170,9 +170,9 @@ def has_answer(said: Said, step: Step) -> bool:
 
 
 def list_reached(plan: Plan, said: Said) -> list[Step]:
-    """The steps about the text that the plan comes to by what was said; what is not known counts as no.
+    """Return the steps about the text that the plan reaches by what was said; what is not known counts as no.
 
-    Where one of them waits for steps that run for each passage, it is all of them: what passages are like is not said.
+    If any of them depends on steps that run for each passage, all are returned: nothing is said about passages.
     """
     opened = _open_up(plan)
     if opened is None:
@@ -184,13 +184,13 @@ def list_reached(plan: Plan, said: Said) -> list[Step]:
 
 @lru_cache(maxsize=16)
 def _open_up(plan: Plan) -> Plan | None:
-    """The steps about the text as a plan whose row has all that were run."""
+    """Return a plan of the steps about the text whose row holds all that were run; None if there is no such plan."""
     return drop_passage_steps(plan.model_copy(update={"keep": "true", "output": tuple(plan.steps_by_id)}))
 
 
 @dataclass(frozen=True)
 class _SaidReader:
-    """Answers a plan's steps by what was said; what is not known counts as no."""
+    """Answers a plan's steps from what was said; what is not known counts as no."""
 
     said: Said
 

@@ -1,4 +1,4 @@
-"""Agreement in parts of the texts: the short and the long ones, those of which a label is true and those of which not."""
+"""Agreement in parts of the texts: short and long ones, and those of which a label is true or not."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from spacy_falconer.workflow.scoring.said import Said
 
 N_LENGTHS, LEAST_TEXTS = 3, 5
 Json = dict[str, Any]
-Part = tuple[str, str, str | None, list[int]]  # By what, its name, the label that is not scored, and the texts.
+Part = tuple[
+    str, str, str | None, list[int]
+]  # What it is cut by, its name, the label that is not scored, and the texts.
 
 
 def slice_agreement(
     words: Sequence[str], found: Sequence[Said], wanted: Sequence[Said], texts: Texts, *, seed: int
 ) -> list[Json]:
-    """Agreement in each part, over all instructions together.
+    """Return the agreement in each part, over all instructions together.
 
     words: The texts.
-    RETURNS: `{"by", "name", "n_texts", "labels", "spans"}`; those have F1 and its interval, None where nothing was asked.
+    RETURNS: `{"by", "name", "n_texts", "labels", "spans"}`; the last two are F1 and its interval, None if nothing was asked.
     """
     parts = [*by_length(words), *by_label(wanted)]
     return [
@@ -32,7 +34,7 @@ def slice_agreement(
 
 
 def by_length(words: Sequence[str]) -> Iterator[Part]:
-    """Thirds, by characters."""
+    """Yield thirds of the texts, by their number of characters."""
     lengths = numpy.array([len(text) for text in words])
     edges = [0, *(int(edge) for edge in numpy.quantile(lengths, [i / N_LENGTHS for i in range(1, N_LENGTHS + 1)]))]
     for low, high in zip(edges, edges[1:], strict=False):
@@ -41,7 +43,7 @@ def by_length(words: Sequence[str]) -> Iterator[Part]:
 
 
 def by_label(wanted: Sequence[Said]) -> Iterator[Part]:
-    """What the other side says of each label; that label itself is not scored, as its answers are all the same there."""
+    """Yield the texts of which a label is true by the other side, or not. That label is not scored: its answers are all equal."""
     for key in dict.fromkeys(key for said in wanted for key in said.labels):
         for is_true, name in ((True, key), (False, f"not {key}")):
             yield "label", name, key, [row for row, said in enumerate(wanted) if said.labels.get(key) is is_true]
@@ -50,7 +52,7 @@ def by_label(wanted: Sequence[Said]) -> Iterator[Part]:
 def score_part(
     rows: Sequence[int], found: Sequence[Said], wanted: Sequence[Said], texts: Texts, *, but: str | None, seed: int
 ) -> Json:
-    """F1 of each primitive over all its instructions but one."""
+    """Return the F1 of each primitive over all its instructions except `but`."""
     part = texts.take(rows)
     sides = [[side[row] for row in rows] for side in (found, wanted)]
     scores: Json = {}

@@ -1,4 +1,4 @@
-"""Where a pipeline stays so far behind the language model that it should not read a corpus in its place."""
+"""Find instructions for which a pipeline is so far behind the language model that it should not replace it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ REMEDY = (
 
 
 def note_weak(scores: Mapping[str, Any], wanted: Sequence[Said], texts: Texts, *, behind: str) -> list[str]:
-    """One line that names the instructions whose F1 lies below `LEAST_F1`, interval and all, and the labels whose F1 is
-    not clearly above that of a yes to every text, with little agreement beyond chance; none where there are none.
-    Statements that take counting, comparing or inference end up here, and very rare ones. `behind`: whose answers they are.
+    """Return one line that names the weak instructions, if there are any: those whose F1 is below `LEAST_F1` with its whole
+    interval, and labels whose F1 is not clearly above that of a yes to every text, with little agreement beyond chance.
+    Statements that take counting, comparing or inference end up here, and very rare ones. `behind`: whose answers are wanted.
     """
     weak = []
     for kind in ("labels", "spans"):
@@ -35,7 +35,7 @@ def note_weak(scores: Mapping[str, Any], wanted: Sequence[Said], texts: Texts, *
 
 
 def find_kappa(line: Mapping[str, Any]) -> float:
-    """Cohen's kappa of a label, from its row of the table; 1 where both sides say the same of all texts."""
+    """Return Cohen's kappa of a label, from its row of the table; 1 if both sides give all texts the same answer."""
     n, said, true = line["n"], line["n_found"], line["n_wanted"]
     both = line["r"] * true
     agreed, by_chance = 2 * both + n - said - true, (said * true + (n - said) * (n - true)) / n
@@ -43,7 +43,7 @@ def find_kappa(line: Mapping[str, Any]) -> float:
 
 
 def find_base_f1(key: str, wanted: Sequence[Said], texts: Texts) -> float:
-    """F1 of saying yes to each text that was asked."""
+    """Return the F1 of saying yes to each text that was asked."""
     asked = numpy.array([key in one.labels for one in wanted])
     is_true = numpy.array([one.labels.get(key, False) for one in wanted])
     share = texts.weights[is_true].sum() / texts.weights[asked].sum()
