@@ -1,1 +1,1 @@
-"""Guarantees: rows of which precision, recall or accuracy against the language model are certain (docs/guarantees.md)."""
+"""Guarantees: rows with guaranteed precision, recall or accuracy against the language model (docs/guarantees.md)."""

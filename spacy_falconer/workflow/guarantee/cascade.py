@@ -1,6 +1,6 @@
-"""Which texts the metamodel may answer, and which the language model must, so that a promise holds.
+"""Decide which texts the metamodel may answer, and which the language model must, so that a promise holds.
 
-Pure: answers come from a function, chance from a generator. The argument stands in docs/guarantees.md.
+Pure: answers come from a function, random numbers from a generator. The argument is in docs/guarantees.md.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ Bools = NDArray[numpy.bool_]
 Ask = Callable[[Ints], Known]
 
 MOST_PILOT, LEAST_PILOT, PILOT_SHARE = 200, 20, 0.03
-EVEN = 0.3  # How much of the pilot is drawn evenly.
-N_BLOCKS, LEAST_BLOCK = 60, 20  # Of an order, that are added or taken away at once.
+EVEN = 0.3  # The share of the pilot that is drawn uniformly.
+N_BLOCKS, LEAST_BLOCK = 60, 20  # How many blocks an order grows or shrinks by, and the fewest texts in one.
 
 
 @dataclass
 class Outcome:
-    """Which texts were read, and what is certain.
+    """Which texts the language model read, and what is certain.
 
-    read: Texts whose answers are the language model's, shape (n_texts,).
-    n_asked (int): Texts that it was asked about for this.
-    certified: The least precision, recall or accuracy of each question, by the targets' names.
+    read: Which texts have the language model's answers, shape (n_texts,).
+    n_asked (int): Texts that it was asked about in this run.
+    certified: The guaranteed precision, recall or accuracy of each question, by the targets' names.
     """
 
     read: Bools
@@ -41,7 +41,7 @@ class Outcome:
 
 
 class OverBudget(Exception):
-    """The answers that are needed are more than may be asked for. `n_needed` is about how many."""
+    """More answers are needed than the budget allows. `n_needed` is about how many."""
 
     def __init__(self, n_needed: int):
         super().__init__(n_needed)
@@ -50,11 +50,11 @@ class OverBudget(Exception):
 
 @dataclass
 class Cascade:
-    """One run over the texts of a corpus.
+    """One run over the texts of a corpus. "Read" texts are those with answers of the language model.
 
-    questions: What the metamodel says, one instruction each.
-    ask: Gives the language model's judgement of texts. It is called with texts that are not known yet.
-    known: Texts whose answers are there already.
+    questions: What the metamodel says to each instruction.
+    ask: Returns the language model's judgement of texts. It is called with texts that are not known yet.
+    known: The language model's judgement so far; it is updated during the run.
     """
 
     questions: Sequence[Question]
@@ -63,13 +63,13 @@ class Cascade:
     known: Known
     rng: Generator
     n_asked: int = 0
-    seen: Bools = field(init=False)  # By question and text: what its rates may depend on (see docs/guarantees.md).
+    seen: Bools = field(init=False)  # By question and text: what rates may depend on (see docs/guarantees.md).
     lanes: list[list[Lane]] = field(default_factory=list)
 
     def run(self) -> Outcome:
         """Ask until the promise holds.
 
-        RAISES (OverBudget): More texts would have to be asked about than the promise's budget has.
+        RAISES (OverBudget): More texts would have to be asked about than the promise's budget allows.
         """
         if self.known.is_read.all():
             self.lanes = [[] for _ in self.questions]
@@ -94,7 +94,7 @@ class Cascade:
         self.seen = numpy.tile(self.known.is_read, (len(self.questions), 1))
 
     def plan(self, coins: NDArray[numpy.float64]) -> list[list[Lane]]:
-        """An order for each kind of answer of each question, with how it is drawn from."""
+        """Make the orders of each question's texts, and choose how they are drawn from."""
         return [
             make_lanes(
                 question, self.known, self._look_ahead(number), self.promise, coins,
@@ -104,7 +104,7 @@ class Cascade:
         ]  # fmt: skip
 
     def forecast(self) -> int:
-        """About how many texts will be asked about, from what is known now."""
+        """Return about how many texts will be asked about, from what is known now."""
         lanes = self.lanes or self.plan(numpy.ones(len(self.known.is_read)))
         chance = numpy.zeros(len(self.known.is_read))
         for lane in (lane for some in lanes for lane in some):
@@ -112,7 +112,7 @@ class Cascade:
         return self.n_asked + round(float(chance[~self.known.is_read].sum()))
 
     def _choose_pilot(self) -> Ints:
-        """Texts to learn the metamodel's errors from, mostly where they are likely."""
+        """Choose texts to learn the metamodel's errors from, mostly those where errors are likely."""
         unread = numpy.flatnonzero(~self.known.is_read)
         n_texts = min(len(unread), int(numpy.clip(PILOT_SHARE * len(unread), LEAST_PILOT, MOST_PILOT)))
         weights = sum(numpy.sqrt(numpy.minimum(one.risk_false + one.risk_missed, 1.0)) for one in self.questions)[
@@ -122,7 +122,7 @@ class Cascade:
         return self.rng.choice(unread, n_texts, replace=False, p=chances)
 
     def _read(self, texts: Ints) -> None:
-        """Have texts answered that are not yet."""
+        """Ask about those texts that have no answers yet."""
         texts = numpy.unique(texts)
         texts = texts[~self.known.is_read[texts]]
         budget = self.promise.label_budget
@@ -144,26 +144,26 @@ class Cascade:
         return [(number, lane) for number, lanes in enumerate(self.lanes) for lane in lanes]
 
     def _read_far(self) -> None:
-        """Read what surely will be left to the language model."""
+        """Read the texts that will be left to the language model in any case."""
         self._read_all([lane.order[lane.far :] for _, lane in self._all_lanes()])
 
     def _read_rest(self) -> None:
-        """Read what the metamodel is not trusted with."""
+        """Read the texts that the metamodel is not trusted with."""
         self._read_all([lane.order[lane.end :] for _, lane in self._all_lanes()])
 
     def _read_all(self, parts: Sequence[Ints]) -> None:
         self._read(numpy.concatenate([numpy.zeros(0, dtype="int64"), *parts]))
 
     def _grow(self) -> None:
-        """Trust the metamodel with more of each order, as long as the errors found allow it."""
+        """Trust the metamodel with more of each order, as long as the errors that are found allow it."""
         lanes = self._all_lanes()
-        for first in (True, False):  # What is missing is allowed by what is false: that comes first.
+        for first in (True, False):  # False things come first: how many may be missing depends on them.
             growing = [(n, lane) for n, lane in lanes if (set(lane.deltas) == {FALSE}) == first]
             while growing:
                 growing = self._grow_once(growing)
 
     def _grow_once(self, growing: Sequence[tuple[int, Lane]]) -> list[tuple[int, Lane]]:
-        """Draw from the next texts of each order. RETURNS: Those that may grow further."""
+        """Draw from the next texts of each order. RETURNS: The orders that may grow further."""
         outlooks = {n: self._look_ahead(n) for n, _ in growing}
         allowed = [outlooks[n].allow(self.promise, hidden=self._find_hidden(n, lane)) for n, lane in growing]
         steps = [
@@ -179,8 +179,8 @@ class Cascade:
         return [(n, lane) for (n, lane), step, most in grown if step and self._is_within(n, lane, step, most)]
 
     def _find_hidden(self, number: int, lane: Lane) -> float | None:
-        """False things that may stay among what the metamodel says, where that is settled before an order grows. Only what
-        was seen of this question counts: rates may depend on nothing else.
+        """Return how many false things may stay in what the metamodel says, if that is settled before an order grows, else
+        None. It uses only the texts seen for this question: rates may depend on nothing else.
         """
         if FALSE in lane.deltas or MISSED not in lane.deltas:
             return None
@@ -188,18 +188,18 @@ class Cascade:
         return sum(float(one.bound(FALSE, self.known, number, is_read=self.seen[number])[-1]) for one in settled)
 
     def _block(self, lane: Lane) -> int:
-        """How many texts an order grows or shrinks by at least: each time the language model is asked anew."""
+        """Return the least texts that an order grows or shrinks by. Fewer would mean asking the language model more often."""
         return max(LEAST_BLOCK, len(lane.order) // N_BLOCKS)
 
     def _is_within(self, number: int, lane: Lane, step: int, allowed: dict[str, float]) -> bool:
-        """Whether an order, grown by `step`, hides no more errors than are allowed; else take the step back."""
+        """Return whether an order that has grown by `step` hides no more errors than allowed; if not, undo the step."""
         if all(lane.bound(kind, self.known, number)[-1] <= allowed[kind] for kind in lane.deltas):
             return True
         lane.end -= step
         return False
 
     def _find_short(self) -> list[Lane]:
-        """The orders that hide more errors than a target allows."""
+        """Return the orders that hide more errors than a target allows."""
         short, kinds = [], list_kinds(self.promise)
         for lanes, rates in zip(self.lanes, self._certify(), strict=True):
             missing = {kinds[name] for name, target in self.promise.targets.items() if rates[name] < target - 1e-12}

@@ -1,4 +1,4 @@
-"""What is certain of an output, from what was read and the bounds on what was not."""
+"""What is certain about an output, from the texts that were read and the bounds on the others."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from spacy_falconer.workflow.guarantee.questions import FALSE, MISSED, WRONG, Ki
 
 
 def certify(question: Question, known: Known, number: int, lanes: Sequence[Lane], promise: Promise) -> dict[str, float]:
-    """The least precision, recall or accuracy of a question's output, by the target's name.
+    """Return lower bounds on the precision, recall or accuracy of a question's output, by the target's name.
 
-    All of them hold together, for all questions of a cascade, with a chance of at least 1 - delta. They mean something
-    once every text that its orders do not trust the metamodel with is read.
+    They hold together, for all questions of a cascade, with a probability of at least 1 - delta. They are valid once every
+    text that the metamodel is not trusted with has been read.
     """
     answered = known.is_read & ~known.is_failed
-    wanted = question.n_said - known.false[number] + known.missed[number]  # What a text that was read is said to have.
+    wanted = question.n_said - known.false[number] + known.missed[number]  # What is true of a text that was read.
     n_true = int(wanted[answered].sum())
     n_kept = int(question.n_said[~answered].sum())
     n_failed = int(question.n_said[known.is_failed].sum())
     n_texts = len(known.is_read)
     hidden = {kind: _add_up(lanes, kind, known, number) for kind in list_kinds(promise).values()}
-    n_said = n_true + n_kept - n_failed  # Of which is true what is not hidden.
+    n_said = n_true + n_kept - n_failed  # True, except for the hidden errors.
     rates: dict[str, float] = {}
     for name, kind in list_kinds(promise).items():
         if name == "precision":
@@ -39,7 +39,7 @@ def certify(question: Question, known: Known, number: int, lanes: Sequence[Lane]
 
 
 def _find_least_recall(n_said: int, most_false: float, kind: Kind, hidden: float) -> float:
-    """The least recall where false and missed things, weighed, are no more than `hidden`, and both are whole numbers."""
+    """Return the least recall for all whole numbers of false and missed things whose weighed sum is at most `hidden`."""
     n_false = numpy.arange(int(min(hidden / kind.false, most_false) + ROUNDING) + 1)
     n_missed = numpy.floor(hidden - kind.false * n_false + ROUNDING)
     n_true = numpy.maximum(n_said - n_false, 0)
@@ -52,5 +52,5 @@ def _add_up(lanes: Sequence[Lane], kind: Kind, known: Known, number: int) -> flo
 
 
 def _share(part: float, whole: float) -> float:
-    """A share of things; 1 where there are none."""
+    """Return a share of things; 1 if there are none."""
     return 1.0 if whole <= 0 else max(0.0, part) / whole

@@ -1,4 +1,4 @@
-"""Texts in the order in which the metamodel is trusted with them, and what is certain of the errors it leaves."""
+"""Texts in the order in which the metamodel is trusted with them, and bounds on the errors that stay unread."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from spacy_falconer.workflow.guarantee.questions import (
 )  # fmt: skip
 from spacy_falconer.workflow.guarantee.schedule import Hazard, find_rates, make_schedule
 
-SLACK, FAR = 0.95, 1.2  # Of what is allowed: reckoned with at first; reckoned with at most.
-# Of the chance to err, what the bound on false things gets; 0 where all that is said is read.
+SLACK, FAR = 0.95, 1.2  # Shares of the allowed errors that are planned with: at first, and at most.
+# Shares of delta that the bound on false things may get; 0 means that every text of which anything is said is read.
 FALSE_SHARES = (0.5, 0.05, 0.2, 0.8, 0.95, 0.0)
 LEAST_SHARE = 1e-9
 ROUNDING = 1e-9
@@ -34,16 +34,16 @@ ROUNDING = 1e-9
 
 @dataclass
 class Lane:
-    """An order of texts, and how far the metamodel is trusted along it. Texts that it is not trusted with are read.
+    """An order of texts, and how far the metamodel is trusted along it. All texts beyond that are read.
 
-    order: Texts, the surest first.
-    coins: One a text, even in 0 to 1, shape (n,). A text is drawn where it is below the text's rate.
-    rates: The chance of each text to be drawn; it is set for the texts before `end`, shape (n,).
-    tilts, deltas: The kinds of errors that are bounded, each with its stake and the chance that its bound is wrong.
-    most: Errors that each text counts for at most, shape (n,).
+    order: Numbers of the texts, those with the fewest expected errors first.
+    coins: A random number for each text, uniform in 0 to 1, shape (n,). A text is drawn if it is below the text's rate.
+    rates: Each text's probability of being drawn; it is fixed for the texts before `end`, shape (n,).
+    tilts, deltas: By the kinds of errors that are bounded: the tilt, and the probability that the bound is wrong.
+    most: The most errors that each text counts for, by kind, shape (n,).
     shares: As in `find_shares`, shape (n,).
-    end, far (int): The metamodel is trusted with the texts before `end`. It will be with none after `far`.
-    n_expected (float): How many texts it is expected to leave unread.
+    end, far (int): The metamodel is trusted with the texts before `end`. `end` never exceeds `far`.
+    n_expected (float): How many texts are expected to stay unread.
     """
 
     order: Ints
@@ -58,7 +58,7 @@ class Lane:
     end: int = 0
 
     def forecast(self) -> Floats:
-        """How likely each text of the order is to be read, as is expected now."""
+        """Return how likely each text of the order is to be read, by what is expected now."""
         is_trusted = numpy.cumsum(1.0 - self.rates) <= self.n_expected
         return numpy.where(is_trusted, self.rates, 1.0)
 
@@ -66,9 +66,9 @@ class Lane:
         return self.order[start:end][self.coins[start:end] < self.rates[start:end]]
 
     def bound(self, kind: Kind, known: Known, number: int, *, is_read: Bools | None = None) -> Floats:
-        """The most errors among the texts that were not read, for every prefix up to `end`, shape (end + 1,).
+        """Return a bound on the errors in texts that were not read, for every prefix up to `end`, shape (end + 1,).
 
-        is_read: Texts whose answers are looked at, shape (n_texts,); by default all that are known.
+        is_read: Which texts' answers are used, shape (n_texts,); by default all that are known.
         """
         is_read = known.is_read if is_read is None else is_read
         order, rates, most = self.order[: self.end], self.rates[: self.end], self.most[kind][: self.end]
@@ -82,7 +82,7 @@ class Lane:
         return numpy.clip(bounds - _sum_before(corrected), 0.0, _sum_before(possible))
 
     def grow(self, known: Known, number: int, outlook: Outlook, allowed: dict[Kind, float], *, least: int) -> int:
-        """Set the rate of the next texts. RETURNS (int): How many of them are to be drawn from; 0 where none are."""
+        """Set the rates of the next texts. RETURNS (int): How many texts to draw from next; 0 if the order is to stop."""
         if self.end >= self.far:
             return 0
         schedule = make_schedule(self._list_hazards(known, number, outlook, allowed), self.shares[self.end :])
@@ -109,9 +109,9 @@ class Lane:
 def make_lanes(
     question: Question, known: Known, outlook: Outlook, promise: Promise, coins: Floats, *, n_questions: int
 ) -> list[Lane]:
-    """The orders of a question's texts that are not known, drawn from by `coins`, one a text, each even in 0 to 1.
+    """Make the orders of a question's unread texts. `coins`: A random number for each text, uniform in 0 to 1.
 
-    The chance to err is shared as it is expected to save the most.
+    Delta is shared among the bounds in the way that is expected to save the most.
     """
     kinds = list_kinds(promise).values()
     shares = FALSE_SHARES if FALSE in kinds and len(kinds) > 1 else FALSE_SHARES[:1]
@@ -129,7 +129,10 @@ def _make_lanes(
     deltas: dict[Kind, float],
     is_exact: bool,
 ) -> list[Lane]:
-    """is_exact (bool): All that is said is to be read, so that nothing of it is false."""
+    """Make the orders for one way to share delta.
+
+    is_exact (bool): Every text of which anything is said will be read, so that nothing false stays.
+    """
     unread, said = ~known.is_read, question.n_said > 0
     allowed = outlook.allow(promise, hidden=0.0 if is_exact else None)
     make = partial(_make_lane, outlook=outlook, allowed=allowed, coins=coins)
@@ -146,9 +149,9 @@ def _make_lanes(
 
 
 def share_delta(promise: Promise, n_questions: int, false_share: float = 0.5) -> dict[Kind, float]:
-    """The chance to err, shared among all bounds that are used.
+    """Share the promise's delta among all bounds that are used.
 
-    false_share (float): What the bound on false things gets, where there are others.
+    false_share (float): The share for the bound on false things, if there are others.
     """
     kinds = list(list_kinds(promise).values())
     n_others = len(kinds) - (FALSE in kinds)
@@ -197,5 +200,5 @@ def _first_hazards(
 
 
 def _sum_before(values: Floats) -> Floats:
-    """Sums over all prefixes, shape (n + 1,)."""
+    """Return the sums over all prefixes, shape (n + 1,)."""
     return numpy.concatenate([[0.0], numpy.cumsum(values)])

@@ -1,4 +1,4 @@
-"""What is promised: the words of --guarantee."""
+"""What is promised: the value of --guarantee."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ TARGETS = ("precision", "recall", "accuracy")
 class Promise:
     """What an output must reach, against what the language model would answer.
 
-    precision, recall, accuracy (float): The targets, between 0 and 1; None where none is set.
-    delta (float): The most that the chance to miss any of them may be, all instructions together.
+    precision, recall, accuracy (float): The targets, between 0 and 1; None if not set.
+    delta (float): The highest acceptable probability of missing any target, for all instructions together.
     label_budget (int): The most texts that the language model may be asked about; None for any number.
-    on (tuple[str, ...]): The steps that it is promised of; all that ask about texts, where none is named.
+    on (tuple[str, ...]): The steps that the promise is for; by default all that ask about texts.
     """
 
     precision: float | None = None
@@ -52,7 +52,7 @@ class Promise:
 def parse_promise(words: str) -> Promise:
     """Read "recall=0.95, delta=0.05, label_budget=2000, on=price+positive".
 
-    RAISES (FalconerError): A word is unknown, or its value is not what was expected.
+    RAISES (FalconerError): A name is unknown or given twice, or its value is not valid.
     """
     known = [one.name for one in fields(Promise)]
     values: dict[str, object] = {}
@@ -69,9 +69,9 @@ def parse_promise(words: str) -> Promise:
 
 
 def find_steps(promise: Promise, plan: Plan) -> list[str]:
-    """The steps that it is promised of, in the plan's order.
+    """Return the steps that the promise is for, in the plan's order.
 
-    RAISES (PlanError): A step is unknown or asks about passages; or there is none.
+    RAISES (PlanError): A named step is unknown or asks about passages.
     """
     possible = [step.id for step in plan.text_steps()]
     for name in promise.on:
@@ -98,5 +98,5 @@ def _either(names: list[str] | tuple[str, ...]) -> str:
 
 
 def show_rate(rate: float) -> str:
-    """Never more than is certain."""
+    """Return a rate with three digits, rounded down, so that it is never more than is certain."""
     return f"{int(rate * 1000) / 1000:.3f}"

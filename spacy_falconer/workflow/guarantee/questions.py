@@ -1,4 +1,4 @@
-"""What the metamodel says to an instruction, what the language model says of that, and the errors to be expected."""
+"""What the metamodel says to an instruction, the language model's judgement of it, and the expected errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Bools = NDArray[numpy.bool_]
 
 @dataclass(frozen=True)
 class Kind:
-    """What a text's errors are: the false and the missed things of it, by their weights; or the text, where it has any."""
+    """What counts as a text's errors: its false and missed things, weighed; or, with `is_text`, the text if it has any."""
 
     false: float
     missed: float
@@ -31,27 +31,27 @@ class Kind:
         return float(self.false).is_integer()
 
     def weigh(self, false: Any, missed: Any) -> Floats:
-        """The errors of texts that have so many false and missed things."""
+        """Return the errors of texts that have this many false and missed things."""
         errors = self.false * numpy.asarray(false) + self.missed * numpy.asarray(missed)
         return numpy.minimum(errors, 1.0) if self.is_text else errors
 
     def expect(self, false: Floats, missed: Floats) -> Floats:
-        """The errors to be expected of texts, of which so many false and missed things are."""
+        """Return the expected errors of texts of which this many false and missed things are expected."""
         errors = self.false * false + self.missed * missed
         return 1.0 - numpy.exp(-errors) if self.is_text else errors
 
 
 FALSE, MISSED, WRONG = Kind(1.0, 0.0), Kind(0.0, 1.0), Kind(1.0, 1.0, is_text=True)
-GRADE = 0.7  # How much less a text is drawn that may hide less: 0 for no less, 1 for in proportion.
+GRADE = 0.7  # How much less often a text is drawn that can hide fewer errors: 0 for no less, 1 for in proportion.
 LEAST_MOST = 1e-9
-MOST_QUANTILE = 0.98  # Of texts with passages; those with more are left to the language model.
+MOST_QUANTILE = 0.98  # Of the numbers of passages in texts with any; texts with more are left to the language model.
 
 
 def list_kinds(promise: Promise) -> dict[str, Kind]:
-    """The kind of error that each target limits.
+    """Return the kind of error that each target limits.
 
-    Recall is reached where recall * missed + (1 - recall) * false things are at most (1 - recall) of all that is said. So
-    one bound on both, weighed, does; where precision is promised, what is false has a bound already.
+    Recall is reached if recall * missed + (1 - recall) * false things are at most (1 - recall) times all that is said. So
+    one bound on the weighed sum of both suffices. If precision is promised, false things have a bound already.
     """
     recall = promise.recall or 1.0
     kinds = {
@@ -66,7 +66,7 @@ def list_kinds(promise: Promise) -> dict[str, Kind]:
 class Question:
     """One instruction.
 
-    n_said: Things that the metamodel says of each text: 1 or 0 for a label, the number of passages; shape (n_texts,).
+    n_said: Things that the metamodel says of each text: 1 or 0 for a label, or the number of passages; shape (n_texts,).
     risk_false, risk_missed: How many of them it expects to be false, and how many to be missing, shape (n_texts,).
     """
 
@@ -77,7 +77,7 @@ class Question:
 
     @cached_property
     def most_said(self) -> int:
-        """The most things said of a text that the metamodel may be trusted with."""
+        """The most things that may be said of a text for the metamodel to be trusted with it."""
         some = self.n_said[self.n_said > 0]
         return int(numpy.quantile(some, MOST_QUANTILE)) if self.is_span and len(some) else 1
 
@@ -87,7 +87,7 @@ class Known:
     """The language model's judgement of what the metamodel says: errors by question and text, shape (Q, n_texts).
 
     is_read: Texts whose answers are known, shape (n_texts,).
-    is_failed: Of those, the ones that the language model has no answer to. All that the metamodel says of them is false.
+    is_failed: Read texts that the language model has no answer to. All that the metamodel says of them counts as false.
     """
 
     false: Ints
@@ -102,7 +102,7 @@ class Known:
         return cls(counts[0], counts[1], flags[0], flags[1])
 
     def update(self, texts: Ints, found: Known) -> None:
-        """Take over what was found about texts, in their order."""
+        """Copy what was `found` about `texts`, in their order."""
         self.false[:, texts], self.missed[:, texts] = found.false, found.missed
         self.is_read[texts], self.is_failed[texts] = True, found.is_failed
 
@@ -112,11 +112,11 @@ class Known:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is expected of one instruction, by what is known now. Errors by the kinds that the promise limits.
+    """What is expected for one instruction, from what is known now. Errors are by the kinds that the promise limits.
 
-    risks: Errors of each text, in several ways that things may be, the likeliest first, shape (S, n_texts).
-    most: How many each text counts for at most, shape (n_texts,).
-    sizes: How many a text has that has any, by its share.
+    risks: Expected errors of each text in several scenarios, the likeliest first, shape (S, n_texts).
+    most: The most errors that each text counts for, shape (n_texts,).
+    sizes: About how many errors a text with any has, divided by its share.
     wanted (float): Things that the language model would say.
     """
 
@@ -126,9 +126,9 @@ class Outlook:
     wanted: float
 
     def allow(self, promise: Promise, *, hidden: float | None = None) -> dict[Kind, float]:
-        """How many errors of each kind may stay in the end.
+        """Return how many errors of each kind may stay in the end.
 
-        hidden (float): The most false things that stay in the output; by default as many as the promise lets it.
+        hidden (float): The most false things that stay in the output; by default as many as the promise allows.
         """
         kinds = list_kinds(promise)
         allowed = {}
@@ -144,7 +144,7 @@ class Outlook:
 
 
 def look_ahead(question: Question, known: Known, number: int, seen: Bools, promise: Promise) -> Outlook:
-    """Put the metamodel's own risks right by the texts that are `seen`, of those that were read."""
+    """Correct the metamodel's own risks by those read texts that are `seen`."""
     is_known = seen & ~known.is_failed
     seen_false, seen_missed = (errors[number].astype("float64") for errors in (known.false, known.missed))
     most_missed = _find_most_missed(seen_missed[is_known], question)
@@ -161,26 +161,27 @@ def look_ahead(question: Question, known: Known, number: int, seen: Bools, promi
 
 
 def _find_most_missed(seen: Floats, question: Question) -> Ints:
-    """Missed things that each text counts for at most: of passages, more than were seen in any."""
+    """Return the most missed things that each text counts for: for passages, at least twice as many as were seen in any."""
     most = max(2, 2 * int(seen.max(initial=0.0)))
     return numpy.full(len(question.n_said), most) if question.is_span else 1 - question.n_said
 
 
 def find_shares(most: Sequence[Floats]) -> Floats:
-    """How much each text's rate has of the highest, by the errors that it may hide of each kind, shape (n,).
+    """Return each text's share of the highest rate, by the errors of each kind that it can hide, shape (n,).
 
-    Less may be drawn less; not quite in proportion, as errors cost the more to find there. It is never below the share of
-    the most that any of *these* texts may hide: so a tilt that is fair for that one is fair for all.
+    Texts that can hide less may be drawn less often; not quite in proportion, as an error found there costs more. A share
+    is never below the text's part of the most that any of *these* texts can hide: so a tilt that is fair for that one is
+    fair for all.
     """
     return numpy.max([one / find_limit(one) for one in most], axis=0) ** GRADE
 
 
 def find_limit(most: Floats) -> float:
-    """The most errors that any of these texts may hide; never quite none, so that it divides."""
+    """Return the most errors that any of these texts can hide; never quite 0, so that it can be divided by."""
     return max(float(most.max(initial=0.0)), LEAST_MOST)
 
 
 def _find_size(seen: Floats, shares: Floats) -> float:
-    """Errors of a text that has any, by its share, larger ones counting more; 1.5 before much is seen."""
+    """Return the errors of a text with any, divided by its share, larger ones counting more; 1.5 until more is seen."""
     some = shares > 0
     return float(((seen[some] ** 2 / shares[some]).sum() + 7.5) / (seen.sum() + 5.0))

@@ -1,4 +1,4 @@
-"""What a pipeline says of texts, how sure it is, and what a language model's answers say of that."""
+"""What a pipeline says of texts, how sure it is, and how a language model's answers judge that."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from spacy_falconer.workflow.mining.reading import (
 )
 from spacy_falconer.workflow.thresholds import without_plan
 
-# Passages a token that the language model finds where the pipeline sees nothing, before it is known.
+# Passages per token that the language model is assumed to find where the pipeline sees nothing.
 UNFORESEEN = 0.001
-WHOLE = frozenset({CharSpan(0, 0)})  # What a label says of a text that it is true of.
-UNREADABLE = (frozenset(), 0.0, 1.0)  # Of a text that the pipeline fails on: the language model may find something.
+WHOLE = frozenset({CharSpan(0, 0)})  # What a label that is true says of a text.
+UNREADABLE = (frozenset(), 0.0, 1.0)  # For a text that the pipeline fails on: the language model may find something.
 
 Places = frozenset[CharSpan]
-Heard = tuple[Places, float, float]  # What is said, how much of it is expected to be false, and how much to be missing.
+Heard = tuple[Places, float, float]  # What is said, and how many things are expected to be false and to be missing.
 
 
 @dataclass(frozen=True)
 class StepReader:
-    """Where one step's answers stand on a doc. vector: Its instruction's, shape (1, D)."""
+    """Reads one step's answers from a doc. vector: That of its instruction, shape (1, D)."""
 
     pipe: InstructedPipe
     key: str
@@ -77,10 +77,10 @@ class StepReader:
 
 @dataclass
 class Listener:
-    """Hears of each doc what steps say before the plan is run, then what the plan makes of it.
+    """Notes what the steps say of each doc, then runs the plan and describes the doc.
 
     plans: The pipeline's components that run a plan.
-    heard: What was heard of texts that could be read.
+    heard: What was noted, by the texts that could be read.
     """
 
     readers: Sequence[StepReader]
@@ -99,7 +99,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Sayings:
-    """What a pipeline says of texts: by step and text, and as questions for the cascade; and what is mined from each."""
+    """What a pipeline says of texts, by step and text and as questions for the cascade, and what is mined from each."""
 
     steps: Sequence[Step]
     said: Sequence[Sequence[Places]]
@@ -107,7 +107,7 @@ class Sayings:
     readings: Sequence[Reading]
 
     def judge(self, numbers: Iterable[int], answers: Sequence[Answer | None]) -> Known:
-        """What answers say of texts by their numbers; None where the language model has none."""
+        """Judge what is said of texts, given by numbers, by answers; None if the language model has none."""
         numbers = list(numbers)
         found = Known.none(len(self.steps), len(numbers))
         for row, (number, answer) in enumerate(zip(numbers, answers, strict=True)):
@@ -131,14 +131,14 @@ def read_sayings(
     """Read all texts with a pipeline, once.
 
     precision (str): As in `accelerate`.
-    tick: Called with the number of texts read since the last call.
+    tick: Called with the number of texts that were read since the last call.
     """
     readers, advance = [find_reader(nlp, step) for step in steps], spread(tick, len(texts))
     listener = Listener(readers, find_components(nlp, "falconer_plan"), make_describe(nlp))
     with read_in(nlp, precision), without_plan(nlp):
         read = partial(map, partial(read_chunk, nlp, listener.listen, batch_size=batch_size))
         readings = read_texts(texts, read, tick=advance)
-    advance(1.0)  # Sums of shares may fall a little short of it.
+    advance(1.0)  # The shares may add up to a little less than 1.
     heard = [listener.heard.get(text, [UNREADABLE] * len(steps)) for text in texts]
     columns = [[row[k] for row in heard] for k in range(len(steps))]
     questions = [make_question(column, is_span=one.is_span) for column, one in zip(columns, readers, strict=True)]
@@ -157,21 +157,21 @@ def find_reader(nlp: Language, step: Step) -> StepReader:
 
 
 def read_wanted(answer: Answer, step: Step) -> Places:
-    """What an answer says to a step: its passages that have a place in the text; for a label the whole text, or nothing."""
+    """Return an answer to a step: the passages that have a place in the text, or `WHOLE` for a label that is true."""
     if step.op == "get_label":
         return WHOLE if answer.labels[step.instruction] else frozenset()
     return frozenset(place for place in find_quotes(answer.text, answer.spans[step.instruction]) if place is not None)
 
 
 def make_reading(answer: Answer, plan: Plan) -> Reading:
-    """What is mined from a text by the language model's own answers; their scores are 1 and 0."""
+    """Return what is mined from a text by the language model's answers, with scores of 1 and 0."""
     row = execute(plan, AnswerReader(answer))
     return Reading(() if row is None else (row,))
 
 
 @dataclass(frozen=True)
 class AnswerReader:
-    """Reads a plan's steps off an answer."""
+    """Reads the answers to a plan's steps from a language model's answer."""
 
     answer: Answer
 
@@ -185,6 +185,6 @@ class AnswerReader:
         return [ScoredSpan(self.answer.text[one.start : one.end], one.start, one.end, 1.0) for one in places]
 
     def _list_answers(self, step: Step) -> list[Answer]:
-        """The text's; of a step that asks about passages, theirs. Their instructions hold the passages' words."""
+        """Return the text's answer, or for a step about passages, theirs. Their instructions contain the passages' words."""
         about: Mapping[CharSpan, Answer] = self.answer.about
         return [self.answer] if step.for_each is None else list(about.values())

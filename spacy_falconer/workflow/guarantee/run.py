@@ -1,4 +1,4 @@
-"""A corpus with a promise: who answers which text, what it will cost, and what is certain in the end."""
+"""Keep a promise about a corpus: who answers which text, what that will cost, and what is certain in the end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from spacy_falconer.workflow.mining.part import make_key, record_key
 from spacy_falconer.workflow.mining.reading import EXACT, Reading
 from spacy_falconer.workflow.mining.state import Seen
 
-LESS = (0.99, 0.975, 0.95, 0.925, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)  # Targets that are tried where one cannot be reached.
+LESS = (0.99, 0.975, 0.95, 0.925, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)  # Tried if the promised targets cannot be reached.
 
 LLM, METAMODEL = "llm", "metamodel"  # Who answered, in the rows.
 
@@ -43,12 +43,12 @@ Forecast = Callable[[int, int, llm.Estimate | None], Any]
 
 @dataclass(frozen=True)
 class Guaranteed:
-    """What is certain, and the answers that make it so.
+    """What is certain, and the answers that it rests on.
 
-    rates: By step, what each target's rate is at least; all together with a chance of at least 1 - delta.
-    readings: What is mined from every text, by its key: the language model's answers where there are some, else the pipeline's.
+    rates: By step, a lower bound for each target; all hold together with a probability of at least 1 - delta.
+    readings: What is mined from each text, by its key: from the language model's answers if there are any, else the pipeline's.
     n_texts: Different texts of the corpus. `n_recorded` were answered before, `n_asked` are new, `n_failed` have no answer.
-    precision (str): In which the pipeline read; it took `seconds`.
+    precision (str): What the pipeline read in. Reading took `seconds`.
     annotator (str): Who was asked in the language model's place.
     """
 
@@ -64,7 +64,7 @@ class Guaranteed:
     annotator: str | None = None
 
     def describe(self) -> dict[str, Any]:
-        """For the file beside the rows."""
+        """Return the content of the file beside the rows."""
         counts = {name: getattr(self, name) for name in ("n_texts", "n_recorded", "n_asked", "n_failed")}
         asked = {"annotator": self.annotator} if self.annotator else {}
         at_least = {key: dict(one) for key, one in self.rates.items()}
@@ -75,7 +75,7 @@ class Guaranteed:
 class Guarantor:
     """Keeps one promise about one corpus.
 
-    texts: Different ones.
+    texts: The corpus's texts, each once.
     """
 
     nlp: Language
@@ -88,7 +88,7 @@ class Guarantor:
     memory: Path | None = None
 
     def run(self, *, tick: Callable[[int], Any], show: Forecast) -> Guaranteed:
-        """Read all texts, say what is to come, ask, and say what is certain."""
+        """Read all texts, show what it will take, ask the language model, and return what is certain."""
         start = time.perf_counter()
         sayings = self._read(tick)
         seconds = time.perf_counter() - start
@@ -109,19 +109,19 @@ class Guarantor:
         return read_sayings(self.nlp, self.texts, steps, **options, tick=tick)
 
     def _question(self, sayings: Sayings) -> str:
-        """The same for the same promise, plan, texts, and what the pipeline says of them."""
+        """Return a digest of the promise, the plan, the texts, and what the pipeline says of them."""
         risks = [array for one in sayings.questions for array in (one.n_said, one.risk_false, one.risk_missed)]
         plan = json.dumps(self.plan.model_dump(mode="json"))
         return digest(str(self.promise), plan, *self.texts, *(sha256(array.tobytes()).hexdigest() for array in risks))
 
     def _recall_recorded(self, sayings: Sayings) -> list[int]:
-        """Texts that were answered when the run began; one that goes on after a stop begins with the same."""
+        """Return the texts that had answers when the run began. A run that goes on after a stop uses the same ones."""
         memory = Memory(self.memory, self._question(sayings))
         numbers = {text: number for number, text in enumerate(self.texts)}
         return memory.recall("recorded", lambda: [numbers[one.text] for one in self._recall(self.texts)])
 
     def _recall(self, texts: Sequence[str]) -> list[Answer]:
-        """The answers that are there. One that leaves something open is none: its row could not be made."""
+        """Return the answers that exist and are complete: from others, no row could be made."""
         return [one for one in self.asker.read(texts) if is_full(one, self.plan)]
 
     def _take(self, known: Known, sayings: Sayings, numbers: Sequence[int]) -> None:
@@ -132,7 +132,7 @@ class Guarantor:
             known.update(numpy.array(found, dtype="int64"), judged)
 
     def _ask(self, sayings: Sayings, numbers: Any) -> Known:
-        """The language model's judgement. RAISES (ServerError): It cannot be asked on; what was answered is kept."""
+        """Return the language model's judgement. RAISES (ServerError): It cannot be asked further. Its answers are kept."""
         texts = [self.texts[number] for number in numbers]
         answers: dict[str, Answer] = {one.text: one for one in self.asker.ask(texts) if is_full(one, self.plan)}
         if self.asker.stopped is not None:
@@ -140,7 +140,7 @@ class Guarantor:
         return sayings.judge(numbers, [answers.get(text) for text in texts])
 
     def _estimate(self, known: Known, n_texts: int) -> llm.Estimate | None:
-        """What asking about so many texts takes; None where a user's own annotator is asked."""
+        """Estimate what asking about this many texts takes; None if a user's own annotator is asked."""
         if self.asker.annotator is not None:
             return None
         unread = [text for text, is_read in zip(self.texts, known.is_read, strict=True) if not is_read]
@@ -159,7 +159,7 @@ class Guarantor:
             raise BudgetError(self._explain(cascade, short.n_needed)) from None
 
     def _explain(self, cascade: Cascade, n_needed: int) -> str:
-        """What would be needed, and what can be had."""
+        """Say what would be needed, and what can be reached within the budget."""
         budget = self.promise.label_budget
         less = find_reachable(cascade)
         reachable = (
@@ -188,7 +188,7 @@ class Guarantor:
 
 
 def say_by(name: str, reading: Reading) -> Reading:
-    """A reading whose rows say who answered."""
+    """Return the reading with rows that say who answered."""
     return replace(reading, rows=tuple({**row, "by": name} for row in reading.rows))
 
 
@@ -205,19 +205,19 @@ def guarantee(
     tick: Callable[[int], Any] = lambda n_texts: None,
     show: Forecast = lambda n_forecast, n_texts, estimate: None,
 ) -> Guaranteed:
-    """Have as many of a corpus's texts answered by the language model as it takes to keep a promise.
+    """Ask the language model about as many of a corpus's texts as it takes to keep a promise.
 
-    What it says is for `mine` to write, and so is what the pipeline says of the other texts, which is not read again.
+    `mine` then writes the rows, from its answers and from the pipeline's readings of the other texts, which are not read again.
 
-    records: They must come again, and the same, for `mine`.
+    records: `mine` must get the same ones again.
     asker: Makes what gets the answers, for the pipeline's plan.
-    batch_size (int), precision (str): As in `mine`, but for "auto".
-    memory (Path): Where a run that is stopped keeps what it began with.
-    seen: What an earlier run has read, as `mine` skips it; the promise is about the other texts.
-    tick: Called with the number of texts read since the last call.
+    batch_size (int), precision (str): As in `mine`, except "auto".
+    memory (Path): The file in which a run that may be stopped notes what it began with.
+    seen: What an earlier run has read, which `mine` skips; the promise is about the other texts.
+    tick: Called with the number of texts that were read since the last call.
     show: Called, before anything is asked, with how many texts will be asked about, of how many, and what that takes.
-    RAISES (BudgetError): The promise cannot be kept within its label_budget; it says what can be.
-    RAISES (ServerError): The language model cannot be asked on. The same call goes on.
+    RAISES (BudgetError): The promise cannot be kept within its label_budget. The message says what can be reached.
+    RAISES (ServerError): The language model cannot be asked further. The same call goes on from there.
     """
     plan = find_plan(nlp)
     items = (item for _, item in read_input(records) if isinstance(item, Record) and len(item.text) <= nlp.max_length)
@@ -227,7 +227,7 @@ def guarantee(
 
 
 def leave_out_seen(records: Iterable[Record], seen: Seen) -> Iterator[Record]:
-    """The records that an earlier run has not read."""
+    """Yield the records that an earlier run has not read."""
     for some in minibatch(records, PART_SIZE):
         keys = [record_key(record) for record in some]
         found = seen.find(keys)
@@ -235,7 +235,7 @@ def leave_out_seen(records: Iterable[Record], seen: Seen) -> Iterator[Record]:
 
 
 def find_reachable(cascade: Cascade) -> float | None:
-    """The highest target, for all that are promised, that is expected to be within the budget."""
+    """Return the highest value for all promised targets that is expected to fit the budget; None if there is none."""
     budget = cascade.promise.label_budget
     for target in (one for one in LESS if one < min(cascade.promise.targets.values())):
         promise = replace(cascade.promise, **dict.fromkeys(cascade.promise.targets, target))

@@ -1,6 +1,6 @@
-"""How many texts to draw, how to stake, and how far to trust the metamodel: what is expected to save the most.
+"""Choose how many texts to draw, how to stake, and how far to trust the metamodel, to save as many answers as can be expected.
 
-Everything here is a guess that may be wrong: it costs answers, never the guarantee.
+Everything here is a guess that may be wrong: a wrong one costs answers, but never the guarantee.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Floats = NDArray[numpy.float64]
 
 RATES = numpy.concatenate([numpy.geomspace(0.002, 0.5, 32), [0.6, 0.7, 0.85, 0.95, 0.99]])
-N_DEVIATIONS = 0.3  # Of found errors beyond what is expected, that are reckoned with.
-N_SPREAD = 0.5  # Deviations from the likeliest, of the other ways that things may be.
+N_DEVIATIONS = 0.3  # How many standard deviations more errors than expected are planned for.
+N_SPREAD = 0.5  # How many standard deviations the other scenarios are away from the likeliest one.
 LEAST_RISK, PRIOR = 1e-5, numpy.diag([1 / 1.0**2, 1 / 0.25**2])
 
 
@@ -29,12 +29,12 @@ LEAST_RISK, PRIOR = 1e-5, numpy.diag([1 / 1.0**2, 1 / 0.25**2])
 class Hazard:
     """One kind of error along an order of texts.
 
-    risks: Expected errors of each text, in several ways that things may be, shape (S, n).
-    allowed (float): How many may stay unseen.
-    most (float): Errors that any text counts for at most.
-    size (float): Errors of a text that has any, about, where it may have so many.
-    stake (float): What the tilt times the errors must stay below: log(1 / delta), and what was paid for errors found.
-    tilt (float): Where it is chosen already.
+    risks: Expected errors of each text in several scenarios, shape (S, n).
+    allowed (float): How many errors may stay unseen.
+    most (float): The most errors that any text counts for.
+    size (float): About how many errors a text with any has, up to `most`.
+    stake (float): log(1 / delta) and what was paid for errors found. Divided by the tilt, it bounds the unseen errors.
+    tilt (float): The tilt, if it is chosen already.
     """
 
     risks: Floats
@@ -47,12 +47,12 @@ class Hazard:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The chance of the next texts to be drawn, the tilt for each kind of error, and how many texts to trust.
+    """The probability of drawing the next texts, the tilt for each kind of error, and how many texts to trust.
 
-    rate: Of a text that may have the most errors, as in `find_rates`.
-    ends: For each way that things may be, shape (S,).
-    far (int): How many with any rate, at most.
-    n_saved (float): How many texts are left unread, as is expected.
+    rate: That of a text that can have the most errors, as in `find_rates`.
+    ends: How many texts to trust in each scenario, shape (S,).
+    far (int): The most texts to trust with any rate.
+    n_saved (float): How many texts are expected to stay unread.
     """
 
     rate: float
@@ -63,13 +63,13 @@ class Schedule:
 
 
 def find_rates(rate: float, shares: Floats) -> Floats:
-    """The chance to be drawn of texts, by their `shares` (see `find_shares`): with the same tilt it is fair for all."""
+    """Return texts' probabilities of being drawn, by their `shares` (see `find_shares`). One tilt is then fair for all."""
     return 1.0 - (1.0 - rate) ** shares
 
 
 def make_schedule(hazards: Mapping[Kind, Hazard], shares: Floats) -> Schedule:
-    """What is expected to leave the most texts unread: over all the ways that things may be; in the likeliest, once the
-    tilts are chosen and only the next texts' rate is to be.
+    """Return the schedule that is expected to leave the most texts unread: averaged over all scenarios or, once the tilts
+    are chosen and only the next texts' rate is left to choose, in the likeliest one.
 
     shares: As in `find_rates`, shape (n,).
     """
@@ -80,26 +80,26 @@ def make_schedule(hazards: Mapping[Kind, Hazard], shares: Floats) -> Schedule:
     reach = [_reach(one, sums[kind], tilts[kind]) for kind, one in hazards.items()]
     ends = numpy.stack(reach).min(axis=0)  # (rates, S)
     saved = _count_saved(ends, shares)
-    is_under_way = all(one.tilt is not None for one in hazards.values())  # The rate may be changed again, then.
+    is_under_way = all(one.tilt is not None for one in hazards.values())  # The rate can then still be changed later.
     best = int(numpy.argmax(saved[:, 0] if is_under_way else saved.mean(axis=1)))
     return Schedule(float(RATES[best]), tilts, ends[best], int(ends.max()), float(saved[best].mean()))
 
 
 def _count_saved(ends: NDArray[numpy.int64], shares: Floats) -> Floats:
-    """About how many texts stay unread with each rate, as things may be, shape (rates, S)."""
+    """Return about how many texts stay unread with each rate in each scenario, shape (rates, S)."""
     mean_shares = numpy.concatenate([[1.0], numpy.cumsum(shares) / numpy.arange(1, len(shares) + 1)])
     return ends * (1.0 - RATES)[:, None] ** mean_shares[ends]
 
 
 def _choose_tilt(hazard: Hazard, sums: Floats, shares: Floats) -> float:
-    """The tilt that leaves the most texts unread, where the rate goes by what is found on the way."""
+    """Return the tilt that leaves the most texts unread if the rate is adapted to what is found on the way."""
     tilts = find_most_tilt(RATES, hazard.most)
     saved = [_count_saved(_reach(hazard, sums, float(tilt)), shares).max(axis=0).mean() for tilt in tilts]
     return float(tilts[int(numpy.argmax(saved))])
 
 
 def _reach(hazard: Hazard, sums: Floats, tilt: float) -> NDArray[numpy.int64]:
-    """How many texts can be trusted with each rate, as things may be, shape (rates, S)."""
+    """Return how many texts can be trusted with each rate in each scenario, shape (rates, S)."""
     size = min(hazard.size, hazard.most)
     left = tilt * hazard.allowed - hazard.stake
     is_fair = tilt <= find_most_tilt(RATES, hazard.most) * (1.0 + 1e-9)
@@ -109,17 +109,17 @@ def _reach(hazard: Hazard, sums: Floats, tilt: float) -> NDArray[numpy.int64]:
 
 
 def _find_most_found(payable: Floats) -> Floats:
-    """How many texts with errors may be expected among those drawn, so that with luck to spare they can be paid for."""
+    """Return how many drawn texts with errors may be expected, so that they can be paid for even if there are some more."""
     root = (-N_DEVIATIONS + numpy.sqrt(N_DEVIATIONS**2 + 4.0 * numpy.maximum(payable, 0.0))) / 2.0
     return numpy.where(payable < 0.0, -1.0, numpy.maximum(root**2, 1e-3))
 
 
 def rescale(risks: Floats, known: NDArray[numpy.bool_], errors: Floats, *, most: float | None = None) -> Floats:
-    """Risks put right by the errors that were seen: exp(a + b * log(risk)), near a = 0 and b = 1 where little was seen.
+    """Correct risks by the errors that were seen: exp(a + b * log(risk)), close to a = 0 and b = 1 if little was seen.
 
-    RETURNS: In several ways that fit what was seen, the likeliest first, shape (5, n_texts).
-    known: Texts whose errors are known, shape (n,), as `risks` and `errors`.
-    most (float): What a risk can be at most.
+    known: Which texts' errors are known, shape (n,), as `risks` and `errors`.
+    most (float): The highest possible risk.
+    RETURNS: The risks in several scenarios that fit what was seen, the likeliest first, shape (5, n_texts).
     """
     logs = numpy.log(numpy.maximum(risks, LEAST_RISK))
     features = numpy.stack([numpy.ones(known.sum()), logs[known]], axis=1)

@@ -1,4 +1,4 @@
-"""What a guarantee will cost, and what is certain, for a terminal."""
+"""Show in a terminal what a guarantee will cost, and what is certain."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from spacy_falconer.workflow.guarantee.run import Guaranteed
 
 
 def format_forecast(promise: Promise, n_forecast: int, n_texts: int, estimate: Estimate | None) -> str:
-    """How many texts will be asked about, and the price, before anything is asked.
+    """Return how many texts will be asked about, and the price, before anything is asked.
 
-    estimate: None where nothing is paid for.
+    estimate: None if nothing has to be paid for.
     """
     if estimate is None:
         return (
@@ -28,12 +28,12 @@ def format_forecast(promise: Promise, n_forecast: int, n_texts: int, estimate: E
 
 
 def format_guaranteed(found: Guaranteed) -> str:
-    """What is certain of each instruction's answers, and what it took."""
+    """Return what is certain about each instruction's answers, and what it took."""
     chance = f"{1.0 - found.promise.delta:.0%}"
     name = found.annotator
     answers = f"the answers of the annotator {name!r}" if name else "the language model's answers"
     lines = [
-        f"Certain, with a chance of {chance} that all of it is so (against {answers}):",
+        f"Certain, with a chance of {chance} that all of it holds (against {answers}):",
         *(
             f"  {key}: " + ", ".join(f"{name} at least {show_rate(rate)}" for name, rate in rates.items())
             for key, rates in found.rates.items()
