@@ -1,11 +1,11 @@
-"""Review by people: uncertain and contradicting texts out to their tools, their corrections back into the store.
+"""Review by people: export uncertain and contradicting texts to their tools, and take corrections back into the store.
 
 choose          which texts are worth a look
 asked           what is asked of each
 prodigy, label_studio, argilla   each tool's own files, out and in
-files           files of whichever tool, record by record
-decide          people's work as answers, settled where several looked
-take            into the store
+files           files of any tool, record by record
+decide          people's work as answers, settled if several people looked
+take            answers into the store
 """
 
 from spacy_falconer.workflow.review.export import Exported, export_reviews

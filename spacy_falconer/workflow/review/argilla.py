@@ -1,4 +1,4 @@
-"""Argilla 2: records, one a line, as `rg.Record.from_dict` takes them, and the dataset's settings."""
+"""Argilla 2: records, one per line, as `rg.Record.from_dict` takes them, and the dataset's settings."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ TEXT, LABELS, SPANS, REVIEWED = "text", "labels", "spans", "reviewed"
 CHECKED, UNSURE = "checked", "unsure"
 OUTCOMES = {CHECKED: ANSWERED, UNSURE: SKIPPED}
 REVIEWED_OPTIONS = {CHECKED: "Checked: what is marked is right, and nothing is missing", UNSURE: "I cannot tell"}
-LAST_BASIC = "\uffff"  # Argilla's page counts the characters after it as two each.
+LAST_BASIC = "\uffff"  # Argilla's page counts each character beyond it as two.
 
 
 def dump(items: Sequence[Item], plan: Plan) -> str:
-    """The file's content: a record a line."""
+    """Return the file's content: one record per line."""
     return "".join(json.dumps(make_record(item, plan), ensure_ascii=False) + "\n" for item in items)
 
 
@@ -59,7 +59,7 @@ def make_suggestions(reading: Reading, plan: Plan) -> dict[str, Any]:
 
 
 def make_config(plan: Plan) -> str:
-    """The dataset's settings, as `rg.Settings.from_json` reads them."""
+    """Return the dataset's settings, as `rg.Settings.from_json` reads them."""
     reviewed = make_options(REVIEWED_OPTIONS)
     questions = [make_question(REVIEWED, {"type": "label_selection", "options": reviewed}, is_required=True)]
     if spans := plan.text_steps("get_span"):
@@ -93,17 +93,17 @@ def make_options(names: dict[str, str]) -> list[dict[str, str]]:
 
 
 def can_show(text: str, plan: Plan) -> bool:
-    """Passages of texts with emoji and the like come back from Argilla with other characters than were marked."""
+    """Return whether passages come back from Argilla as they were marked. In texts with emoji and the like, they are shifted."""
     return not plan.text_steps("get_span") or all(character <= LAST_BASIC for character in text)
 
 
 def claims(record: dict[str, Any]) -> bool:
-    """Whether a record is one of Argilla's, as `to_dict` gives it, or flattened."""
+    """Return whether a record is one of Argilla's, as `to_dict` returns it, or flattened."""
     return "fields" in record or "_server_id" in record or any(key.endswith(".responses") for key in record)
 
 
 def split(record: dict[str, Any]) -> list[Any]:
-    """What each user answered: by question, value and status."""
+    """Return what each user answered: by question, value and status."""
     users: dict[str, dict[str, Any]] = {}
     for question, response in list_responses(record):
         users.setdefault(str(response.get("user_id") or ""), {})[question] = response
@@ -111,7 +111,7 @@ def split(record: dict[str, Any]) -> list[Any]:
 
 
 def list_responses(record: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The responses of a record, whichever of both forms it has."""
+    """Yield the responses of a record in either of the two forms."""
     for question, responses in expect(record, "responses", dict, default={}).items():
         for one in check(responses, question, list):
             yield question, check(one, question, dict)
@@ -137,7 +137,7 @@ def read(record: dict[str, Any], part: Any) -> Work:
 
 
 def find_outcome(responses: dict[str, Any], note: Any) -> str:
-    """A draft is not looked at to the end; what is discarded, or not said to be checked, is skipped."""
+    """Return the outcome: a draft is still open; what was discarded, or not marked as checked, is skipped."""
     states = {str(one.get("status")) for one in responses.values()}
     if "draft" in states:
         return OPEN
@@ -155,6 +155,6 @@ def read_span(span: Any, text: str) -> Mark:
     if any(character > LAST_BASIC for character in text[:end]):
         raise AnswerError(
             f"It marks characters {start} to {end}, and there are characters such as emoji before them, which Argilla "
-            "counts twice or once. Review this text with another tool."
+            "counts as one or as two. Review this text with another tool."
         )
     return Mark(expect(span, "label", str), start, end)

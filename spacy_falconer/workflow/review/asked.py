@@ -1,4 +1,4 @@
-"""What a person is asked of a text: the steps that the plan comes to there, and that no person has answered yet."""
+"""What a person is asked about a text: the steps that the plan reaches there and that no person has answered yet."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from spacy_falconer.workflow.scoring.said import FIRST, Said, answers_reached, l
 
 @dataclass(frozen=True)
 class Questions:
-    """What a person is asked of a text.
+    """What a person is asked about a text.
 
-    answers: What was answered before to these steps, by their ids. settled: What people have answered to others.
+    answers: Earlier answers to these steps, by their ids. settled: People's answers to other steps.
     """
 
     steps: tuple[Step, ...]
@@ -30,12 +30,13 @@ class Questions:
 def find_questions(
     plan: Plan, found: Said, text: str, store: AnswerStore | None, *, model: str | None = None
 ) -> Questions:
-    """The steps to ask a person about.
+    """Return the steps to ask a person about.
 
-    A step is left out where its `when` is false both by what the pipeline says and by what was answered. What people
-    have answered counts in both, and is not asked again, unless a label of its `one_of` is open: a choice is made among all.
+    A step is left out if its `when` is false both by what the pipeline says and by what was answered; people's answers
+    count in both. What people have answered is not asked again, unless a label of the same `one_of` is open: the choice
+    is among all of them.
     found: What the pipeline says.
-    model (str): Whose answers, beside people's; by default anyone's.
+    model (str): Whose answers to use besides people's; by default anyone's.
     """
     people = find_answers(text, plan, store, model=HUMAN)
     answers = {**find_answers(text, plan, store, model=model), **people}
@@ -51,25 +52,25 @@ def find_questions(
 
 
 def list_open(steps: Sequence[Step], answered: Container[str]) -> tuple[Step, ...]:
-    """The steps that are not answered, and all labels of a group of which one is not."""
+    """Return the steps that are not answered, and all labels of a group if one of them is not."""
     groups = {step.one_of for step in steps if step.one_of and step.id not in answered}
     return tuple(step for step in steps if step.id not in answered or step.one_of in groups)
 
 
 def find_answers(text: str, plan: Plan, store: AnswerStore | None, *, model: str | None = None) -> dict[str, Value]:
-    """What the store says of a text, by the steps' ids."""
+    """Return the store's answers about a text, by the steps' ids."""
     steps = plan.text_steps() if store is not None else ()
     found = {step.id: store.find(text, step.op, step.instruction, model=model) for step in steps}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def is_reviewed(text: str, plan: Plan, store: AnswerStore) -> bool:
-    """Whether people have answered all that the plan comes to by their answers."""
+    """Return whether people have answered all steps that the plan reaches by their answers."""
     return answers_reached(plan, correct(Said(), text, find_answers(text, plan, store, model=HUMAN)))
 
 
 def correct(said: Said, text: str, answers: Mapping[str, Value]) -> Said:
-    """What was said, with answers in its place where there are any."""
+    """Return what was said, replaced by answers where there are any."""
     labels = {key: value for key, value in answers.items() if isinstance(value, bool)}
     spans = {
         key: frozenset(

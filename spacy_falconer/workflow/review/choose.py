@@ -1,4 +1,4 @@
-"""Which texts are worth a person's look: those a pipeline is unsure of, and those where it contradicts the answers."""
+"""Choose texts worth a person's look: those that a pipeline is unsure about, and those where it contradicts the answers."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from spacy_falconer.workflow.thresholds import all_spans, without_plan
 
 @dataclass(frozen=True)
 class Reader:
-    """The component that answers a step of the plan, and the score from which it says yes."""
+    """The component that answers a step of the plan, and the least score that counts as yes."""
 
     step: Step
     pipe: InstructedPipe
     threshold: float
 
     def find_spans(self, doc: Doc) -> dict[CharSpan, float]:
-        """The passages on a doc and their scores."""
+        """Return the passages on a doc, with their scores."""
         found = group_spans(doc.spans[self.pipe.cfg["spans_key"]]).get(self.step.id, [])
         return {CharSpan(span.start, span.end): span.score for span in found}
 
@@ -60,12 +60,12 @@ def choose_items(
     seed: int = 0,
     tick: Callable[[int], Any] = lambda n_texts: None,
 ) -> list[Item]:
-    """At most `n` texts, half of them where pipeline and answers contradict each other, as far as there are such.
+    """Choose at most `n` texts, up to half of them such that pipeline and answers contradict each other.
 
-    They take turns over the instructions. Of each text is asked what `find_questions` says; where that is nothing, it is
+    The instructions take turns. `find_questions` decides what is asked about each text; if that is nothing, the text is
     left out.
-    records: Of them, those that the store answers, and a random part of the others.
-    model (str): Whose answers are compared with; by default anyone's.
+    records: Considered are those that the store answers, and a random part of the others.
+    model (str): Whose answers the pipeline is compared with; by default anyone's.
     tick: Called with the number of texts that were read since the last call.
     """
     readers, thresholds = find_readers(nlp, plan), read_thresholds(nlp)
@@ -89,7 +89,7 @@ def choose_items(
 
 
 def find_readers(nlp: Language, plan: Plan) -> list[Reader]:
-    """The components that answer the plan's steps about texts."""
+    """Return the components that answer the plan's steps about texts."""
     steps = {(step.op, step.id): step for step in plan.text_steps()}
     return [
         Reader(steps[pipe.op, key], pipe, pipe.threshold_of(key))
@@ -102,7 +102,7 @@ def keep_asked(readers: Iterable[Reader], asked: Questions) -> list[Reader]:
 
 
 def list_candidates(records: Iterable[Record], plan: Plan, store: AnswerStore | None, *, seed: int) -> list[Record]:
-    """The texts that the store answers, and a random part of the others; each once, none that people are done with."""
+    """Return the texts that the store answers, and a random part of the others; each once, and none that people have finished."""
     answered, seen = [], set()
 
     def others() -> Iterator[Record]:
@@ -120,19 +120,19 @@ def list_candidates(records: Iterable[Record], plan: Plan, store: AnswerStore | 
 
 
 def read_texts(nlp: Language, texts: Sequence[str]) -> Iterator[Doc]:
-    """The components' own answers, whatever the plan's conditions say."""
+    """Yield docs with the components' own answers, whatever the plan's conditions say."""
     with without_plan(nlp):
         yield from nlp.pipe(texts)
 
 
 def measure_margin(score: float, threshold: float) -> float:
-    """How far a score is from its threshold, as a share of how far it could be on its side, 0 to 1."""
+    """Return how far a score is from its threshold, as a share of how far it could be on its side, 0 to 1."""
     room = 1.0 - threshold if score >= threshold else threshold
     return abs(score - threshold) / room if room else 0.0
 
 
 def find_unsure(reader: Reader, doc: Doc, place: int) -> list[Lead]:
-    """How near the step's score, or that of one of its passages, is to the threshold."""
+    """Return a lead for the step's score, or its passage's score, that is nearest to the threshold; none without passages."""
     key, threshold = reader.step.id, reader.threshold
     scores = [doc.cats[key]] if reader.step.op == "get_label" else [*reader.find_spans(doc).values()]
     if not scores:
@@ -143,7 +143,7 @@ def find_unsure(reader: Reader, doc: Doc, place: int) -> list[Lead]:
 
 
 def find_contradiction(reader: Reader, doc: Doc, place: int, answer: Value | None) -> list[Lead]:
-    """What pipeline and answer say differently, the surest."""
+    """Return a lead for the difference between pipeline and answer that the pipeline is surest about, if there is any."""
     if answer is None:
         return []
     key, threshold = reader.step.id, reader.threshold
@@ -165,12 +165,12 @@ def find_contradiction(reader: Reader, doc: Doc, place: int, answer: Value | Non
 
 
 def fits(doc: Doc, place: CharSpan) -> bool:
-    """Whether a passage can be found at all: it begins and ends with a token."""
+    """Return whether a passage can be found at all: whether it begins and ends with a token."""
     return doc.char_span(place.start, place.end) is not None
 
 
 def pick_leads(contradicting: Sequence[Lead], unsure: Sequence[Lead], n: int) -> list[Lead]:
-    """Half and half, each text once; where one kind is short, more of the other."""
+    """Pick half of each kind, each text once; if there are too few of one kind, more of the other."""
     taken: set[int] = set()
     first = take_turns(contradicting, n // 2, taken)
     second = take_turns(unsure, n - len(first), taken)
@@ -178,7 +178,7 @@ def pick_leads(contradicting: Sequence[Lead], unsure: Sequence[Lead], n: int) ->
 
 
 def take_turns(leads: Sequence[Lead], n: int, taken: set[int]) -> list[Lead]:
-    """The strongest lead of each instruction in turn, each text once. `taken` is added to."""
+    """Pick the strongest lead of each instruction in turn, each text once. Its texts are added to `taken`."""
     queues: dict[str, deque[Lead]] = {}
     for lead in sorted(leads, key=lambda one: (-one.strength, one.place)):
         queues.setdefault(lead.key, deque()).append(lead)
@@ -194,7 +194,7 @@ def take_turns(leads: Sequence[Lead], n: int, taken: set[int]) -> list[Lead]:
 
 
 def make_item(record: Record, doc: Doc, lead: Lead, plan: Plan, readers: Sequence[Reader], asked: Questions) -> Item:
-    """A text to review. Passages that people have marked are marked still: who adds one does not take back the others."""
+    """Make an item. Passages that people have marked stay marked, so that adding one does not take back the others."""
     name = f"{record.id}:{record.place.start}-{record.place.end}" if record.place else record.id
     spared = tuple(step for step in plan.text_steps() if step.id not in asked.keys)
     found, settled = read_found(doc, keep_asked(readers, asked)), read_answered(doc.text, asked.settled)
@@ -204,7 +204,7 @@ def make_item(record: Record, doc: Doc, lead: Lead, plan: Plan, readers: Sequenc
 
 
 def read_found(doc: Doc, readers: Sequence[Reader]) -> Reading:
-    """What the pipeline says: of the labels of a group at most one, that with the highest score."""
+    """Return what the pipeline says. At most one label of a group is true: the one with the highest score."""
     scores = {one.step.id: float(doc.cats[one.step.id]) for one in readers if one.step.op == "get_label"}
     true: dict[str, str] = {}
     for one in readers:

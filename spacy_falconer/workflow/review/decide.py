@@ -1,4 +1,4 @@
-"""What people's work says, as answers: checked against what was asked, and settled where several looked."""
+"""Turn people's work into answers: check it against what was asked, and settle it if several people looked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Vote = bool | frozenset[CharSpan]
 
 @dataclass(frozen=True)
 class Decision:
-    """What one person said of a text, by primitive and instruction."""
+    """What one person said about a text, by primitive and instruction."""
 
     where: str
     text: str
@@ -29,10 +29,10 @@ class Decision:
 
 
 def decide(found: Found, plan: Plan, usual: Asked) -> Decision:
-    """One person's work as answers to instructions.
+    """Turn one person's work into answers to instructions.
 
-    usual: What was asked where a record does not say so.
-    RAISES (AnswerError): It does not fit its text, or what was asked.
+    usual: What was asked if a record does not say so itself.
+    RAISES (AnswerError): The work does not fit its text, or what was asked.
     """
     work = found.work
     asked = find_asked(work, usual)
@@ -47,7 +47,7 @@ def decide(found: Found, plan: Plan, usual: Asked) -> Decision:
 
 
 def find_asked(work: Work, usual: Asked) -> Asked:
-    """What the person was asked, and what was spared and all the same is marked: a tool may offer it.
+    """Return what the person was asked, and what was spared but marked nevertheless, as a tool may offer it.
 
     RAISES (AnswerError): The text is not the one that was asked about.
     """
@@ -63,7 +63,7 @@ def find_asked(work: Work, usual: Asked) -> Asked:
 
 
 def find_usual(works: Iterable[Work], plan: Plan) -> Asked:
-    """The plan's steps whose keys occur among records that do not say what they asked."""
+    """Return the plan's steps whose keys occur in records that do not say what they asked."""
     used: set[str] = set()
     for work in works:
         if work.note is None:
@@ -81,7 +81,7 @@ def check_keys(work: Work, asked: Asked) -> None:
 
 
 def check_groups(true: Sequence[str], plan: Plan) -> None:
-    """Of the labels of one group at most one is true."""
+    """RAISES (AnswerError): More than one label of a group is true."""
     first: dict[str, str] = {}
     for step in plan.text_steps("get_label"):
         if step.one_of is None or step.instruction not in true:
@@ -93,10 +93,12 @@ def check_groups(true: Sequence[str], plan: Plan) -> None:
 
 
 def keep_last(decisions: Iterable[Decision]) -> tuple[list[Decision], int]:
-    """Each person's last word on each question about each text, and how many words were taken back by later ones."""
+    """Return each person's last answer to each question about each text, and how many answers were replaced by later ones."""
     last: dict[tuple[str, str], Decision] = {}
     n_superseded = 0
-    for decision in sorted(decisions, key=lambda one: one.when):  # Stable: else the last in the files.
+    for decision in sorted(
+        decisions, key=lambda one: one.when
+    ):  # Stable: if times are equal, the later in the files counts.
         earlier = last.get((decision.text, decision.by))
         before = earlier.said if earlier else {}
         n_superseded += len(before.keys() & decision.said.keys())
@@ -105,9 +107,9 @@ def keep_last(decisions: Iterable[Decision]) -> tuple[list[Decision], int]:
 
 
 def settle(decisions: Sequence[Decision]) -> tuple[list[Answer], list[Reject]]:
-    """One answer a text, by majority; and the questions that remain undecided.
+    """Return one answer per text, by majority, and the questions that remain undecided.
 
-    A passage is taken where more than half of those who were asked marked exactly it.
+    A passage is accepted if more than half of those who were asked marked exactly the same characters.
     """
     by_text: dict[str, list[Decision]] = {}
     for decision in decisions:
@@ -130,7 +132,7 @@ def settle(decisions: Sequence[Decision]) -> tuple[list[Answer], list[Reject]]:
 
 
 def find_majority(votes: Sequence[Vote]) -> Vote | None:
-    """What more than half say; None where exactly half do."""
+    """Return what more than half say; None if exactly half say something."""
     if all(isinstance(vote, bool) for vote in votes):
         n_yes = sum(bool(vote) for vote in votes)
         return None if 2 * n_yes == len(votes) else 2 * n_yes > len(votes)
@@ -149,5 +151,5 @@ def make_reject(several: Sequence[Decision], question: tuple[str, str], votes: M
         by: vote if isinstance(vote, bool) else [text[place.start : place.end] for place in sorted(vote)]
         for by, vote in votes.items()
     }
-    reason = f"{len(votes)} people disagree, half against half, on {question[1]!r}. Ask one more, or settle it."
+    reason = f"{len(votes)} people disagree, half against half, on {question[1]!r}. Ask one more person, or settle it."
     return Reject("; ".join(one.where for one in several), reason, {"text": text, "said": said})

@@ -1,4 +1,4 @@
-"""Texts worth a look, written for the tool in which people look at them."""
+"""Write texts that are worth a look for the tool in which people review them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from spacy_falconer.workflow.review.files import find_tool
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: the tasks, and the file by which the tool shows them.
+    """What was written.
 
-    n_left_out: Texts that the tool would bring back damaged, and that were not considered.
+    config: The file that tells the tool how to show the tasks.
+    n_left_out: Texts that were not considered, as the tool would return damaged passages.
     """
 
     config: Path
@@ -45,11 +46,11 @@ def export_reviews(
     seed: int = 0,
     tick: Callable[[int], Any] = lambda n_texts: None,
 ) -> Exported:
-    """Choose texts and write them as the tool's tasks, and beside them what the tool needs to show them.
+    """Choose texts and write them as the tool's tasks, with a second file that the tool needs to show them.
 
     store: Its answers are compared with the pipeline's. Without it, texts are chosen that the pipeline is unsure of.
-    rows (Path): Mined rows; only texts that they are of are considered.
-    RAISES (AnswerError): There is no such tool, or no text to choose from. The rows cannot be read.
+    rows (Path): Mined rows; only texts that they were mined from are considered.
+    RAISES (AnswerError): There is no such tool or no text to choose from, or the rows cannot be read.
     RAISES (ModelError): The pipeline has no plan.
     """
     plan, form = find_plan(nlp), find_tool(tool)
@@ -79,9 +80,9 @@ def export_reviews(
 
 
 def read_ids(rows: Path) -> set[str]:
-    """The ids of the texts that rows were mined from.
+    """Return the ids of the texts that rows were mined from.
 
-    RAISES (AnswerError): The file holds no rows.
+    RAISES (AnswerError): The file cannot be read as rows.
     """
     try:
         lines = rows.read_text(encoding="utf8").split("\n")

@@ -1,4 +1,4 @@
-"""Files from reviewing tools, whichever wrote them: records, and each person's work in them."""
+"""Read files from any reviewing tool: their records, and each person's work in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOOLS = {
     "label-studio": label_studio,
     "argilla": argilla,
     "prodigy": prodigy,
-}  # A record is the first one's that claims it.
+}  # A record belongs to the first tool that claims it.
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class Found:
-    """One person's work, where it stands and in which record."""
+    """One person's work, where it was found, and its record."""
 
     where: str
     work: Work
@@ -47,7 +47,7 @@ def find_tool(name: str) -> ModuleType:
 
 
 def read_works(paths: Sequence[Path]) -> Iterator[Found | Reject]:
-    """What people did, in the order of the files. Whoever is not named goes by the name of the file.
+    """Yield what people did, in the order of the files. Someone without a name gets the name of the file.
 
     RAISES (AnswerError): A file cannot be read.
     """
@@ -63,9 +63,7 @@ def read_record(record: Any, where: str, *, by: str) -> Iterator[Found | Reject]
     tool = next((tool for tool in TOOLS.values() if isinstance(record, dict) and tool.claims(record)), None)
     if tool is None:
         names = ", ".join(TOOLS)
-        yield Reject(
-            where, f"It is no record of a tool that is known ({names}). Export it as its documents say.", record
-        )
+        yield Reject(where, f"It is not a record of a known tool ({names}). Export it as the tool's docs say.", record)
         return
     try:
         parts = tool.split(record)
@@ -88,7 +86,7 @@ def read_part(tool: ModuleType, record: Any, part: Any, where: str, by: str) -> 
 
 
 def read_records(path: Path) -> Iterator[tuple[str, Any]]:
-    """The records of a file, a JSON list or one a line, and where each stands."""
+    """Yield the records of a file, which is a JSON list or has one per line, and where each was found."""
     try:
         content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -105,11 +103,13 @@ def parse_list(content: str, path: Path) -> list[Any]:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise AnswerError(f"{path}: no JSON ({error}). Expected a whole list of records. Export it again.") from None
+        raise AnswerError(
+            f"{path}: not JSON ({error}). Expected a complete list of records. Export it again."
+        ) from None
 
 
 def parse_line(line: str, where: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        return Reject(where, f"It is no JSON ({error}). Correct or remove the line.", line)
+        return Reject(where, f"It is not JSON ({error}). Correct or remove the line.", line)

@@ -30,7 +30,7 @@ COMMENTS = ("relation", "textarea", "rating", "number", "datetime")
 
 
 def dump(items: Sequence[Item], plan: Plan) -> str:
-    """The file's content: one list of tasks."""
+    """Return the file's content: a list of tasks."""
     return json.dumps([make_task(item, plan) for item in items], ensure_ascii=False, indent=1) + "\n"
 
 
@@ -44,7 +44,7 @@ def make_task(item: Item, plan: Plan) -> dict[str, Any]:
 
 
 def make_result(reading: Reading, text: str, plan: Plan) -> list[dict[str, Any]]:
-    """A reading as regions, each with an id, and one choice of labels."""
+    """Return a reading as regions, each with an id, and one choice of labels."""
     result = []
     for number, mark in enumerate(reading.marks):
         value = {"start": mark.start, "end": mark.end, "text": text[mark.start : mark.end], "labels": [mark.key]}
@@ -57,7 +57,7 @@ def make_result(reading: Reading, text: str, plan: Plan) -> list[dict[str, Any]]
 
 
 def make_config(plan: Plan) -> str:
-    """The labelling configuration, an XML text."""
+    """Return the labelling configuration as XML."""
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Header", value="$why", size="6")
     if spans := plan.text_steps("get_span"):
@@ -78,12 +78,12 @@ def can_show(text: str, plan: Plan) -> bool:
 
 
 def claims(record: dict[str, Any]) -> bool:
-    """Whether a record is a task of Label Studio's."""
+    """Return whether a record is a task of Label Studio's."""
     return isinstance(record.get("data"), dict) and ("annotations" in record or "predictions" in record)
 
 
 def split(record: dict[str, Any]) -> list[Any]:
-    """Each annotation is one person's work; where some are marked as ground truth, only they count."""
+    """Return the annotations, each one person's work. If some are marked as ground truth, only these count."""
     annotations = expect(record, "annotations", list, default=[])
     true = [one for one in annotations if isinstance(one, dict) and one.get("ground_truth") is True]
     return true or annotations
@@ -102,7 +102,7 @@ def read(record: dict[str, Any], part: Any) -> Work:
         elif kind == "choices":
             labels += [check(choice, "choices", str) for choice in expect(value, "choices", list)]
         elif kind not in COMMENTS:
-            raise AnswerError(f"It holds a result of type {kind!r}; expected labels and choices. Export such ones.")
+            raise AnswerError(f"It holds a result of type {kind!r}; expected labels and choices. Export only these.")
     return Work(
         expect(data, TEXT, str), "" if by is None else str(by), SKIPPED if is_skipped else ANSWERED, tuple(labels), tuple(marks),
         note=data.get(NOTE), when=read_time(part.get("updated_at") or part.get("created_at")),
@@ -110,10 +110,10 @@ def read(record: dict[str, Any], part: Any) -> Work:
 
 
 def read_region(value: dict[str, Any]) -> list[Mark]:
-    """A region may have several labels."""
+    """Return the marks of a region, one for each of its labels."""
     start, end = (expect(value, name, int) for name in ("start", "end"))
     quote = value.get("text")
-    quote = quote.replace("\\n", "\n") if isinstance(quote, str) else None  # It writes line breaks so.
+    quote = quote.replace("\\n", "\n") if isinstance(quote, str) else None  # Label Studio writes line breaks like this.
     names = [check(name, "labels", str) for name in expect(value, "labels", list)]
     return [Mark(name, start, end, quote=quote) for name in names]
 
@@ -121,5 +121,5 @@ def read_region(value: dict[str, Any]) -> list[Mark]:
 def read_time(value: Any) -> float:
     try:
         return datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
-    except (ValueError, OverflowError):  # No date, or one so near to the first or the last that it has no place.
+    except (ValueError, OverflowError):  # Not a date, or one too near to the first or last possible one.
         return 0.0

@@ -1,4 +1,4 @@
-"""The characters of a marked passage. Tools count them in two ways; what fits neither is refused, not guessed."""
+"""Find the characters of a marked passage. Tools count them in two ways; what fits neither is refused, not guessed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from spacy_falconer.workflow.review.work import Mark
 
 
 def place_mark(text: str, mark: Mark) -> CharSpan:
-    """The passage's characters, without white space at its ends.
+    """Return the passage's characters, without white space at its ends.
 
-    Where the tool keeps a copy of the passage, its characters are those that hold it: counted as we do, or as browsers
-    do, for which an emoji is two.
-    RAISES (AnswerError): It is blank, outside of the text, or other words than the copy.
+    If the tool keeps a copy of the passage, its words must be found there, with characters counted as we do or as
+    browsers do, for which an emoji is two.
+    RAISES (AnswerError): The passage is blank, outside of the text, or has other words than the copy.
     """
     ways = [CharSpan(mark.start, mark.end)]
     if mark.quote is not None and any(character > "\uffff" for character in text):
@@ -29,13 +29,13 @@ def place_mark(text: str, mark: Mark) -> CharSpan:
 
 
 def count_characters(text: str, n_units: int) -> int:
-    """How many of the text's characters its first units of UTF-16 are."""
+    """Return how many of the text's characters its first `n_units` units of UTF-16 are."""
     units = text.encode("utf-16-le", "surrogatepass")[: 2 * max(n_units, 0)]
     return len(units.decode("utf-16-le", "ignore"))
 
 
 def is_same(words: str, quote: str | None) -> bool:
-    """Whether a passage has words, and is what the tool's copy says, white space aside."""
+    """Return whether a passage has words, and they are those of the tool's copy, if there is one; white space aside."""
     return bool(words.strip()) and (quote is None or words.split() == quote.split())
 
 

@@ -1,4 +1,4 @@
-"""Prodigy: one task a line, with the tokens, the spans, and an option for each label."""
+"""Prodigy: one task per line, with the tokens, the spans, and an option for each label."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from spacy_falconer.workflow.review.work import (
 )
 
 OUTCOMES = {"accept": ANSWERED, "reject": REJECTED, "ignore": SKIPPED}
-BINARY_VIEWS = ("ner", "spans")  # Here "accept" says nothing about what else is in the text.
+BINARY_VIEWS = ("ner", "spans")  # In these, "accept" says nothing about what else is in the text.
 CONFIG_SUFFIX = ".config.json"
-LAST_S = 1e15  # No time comes after it, be it in milliseconds.
+LAST_S = 1e15  # No time is later than this, not even in milliseconds.
 
 
 def dump(items: Sequence[Item], plan: Plan) -> str:
-    """The file's content: a task a line."""
+    """Return the file's content: one task per line."""
     return "".join(json.dumps(make_task(item, plan), ensure_ascii=False) + "\n" for item in items)
 
 
@@ -57,25 +57,25 @@ def make_tokens(doc: Doc) -> list[dict[str, Any]]:
 
 
 def make_span(mark: Mark, doc: Doc) -> dict[str, Any]:
-    """A passage by its characters and, as Prodigy counts them, its first and last token."""
+    """Return a passage with its characters and, as Prodigy counts them, its first and last token."""
     tokens = doc.char_span(mark.start, mark.end, alignment_mode="expand")
     place = {"start": mark.start, "end": mark.end, "token_start": tokens.start, "token_end": tokens.end - 1}
     return {**place, "label": mark.key, "text": doc.text[mark.start : mark.end]}
 
 
 def make_hash(*parts: str) -> int:
-    """The same for the same content, on every machine; a signed number of 32 bits, as Prodigy's own."""
+    """Return a hash that is the same on every machine: a signed integer of 32 bits, like Prodigy's own."""
     return int.from_bytes(bytes.fromhex(digest(*parts)[:8]), "big", signed=True)
 
 
 def find_view(plan: Plan) -> str:
-    """The interface: for passages, for labels, or both in blocks."""
+    """Return the name of the interface: for passages, for labels, or for both in blocks."""
     has_labels, has_spans = (bool(plan.text_steps(op)) for op in ("get_label", "get_span"))
     return "blocks" if has_labels and has_spans else "spans_manual" if has_spans else "choice"
 
 
 def make_config(plan: Plan) -> str:
-    """What a recipe needs to know: the interface, its blocks and its labels."""
+    """Return what a recipe needs: the interface, its blocks and its labels, as JSON."""
     view = find_view(plan)
     blocks = [{"view_id": "spans_manual"}, {"view_id": "choice", "text": None}] if view == "blocks" else []
     labels = [step.id for step in plan.text_steps("get_span")]
@@ -88,13 +88,13 @@ def can_show(text: str, plan: Plan) -> bool:
 
 
 def claims(record: dict[str, Any]) -> bool:
-    """Whether a record is a task of Prodigy's."""
-    others = ("model", "annotation_id")  # Recorded answers of ours, and a short form of Label Studio's.
+    """Return whether a record is a task of Prodigy's."""
+    others = ("model", "annotation_id")  # Our recorded answers, and a short form of Label Studio's.
     return isinstance(record.get("text"), str) and not any(name in record for name in others)
 
 
 def split(record: dict[str, Any]) -> list[Any]:
-    """A task is one person's work."""
+    """Return the task alone: it is one person's work."""
     return [record]
 
 
@@ -110,10 +110,10 @@ def read(record: dict[str, Any], part: Any) -> Work:
         "when": read_time(expect(record, "_timestamp", (int, float), default=0)),
     }
     if note is None and "label" in record and "options" not in record and outcome in (ANSWERED, REJECTED):
-        label = expect(record, "label", str)  # One question: accepted is yes, rejected is no.
+        label = expect(record, "label", str)  # A single question: accepted is yes, rejected is no.
         return Work(**common, labels=(label,) if outcome == ANSWERED else (), asked=(label,))
     if outcome == ANSWERED and record.get("_view_id") in BINARY_VIEWS:
-        raise AnswerError("It accepts single spans, which does not say what else is in the text. Use spans_manual.")
+        raise AnswerError("It accepts single spans, and does not say what else is in the text. Use spans_manual.")
     options = [str(expect(one, "id", (str, int))) for one in expect(record, "options", list, default=[])]
     chosen = [str(check(one, "accept", (str, int))) for one in expect(record, "accept", list, default=[])]
     marks = [read_span(one) for one in expect(record, "spans", list, default=[])]
@@ -123,7 +123,7 @@ def read(record: dict[str, Any], part: Any) -> Work:
 
 
 def read_time(value: float) -> float:
-    """Seconds since 1970; 0 where a number is no time."""
+    """Return seconds since 1970; 0 if the number is not a time."""
     return float(value) if 0 <= value < LAST_S else 0.0
 
 

@@ -1,4 +1,4 @@
-"""People's corrections into the store, where they win over the language model's answers."""
+"""Take people's corrections into the store, where they take precedence over the language model's answers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from spacy_falconer.workflow.review.work import ANSWERED, Asked
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of people's work.
+    """What people's work led to.
 
     outcomes: How many records were answered, rejected, skipped, or are still open.
-    n_changed: Answers that differ from what the store gave before.
-    n_superseded: Answers that the same person took back by a later one.
-    n_new_texts: Texts of which the store held no answer.
-    n_misaligned: Passages that begin or end within a token: kept, but never found by a model.
+    n_changed: Answers that differ from what the store said before.
+    n_superseded: Answers that the same person replaced by a later one.
+    n_new_texts: Texts to which the store held no answer.
+    n_misaligned: Passages that begin or end within a token: they are kept, but a model can never find them.
     foreign: Instructions that the plan does not have, with the number of answers to them. They are kept, too.
     rejects: What was not taken, with the reasons.
     answers: What was taken.
@@ -50,10 +50,10 @@ class Taken:
 
 
 def take_reviews(plan: Plan, paths: Sequence[Path], store: AnswerStore) -> Taken:
-    """Read what people decided and keep it in the store as theirs, all of it or none. They may change their minds.
+    """Read what people decided and keep it in the store as theirs, all of it or none. Later decisions replace earlier ones.
 
-    A record that `review export` wrote says itself what it asked; of others, the keys are the plan's step ids.
-    RAISES (AnswerError): A file cannot be read, or none of its records.
+    A record that `review export` wrote says itself what it asked; in others, the keys are the plan's step ids.
+    RAISES (AnswerError): A file cannot be read, or none of the records.
     """
     found, rejects = split_rejects(read_works(paths))
     usual = find_usual([one.work for one in found if one.work.outcome == ANSWERED], plan)
@@ -63,10 +63,10 @@ def take_reviews(plan: Plan, paths: Sequence[Path], store: AnswerStore) -> Taken
 def take_works(
     found: Sequence[Found], rejects: list[Reject], plan: Plan, store: AnswerStore, *, usual: Asked, model: str = HUMAN
 ) -> Taken:
-    """Keep in the store what people's work says, all of it or none; what they said before makes way.
+    """Keep in the store what people's work says, all of it or none. It replaces what they said before.
 
     rejects: What could not be read.
-    usual: What was asked where a record does not say so.
+    usual: What was asked if a record does not say so itself.
     model (str): Whose answers they are.
     RAISES (AnswerError): None of the records could be read.
     """
@@ -109,12 +109,12 @@ def decide_all(found: Iterable[Found], plan: Plan, usual: Asked) -> tuple[list[D
 
 
 def list_said(answer: Answer) -> list[tuple[str, str, Value]]:
-    """An answer's primitives, instructions and values."""
+    """Return an answer's primitives, instructions and values."""
     return [(op, words, value) for op in FIELDS for words, value in answer.said(op).items()]
 
 
 def count_before(answer: Answer, store: AnswerStore) -> tuple[int, bool]:
-    """How many of the answers the store has otherwise, and whether it has any of them."""
+    """Return how many of the answers differ from those in the store, and whether it has any of them."""
     before = [(value, store.find(answer.text, op, words)) for op, words, value in list_said(answer)]
     known = [(now, then) for now, then in before if then is not None]
     return sum(places(answer.text, now) != places(answer.text, then) for now, then in known), bool(known)
@@ -139,10 +139,10 @@ def count_foreign(answers: Iterable[Answer], plan: Plan) -> Counter[str]:
 
 
 def write_rejects(rejects: Sequence[Reject], path: Path, *, store: Path) -> Path | None:
-    """What was not taken, one a line with its reason, beside the file, or beside the store where the file's folder may only
-    be read. An earlier list makes way.
+    """Write what was not taken, one per line with its reason, beside the file, or beside the store if the file's folder is
+    read-only. It replaces an earlier list.
 
-    RETURNS (Path | None): The list; None where there is nothing to tell.
+    RETURNS (Path | None): The list's file; None if everything was taken.
     """
     name = path.stem + ".rejects.jsonl"
     file = path.with_name(name) if os.access(path.parent, os.W_OK) else store.with_name(name)

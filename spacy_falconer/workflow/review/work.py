@@ -1,4 +1,4 @@
-"""What people are shown of a text, and what they do with it: the same for every tool."""
+"""What people are shown about a text, and what they do with it, the same for every tool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spacy_falconer.plan import Step
 from spacy_falconer.types import HALF_CHARACTER
 from spacy_falconer.workflow.files import digest
 
-NOTE = "falconer"  # Under this name a record says what it asked of which text; it comes back as it went out.
+NOTE = "falconer"  # A record's field that says what was asked about which text; it must come back unchanged.
 ANSWERED, REJECTED, SKIPPED, OPEN = "answered", "rejected", "skipped", "open"
 Asked = Mapping[str, tuple[str, str]]  # By key: the primitive and the instruction.
 
@@ -23,7 +23,7 @@ Asked = Mapping[str, tuple[str, str]]  # By key: the primitive and the instructi
 class Mark:
     """A marked passage: characters `start` to `end` of the text.
 
-    quote: The tool's own copy of the passage, where it keeps one; it tells whether the characters are meant.
+    quote: The tool's own copy of the passage, if it keeps one; it shows whether the characters are right.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was said of a text: the labels that are true of it, by their keys, and the passages."""
+    """What was said of a text: the keys of the labels that are true of it, the passages, and the labels' scores by key."""
 
     labels: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
@@ -47,9 +47,9 @@ class Item:
     """A text to review.
 
     why: What makes it worth a look.
-    asked: The steps to look at. spared: The plan's others, which people have answered, or to which it does not come here.
-    found, answered: What the pipeline says of those that are asked, and what was answered before. `found` also has the
-    passages that people have marked for others.
+    asked: The steps to look at. spared: The plan's other steps, which people have answered, or which it does not reach here.
+    found, answered: What the pipeline says to the asked steps, and what was answered to them before. `found` also has the
+        passages that people have marked for other steps.
     """
 
     id: str
@@ -66,7 +66,7 @@ class Item:
 
     @property
     def hint(self) -> str:
-        """Why it is worth a look, and what is not asked of it."""
+        """Why the text is worth a look, and what is not asked about it."""
         spared = ", ".join(step.id for step in self.spared)
         return f"{self.why}; not asked here: {spared}" if spared else self.why
 
@@ -75,10 +75,10 @@ class Item:
 class Work:
     """What one person did with one text.
 
-    outcome: "answered": what is not marked is not there; or "rejected", "skipped", "open" (not looked at yet).
-    asked: All keys that the person was asked, where the record tells without a note.
-    offered: Keys among those that were asked.
-    when: Seconds since 1970, of the last change; 0 where it is not known.
+    outcome: "answered" (what is not marked is not there), "rejected", "skipped", or "open" (not looked at yet).
+    asked: All keys that the person was asked about, if the record shows them without a note.
+    offered: Keys that are among those that were asked.
+    when: The time of the last change in seconds since 1970; 0 if it is not known.
     """
 
     text: str
@@ -93,8 +93,8 @@ class Work:
 
 
 def make_note(item: Item) -> dict[str, Any]:
-    """What a record asks, and what it spares: of which text, and the words of each key's instruction. A plan may change
-    meanwhile."""
+    """Return a note of what a record asks and what it spares: the text's digest, and each key's instruction in words, as the
+    plan may change in the meantime."""
     sides = {"asked": item.asked, "spared": item.spared}
     return {"text": digest(item.text), **{name: describe(steps) for name, steps in sides.items()}}
 
@@ -104,7 +104,7 @@ def describe(steps: Iterable[Step]) -> dict[str, dict[str, str]]:
 
 
 def read_note(note: Any) -> tuple[str, Asked, Asked]:
-    """The text's digest; what was asked; and what was spared, of which earlier versions say nothing.
+    """Return the text's digest, what was asked, and what was spared, which earlier versions did not note.
 
     RAISES (AnswerError): It is not as `make_note` made it.
     """
@@ -127,16 +127,16 @@ def read_asked(steps: Mapping[str, Any]) -> Asked:
 
 
 def expect(record: Any, name: str, kind: type | tuple[type, ...], default: Any = None) -> Any:
-    """A field of a record; where it is missing or null, the default.
+    """Return a field of a record, or the default if it is missing or null.
 
-    RAISES (AnswerError): It is not of its kind, or missing where there is no default.
+    RAISES (AnswerError): It is not of the expected kind, or is missing and has no default.
     """
     value = check(record, name, dict).get(name)
     return check(default if value is None else value, name, kind)
 
 
 def check(value: Any, name: str, kind: type | tuple[type, ...]) -> Any:
-    """A value that stands under a name, if it is of its kind.
+    """Return the value of a field, if it is of the expected kind.
 
     RAISES (AnswerError): It is not.
     """
