@@ -96,9 +96,7 @@ def keep_last(decisions: Iterable[Decision]) -> tuple[list[Decision], int]:
     """Return each person's last answer to each question about each text, and how many answers were replaced by later ones."""
     last: dict[tuple[str, str], Decision] = {}
     n_superseded = 0
-    for decision in sorted(
-        decisions, key=lambda one: one.when
-    ):  # Stable: if times are equal, the later in the files counts.
+    for decision in sorted(decisions, key=lambda one: one.when):  # Stable: of equal times, the last in the files.
         earlier = last.get((decision.text, decision.by))
         before = earlier.said if earlier else {}
         n_superseded += len(before.keys() & decision.said.keys())

@@ -218,10 +218,10 @@ def test_foreign_lines_are_told_apart(take, send, review_plan, store, tmp_path):
 
 def test_a_file_of_something_else(review_plan, store, tmp_path):
     (tmp_path / "else.json").write_text("[1, 2")
-    with pytest.raises(AnswerError, match="no JSON.*Expected a whole list of records"):
+    with pytest.raises(AnswerError, match="not JSON.*Expected a complete list of records"):
         take_reviews(review_plan, [tmp_path / "else.json"], store)
     (tmp_path / "else.json").write_text("[1, 2]")
-    with pytest.raises(AnswerError, match="None of the 2 records could be read.*record 1: It is no record"):
+    with pytest.raises(AnswerError, match="None of the 2 records could be read.*record 1: It is not a record"):
         take_reviews(review_plan, [tmp_path / "else.json"], store)
 
 
