@@ -1,8 +1,8 @@
-"""Bring your own: labelled data as answers, and an annotator in the language model's place.
+"""Bring your own: labelled data as answers, or an annotator in the language model's place.
 
-forms           which form a file has, and who reads it
-docbin, conll, spacing, tools    each form's own files
-names           the file's names as steps of a plan
-bring           into the store, and from there to what is learned from
+forms           find a file's format and its reader
+docbin, conll, spacing, tools    read files of each format
+names           map the file's names to steps of a plan
+bring           labels into the store, and from there into training data
 annotator       any callable that answers a plan's steps
 """

@@ -1,4 +1,4 @@
-"""Any callable in the language model's place: a rule, a model, a person at a prompt."""
+"""Let any callable answer in the language model's place: a rule, a model, a person at a prompt."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FORMS = {"get_label": "True or False", "get_span": "a list of quotes, or of char
 class AskedStep:
     """One question about a text.
 
-    instruction: With the passage's words, where it is about one.
+    instruction: With the passage's words filled in, if it is about one.
     passage: The characters of the passage that it is about, in a step with `for_each`.
     """
 
@@ -47,19 +47,19 @@ Values = dict[str, "Value | None"]
 class Annotator:
     """A callable that answers steps, and the name under which its answers are kept.
 
-    function: Takes a text and the steps to answer. Gives a value for every step's id: True or False for a `get_label`
-        step; for `get_span` a list of passages, word for word in order of appearance, or as (start, end) characters; None
-        where it does not know. None in place of all: it does not know any.
-    name: Answers stay under it when the function changes: then name it anew.
+    function: Takes a text and the steps to answer. Returns a value for each step's id: True or False for a `get_label`
+        step; for `get_span`, a list of passages, word for word in order of appearance, or as (start, end) characters; None
+        if it does not know. Returns None instead of a dict if it does not know any.
+    name: Answers are kept under this name. Choose a new one when the function changes.
     """
 
     function: Answering
     name: str
 
     def ask(self, text: str, steps: Sequence[AskedStep]) -> Values:
-        """Its answers by step id. A quote that is not in the text is left without a place, for those who count them.
+        """Return its answers by step id. A quote that is not in the text is kept without a place, to be counted later.
 
-        RAISES (AnswerError): The function fails, or gives something else.
+        RAISES (AnswerError): The function fails, or returns something else.
         """
         try:
             reply = self.function(text, steps)
@@ -73,7 +73,7 @@ class Annotator:
             return dict.fromkeys(ids)
         if not isinstance(reply, Mapping) or set(reply) != set(ids):
             raise AnswerError(
-                f"The annotator {self.name!r} gives {show(reply)} about {show(text)}. Expected a dict with a value for "
+                f"The annotator {self.name!r} returns {show(reply)} for {show(text)}. Expected a dict with a value for "
                 f"each of: {show_ids(ids)}. What it answered before is kept. Correct it, and run again."
             )
         return {step.id: self._check(reply[step.id], step, text) for step in steps}
@@ -86,15 +86,15 @@ class Annotator:
         if step.op == "get_span" and isinstance(value, (list, tuple)) and all(is_passage(one, text) for one in value):
             return place_passages(text, value)
         raise AnswerError(
-            f"The annotator {self.name!r} gives {show(value)} for {step.id!r} about {show(text)}. Expected "
-            f"{FORMS[step.op]}; None where it does not know. What it answered before is kept. Correct it, and run again."
+            f"The annotator {self.name!r} returns {show(value)} to {step.id!r} for {show(text)}. Expected "
+            f"{FORMS[step.op]}; None if it does not know. What it answered before is kept. Correct it, and run again."
         )
 
 
 def make_annotator(given: Answering | Annotator) -> Annotator:
-    """A callable, under its own name where it has one.
+    """Make an annotator of a callable, under the callable's own name.
 
-    RAISES (AnswerError): It is no callable, or has no name.
+    RAISES (AnswerError): It is not callable, or has no name.
     """
     if isinstance(given, Annotator):
         return given
@@ -110,23 +110,23 @@ def make_annotator(given: Answering | Annotator) -> Annotator:
 def take_place(
     given: Answering | Annotator | None, endpoint: Endpoint, *, redact: Redactor | None, n_shots: int
 ) -> Annotator | None:
-    """The annotator, where there is one. What is for a language model does not go with it.
+    """Return the annotator, if there is one. It cannot be combined with options for a language model.
 
-    RAISES (AnswerError): It is no callable, or has no name; or more was said than goes with it.
+    RAISES (AnswerError): It is not callable, or has no name, or there are options for a language model, too.
     """
     if given is None:
         return None
     others = {"--model": endpoint.model, "--batch": endpoint.is_batch, "--redact": redact, "--few-shot": n_shots}
     if said := [name for name, value in others.items() if value]:
         raise AnswerError(
-            f"Beside an annotator of your own stands {', '.join(said)}, which is for a language model; none is asked about "
-            "texts. Leave one of them out. Who plans is named by --planner-model."
+            f"With an annotator of your own, there is {', '.join(said)}, which is for a language model, but none is asked "
+            "about texts. Leave one of them out. The model that plans is named by --planner-model."
         )
     return make_annotator(given)
 
 
 def is_passage(value: Any, text: str) -> bool:
-    """Words, or characters of the text."""
+    """Return whether a value is words, or the start and end characters of words in the text."""
     if isinstance(value, str):
         return bool(value.strip())
     if not isinstance(value, (tuple, list)) or len(value) != 2 or not all(isinstance(one, int) for one in value):
@@ -149,9 +149,9 @@ def ask_annotator(
 ) -> None:
     """Ask for the answers that the store does not hold yet, text by text; then about the passages that were found.
 
-    An answer is in the store before the next text is asked about. What the annotator does not know is kept as failed.
-    tick: Called with the number of texts settled since the last call.
-    RAISES (AnswerError): It fails, or gives something else than answers.
+    Answers are stored before the next text is asked about. What the annotator does not know is kept as failed.
+    tick: Called with the number of texts that were settled since the last call.
+    RAISES (AnswerError): The annotator fails, or returns something other than answers.
     """
     steps, each = asked_steps(plan), passage_steps(plan)
     questions = {Question(step.op, step.instruction): AskedStep(step.id, step.op, step.instruction) for step in steps}
@@ -169,7 +169,7 @@ def ask_annotator(
 def settle(
     text: str, place: CharSpan | None, questions: Mapping[Question, AskedStep], annotator: Annotator, store: AnswerStore
 ) -> None:
-    """Ask what is open of some questions, about a text or a passage of it, and keep what comes of it."""
+    """Ask those questions about a text, or a passage of it, that are still open, and keep the answers."""
     asked = store.open_questions(text, questions, model=annotator.name)
     said = annotator.ask(text, [questions[one] for one in asked]) if asked else {}
     values = {Question(*one): said[questions[one].id] for one in asked}

@@ -1,4 +1,4 @@
-"""Labelled data into the store, as answers that no language model is asked for any more."""
+"""Bring labelled data into the store, as answers that no language model needs to be asked for."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from spacy_falconer.workflow.review.work import ANSWERED, OPEN, Work
 
 @dataclass(frozen=True)
 class Brought:
-    """What became of a file.
+    """What was brought from a file.
 
-    texts: Those that are answered now.
-    counts: By step, of how many texts it is answered, and of how many of them by true or by a passage.
-    unanswered: Steps of which the file says nothing.
-    foreign: Labels that are no step's, with how often they occur.
-    missing: Labels that the user named and the file does not have.
+    texts: The texts that are answered now.
+    counts: By step, for how many texts it is answered, and for how many of them with true or a passage.
+    unanswered: Steps that the file says nothing about.
+    foreign: Labels that belong to no step, with how often they occur.
+    missing: Labels that the user named but the file does not have.
     """
 
     form: str
@@ -53,15 +53,15 @@ def bring_answers(
     model: str = HUMAN,
     text_field: str = "text",
 ) -> Brought:
-    """Keep a file's labels as answers to the plan's steps, all of them or none. Earlier ones by the same make way.
+    """Keep a file's labels as answers to the plan's steps, all of them or none. They replace earlier answers by the same model.
 
-    names: "LABEL=STEP", where the file's label is not the step's id in other letters.
-    form (str): One of `FORMS`; by default what the file looks like.
-    complete (bool): True: what is not labelled is not there, in any text, for each step of which the file has a label.
-        False: a step is known only of texts where it is labelled. By default as such files are meant: see docs/own.md.
-    model (str): Whose answers they are; people's win over a language model's.
-    text_field (str): Where Label Studio's tasks have their text.
-    RAISES (AnswerError): The file cannot be read, or says nothing of the plan's steps.
+    names: "LABEL=STEP", if the file's label is not the step's id except for case and signs.
+    form (str): One of `FORMS`; by default the one that the file looks like.
+    complete (bool): True: for each step that the file has a label of, what is not labelled is not there, in any text.
+        False: a step is known only for texts where it is labelled. By default as such files are meant: see docs/own.md.
+    model (str): Whose answers they are; people's take precedence over a language model's.
+    text_field (str): The field of the text in Label Studio's tasks.
+    RAISES (AnswerError): The file cannot be read, or says nothing about the plan's steps.
     """
     known = Names(plan, parse_renames(names, plan))
     form = choose_form(path, form, has_plan=True)
@@ -80,7 +80,7 @@ def bring_answers(
 
 
 def limit(work: Work, plan: Plan, complete: bool | None) -> Work:
-    """A text's work, about more or fewer steps than such files usually mean."""
+    """Return a text's work with the steps that it is about set by `complete`, if that is given."""
     if complete is None or work.note is not None or work.outcome != ANSWERED:
         return work
     if complete:
@@ -94,7 +94,7 @@ def explain_nothing(path: Path, plan: Plan, names: Names, found: Sequence[Found]
     labels = show_ids(names.foreign)
     steps = show_ids(f"{step.id} ({step.op})" for step in plan.text_steps())
     return AnswerError(
-        f"{path} says nothing of the plan's steps: its {len(found)} texts have the labels {labels}, expected some of "
+        f"{path} says nothing about the plan's steps: its {len(found)} texts have the labels {labels}, expected some of "
         f"the steps {steps}. Say which label is which step by --map LABEL=STEP."
     )
 
@@ -117,9 +117,9 @@ def write_brought(
     *,
     seed: int = 0,
 ) -> tuple[int, int]:
-    """Write all that the store answers about some texts, to learn from and, apart from it, to test on.
+    """Write all that the store answers about some texts: a part to learn from and, if wanted, a part to test on.
 
-    RETURNS (tuple[int, int]): How many texts there are of each.
+    RETURNS (tuple[int, int]): How many texts are in each part.
     """
     answers = list(partial_answers(texts, plan, store))
     annotated = ground(answers, plan, [Chosen(one.text, RANDOM) for one in answers], is_recorded=True)

@@ -1,4 +1,4 @@
-"""CoNLL: a token a line with its tag, a blank line after each sentence. Tags as BIO, IOB, IOBES or BILOU."""
+"""CoNLL: one token per line with its tag, a blank line after each sentence. Tags are BIO, IOB, IOBES or BILOU."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Line:
 
 
 def read(path: Path, names: Names) -> Iterator[Found | Reject]:
-    """Each sentence as a text. Where no tag is, nothing is: all that is marked anywhere in the file is known of it.
+    """Yield each sentence as a text. Every label that occurs anywhere in the file counts as asked of all its sentences.
 
     RAISES (AnswerError): The file cannot be read, or has no column of tags.
     """
@@ -49,7 +49,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def split_sentences(lines: Sequence[str]) -> Iterator[list[Line]]:
-    """The sentences, without comments and marks of documents. Cells are parted by tabs where the file has any."""
+    """Yield the sentences, without comments and document marks. Cells are separated by tabs if the file has any."""
     tab = "\t" if any("\t" in line for line in lines) else None
     sentence: list[Line] = []
     for number, line in enumerate([*lines, ""], start=1):
@@ -63,12 +63,12 @@ def split_sentences(lines: Sequence[str]) -> Iterator[list[Line]]:
 
 
 def is_comment(cells: Sequence[str]) -> bool:
-    """A line that begins with # and has no tag."""
+    """Return whether a line begins with # and has no tag."""
     return cells[0].startswith("#") and not any(TAG.fullmatch(cell) for cell in cells[1:])
 
 
 def find_tag_column(sentences: Iterable[Sequence[Line]], path: Path) -> int:
-    """The last column, or the first one where the tags stand before the tokens: -1 or 0.
+    """Return the column of tags: -1 for the last one, or 0 for the first one, if the tags come before the tokens.
 
     RAISES (AnswerError): Neither has tags.
     """
@@ -78,13 +78,16 @@ def find_tag_column(sentences: Iterable[Sequence[Line]], path: Path) -> int:
             return column
     shown = show(" ".join(lines[0].cells)) if lines else "no line of two columns"
     raise AnswerError(
-        f"{path} has no column of tags: {shown}. Expected a token a line and, last, its tag: O, B-LABEL, I-LABEL (or of "
-        "IOBES, BILOU). Name what it is by --format, or correct it."
+        f"{path} has no column of tags: {shown}. Expected one token per line and, last, its tag: O, B-LABEL, I-LABEL (or "
+        "those of IOBES or BILOU). Name its format by --format, or correct it."
     )
 
 
 def read_sentence(sentence: Sequence[Line], column: int, names: Names, *, by: str) -> Work:
-    """RAISES (AnswerError): A line has no tag, or one of no known form."""
+    """Read a sentence as a text with marks.
+
+    RAISES (AnswerError): A line has no token or no tag of a known form.
+    """
     for line in sentence:
         if len(line.cells) < 2 or not TAG.fullmatch(line.cells[column]) or not line.cells[0 if column else 1]:
             raise AnswerError(
@@ -101,7 +104,7 @@ def read_sentence(sentence: Sequence[Line], column: int, names: Names, *, by: st
 
 
 def decode_tags(tags: Sequence[str]) -> list[tuple[str, CharSpan]]:
-    """The labels and the tokens of what is tagged, in any of the schemes: they differ only in what they leave out."""
+    """Return the label and the tokens of each tagged passage, for any scheme: they differ only in what they leave out."""
     found: list[tuple[str, CharSpan]] = []
     is_open = False
     for i, tag in enumerate(tags):

@@ -17,17 +17,17 @@ from spacy_falconer.workflow.review.files import Found, Reject
 from spacy_falconer.workflow.review.work import ANSWERED, OPEN, Mark, Work
 
 ENTITIES = "ents"
-LEAST_TRUE = 0.5  # Of a category's value.
+LEAST_TRUE = 0.5  # The least value of a category that counts as true.
 
-Vocabulary = dict[str, tuple[str, ...]]  # By the source of passages, the steps that it marks anywhere in the file.
+Vocabulary = dict[str, tuple[str, ...]]  # By the source of passages: the steps that it marks anywhere in the file.
 
 
 def read(path: Path, names: Names, *, complete: bool | None) -> Iterator[Found | Reject]:
-    """Each doc as a text. Of passages it knows what its entities, or a group that it has, mark anywhere in the file; of
-    labels those that stand in its categories, true or not.
+    """Yield each doc as a text. Its entities, and each of its groups, answer all labels that they mark anywhere in the file.
+    Its categories answer the labels that they hold, true or not.
 
-    complete (bool): Take entities that are annotated only in part, too.
-    RAISES (AnswerError): The file is no DocBin.
+    complete (bool): If not None, docs whose entities are only partly annotated are taken, too.
+    RAISES (AnswerError): The file is not a DocBin.
     """
     docs = read_docbin(path, spacy.blank(LANGUAGE))
     vocabulary = find_vocabulary(docs, names)
@@ -48,18 +48,21 @@ def find_vocabulary(docs: Sequence[Doc], names: Names) -> Vocabulary:
 
 
 def find_sources(doc: Doc) -> dict[str, Sequence[Span]]:
-    """All that marks passages of a doc. What people said beside our own answers is not among it."""
+    """Return all that marks passages of a doc, except people's gold answers beside our own."""
     groups = {f"spans {key}": group for key, group in doc.spans.items() if key != GOLD or "asked" not in group.attrs}
     return {ENTITIES: doc.ents, **groups} if doc.has_annotation("ENT_IOB") else groups
 
 
 def read_doc(doc: Doc, names: Names, vocabulary: Vocabulary, *, by: str, complete: bool | None) -> Work:
-    """RAISES (AnswerError): Only some of its tokens say whether they are entities; or what it says is of no known form."""
+    """Read a doc's entities, groups and categories.
+
+    RAISES (AnswerError): Only some of its tokens say whether they are entities, or its values are not of a known form.
+    """
     check_stated(doc)
     if complete is None and is_half_annotated(doc):
         raise AnswerError(
-            "Only some of its tokens say whether they are entities, so nobody knows what else there is. Take it as "
-            "it is by --complete (what is not marked is not there) or --partial (only what is marked is known)."
+            "Only some of its tokens say whether they are entities, so it is not known what else there is. Expected all or "
+            "none. Add --complete (what is not marked is not there) or --partial (only what is marked is known)."
         )
     marks = [
         Mark(key, span.start_char, span.end_char)
@@ -73,9 +76,9 @@ def read_doc(doc: Doc, names: Names, vocabulary: Vocabulary, *, by: str, complet
 
 
 def check_stated(doc: Doc) -> None:
-    """spaCy keeps whatever is set on a doc.
+    """Check a doc's categories and groups: spaCy keeps whatever is set on a doc.
 
-    RAISES (AnswerError): A category has no name or no number, or a group does not list what was asked.
+    RAISES (AnswerError): A category has no name or no number, or what a group was asked is not a list of names.
     """
     for name, value in doc.cats.items():
         if not isinstance(name, str) or not isinstance(value, (bool, int, float)) or value != value:
@@ -91,7 +94,7 @@ def check_stated(doc: Doc) -> None:
 
 
 def find_asked(doc: Doc, names: Names, vocabulary: Vocabulary) -> tuple[str, ...]:
-    """The steps about which a doc says anything, be it that there is nothing. Our own groups say what was asked."""
+    """Return the steps that a doc says anything about, even that there is nothing. Our own groups list what was asked."""
     asked = list(names.find_all(doc.cats, "get_label"))
     for source, spans in find_sources(doc).items():
         stated = spans.attrs.get("asked") if source != ENTITIES else None

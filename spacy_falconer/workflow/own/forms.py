@@ -1,4 +1,4 @@
-"""Which form a file of labelled data has, and who reads it."""
+"""Find the format of a file of labelled data, and read it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ SUFFIXES = {
 
 
 def find_form(path: Path, named: str | None = None) -> str | None:
-    """The form that was named, else the one that the file looks like; None where nothing tells.
+    """Return the format that was named, else the one that the file looks like; None if that is not clear.
 
-    RAISES (AnswerError): There is no such form.
+    RAISES (AnswerError): There is no such format.
     """
     if named is not None and named not in FORMS:
         raise AnswerError(f"The format is {named!r}; expected one of {', '.join(FORMS)}. Name one by --format.")
@@ -35,25 +35,25 @@ def find_form(path: Path, named: str | None = None) -> str | None:
 
 
 def choose_form(path: Path, named: str | None, *, has_plan: bool) -> str:
-    """The form of a file. Without a plan it can only hold recorded answers.
+    """Return the format of a file. Without a plan, it can only hold recorded answers.
 
-    RAISES (AnswerError): It looks like something else; or, with a plan, like nothing that is known.
+    RAISES (AnswerError): Without a plan, it looks like something else; with a plan, like no known format.
     """
     form = find_form(path, named)
     if not has_plan and form not in (None, RECORDED):
         raise AnswerError(
             f"{str(path)!r} is labelled data ({form}), whose labels have names of their own. Name the plan whose steps they "
-            "answer by --plan; or, if it holds recorded answers, say --format recorded."
+            "answer by --plan or, if it holds recorded answers, add --format recorded."
         )
     if has_plan and form is None:
         raise AnswerError(
-            f"Nothing tells what {str(path)!r} is. Expected one of {', '.join(FORMS)}. Name it by --format."
+            f"The format of {str(path)!r} is not clear. Expected one of {', '.join(FORMS)}. Name it by --format."
         )
     return form or RECORDED
 
 
 def recognise(path: Path) -> str | None:
-    """The form by the first record, where the file is JSON, else by the suffix. None where neither tells.
+    """Return the format by the first record if the file is JSON, else by the suffix; None if that is not known.
 
     JSON without any record, or whose first line is broken, counts as recorded answers.
     """
@@ -66,7 +66,7 @@ def recognise(path: Path) -> str | None:
 
 
 def is_json(path: Path) -> bool:
-    """Whether it begins as JSON does, or is named so."""
+    """Return whether a file begins like JSON, or has a suffix of JSON."""
     with path.open("rb") as file:
         start = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     return start == b"{" or path.suffix.lower() in (".json", ".jsonl")
@@ -79,7 +79,7 @@ def is_recorded(record: Any) -> bool:
 def read_labelled(
     path: Path, form: str, names: Names, *, complete: bool | None, text_field: str
 ) -> Iterator[Found | Reject]:
-    """A file's texts, with what is labelled in them by step ids, and what could not be read.
+    """Return a file's texts, with what is labelled in them by step ids, and what could not be read.
 
     RAISES (AnswerError): The file cannot be read.
     """

@@ -1,4 +1,4 @@
-"""The names in a user's file, as steps of a plan."""
+"""Map the names in a user's file to steps of a plan."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Renames = Mapping[str, tuple[str, ...]]
 
 @dataclass
 class Names:
-    """Which steps a file's labels are, and what became of its names.
+    """Which steps a file's labels stand for, and how often each name occurs.
 
-    renames: Step ids by the file's name, as the user gave them. Any other name is the step whose id it is, upper case and
-        signs aside: "PRICE" is the step "price".
+    renames: Step ids by the file's name, as the user gave them. Any other name stands for the step whose id it is, except
+        for case and signs: "PRICE" is the step "price".
     used: Names that stand for a step, with how often they occur.
     foreign: Names of no step, with how often they occur.
     """
@@ -30,18 +30,18 @@ class Names:
     foreign: Counter[str] = field(default_factory=Counter)
 
     def find(self, name: str, op: str) -> tuple[str, ...]:
-        """The steps of one primitive that a name stands for."""
+        """Return the steps of one primitive that a name stands for."""
         ids = self.renames.get(name, (make_id(name),))
         return tuple(step.id for step in self.plan.text_steps(op) if step.id in ids)
 
     def take(self, name: str, op: str) -> tuple[str, ...]:
-        """The same, and count the name."""
+        """Return the steps of one primitive that a name stands for, and count the name."""
         found = self.find(name, op)
         (self.used if found else self.foreign)[name] += 1
         return found
 
     def find_all(self, names: Iterable[str], op: str) -> tuple[str, ...]:
-        """The steps that some names stand for, each once."""
+        """Return the steps that some names stand for, each once."""
         return tuple(dict.fromkeys(key for name in names for key in self.find(name, op)))
 
     @property
@@ -57,14 +57,14 @@ class Names:
 
 
 def make_id(name: str) -> str:
-    """A name as a step's id is written."""
+    """Return a name in the form of a step's id."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def parse_renames(given: Iterable[str], plan: Plan) -> Renames:
-    """What the user gave as LABEL=STEP. A label may be several steps, and a step have several labels.
+    """Parse what the user gave as LABEL=STEP. A label may stand for several steps, and a step may have several labels.
 
-    RAISES (AnswerError): It has not this form, or names no step that asks about texts.
+    RAISES (AnswerError): It does not have this form, or names no step that asks about texts.
     """
     known = [step.id for step in plan.text_steps()]
     found: dict[str, tuple[str, ...]] = {}
@@ -72,7 +72,7 @@ def parse_renames(given: Iterable[str], plan: Plan) -> Renames:
         name, _, key = (part.strip() for part in one.rpartition("="))
         if not name or key not in known:
             raise AnswerError(
-                f"--map {one!r} names no step of the plan. Expected LABEL=STEP, the file's own name and one of the steps "
+                f"--map {one!r} names no step of the plan. Expected LABEL=STEP, the name in the file and one of the steps "
                 f"that ask about texts: {show_ids(known)}. Correct it."
             )
         found[name] = (*found.get(name, ()), key)

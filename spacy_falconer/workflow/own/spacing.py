@@ -1,4 +1,4 @@
-"""Tokens as a text that a person would have written, and where each of them stands in it."""
+"""Join tokens to a text as a person would have written it, with each token's place in it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from spacy_falconer.types import CharSpan
 WRITTEN = {
     "-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}", "``": '"', "''": '"', "`": "'",
 }  # fmt: skip
-CLOSE = frozenset(".,;:!?%)]}”’»…")  # These stand close to what is before them,
-OPEN = frozenset("“‘«¿¡$£€¥#")  # and these to words and numbers that follow.
+CLOSE = frozenset(".,;:!?%)]}”’»…")  # There is no space before these,
+OPEN = frozenset("“‘«¿¡$£€¥#")  # and none between these and a following word or number.
 BRACKETS = frozenset("([{")
 QUOTES = frozenset("\"'")
 CLITIC = re.compile(r"n['’]t|['’](?:s|m|re|ve|ll|d)", re.IGNORECASE)
@@ -19,9 +19,9 @@ UNSPACED = re.compile("[\u3001-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff00-\uffef]") 
 
 
 def join_tokens(tokens: Sequence[str]) -> tuple[str, list[CharSpan]]:
-    """A text of the tokens, with spaces where English has them, and each token's characters in it.
+    """Return a text of the tokens, with spaces as in English, and each token's characters in it.
 
-    Marks of the Penn Treebank become what they stand for: -LRB- is "(", and `` is a quotation mark.
+    Symbols of the Penn Treebank become what they stand for: -LRB- becomes "(", and `` a quotation mark.
     """
     words = [WRITTEN.get(token, token) for token in tokens]
     roles = find_quote_roles(tokens, words)
@@ -35,14 +35,14 @@ def join_tokens(tokens: Sequence[str]) -> tuple[str, list[CharSpan]]:
 
 
 def is_close(before: str, word: str, role_before: str, role: str) -> bool:
-    """Whether two neighbours have no space between them."""
+    """Return whether two neighbouring tokens have no space between them."""
     if role == "closes" or role_before == "opens" or before in BRACKETS or word in CLOSE or CLITIC.fullmatch(word):
         return True
     return (before in OPEN and word[0].isalnum()) or bool(UNSPACED.match(before[-1]) and UNSPACED.match(word))
 
 
 def find_quote_roles(tokens: Sequence[str], words: Sequence[str]) -> list[str]:
-    """Whether each token is a quotation mark that opens or closes. One without a partner closes, but for the first."""
+    """Return whether each token is an opening or closing quotation mark. One without a partner closes, except a first token."""
     roles, is_open = [], dict.fromkeys(QUOTES, False)
     for i, (token, word) in enumerate(zip(tokens, words, strict=True)):
         if word not in QUOTES:

@@ -1,4 +1,4 @@
-"""What Prodigy, Label Studio or Argilla exported, with label names of the user's own."""
+"""Read what Prodigy, Label Studio or Argilla exported, with the user's own label names."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from spacy_falconer.workflow.review.work import ANSWERED, OPEN, Work
 
 
 def read(path: Path, names: Names, *, text_field: str) -> Iterator[Found | Reject]:
-    """What people did, record by record. What `review export` asked is answered by its own words.
+    """Yield what people did, record by record. Records of `review export` keep the instructions that they asked.
 
-    text_field (str): Where Label Studio's tasks have their text.
+    text_field (str): The field of the text in Label Studio's tasks.
     RAISES (AnswerError): The file cannot be read.
     """
     for where, record in read_records(path):
@@ -30,7 +30,7 @@ def read(path: Path, names: Names, *, text_field: str) -> Iterator[Found | Rejec
 
 
 def name_text(record: Any, where: str, text_field: str) -> Any:
-    """The record with its text where we look for it; a Reject where it has none."""
+    """Return the record with its text in the usual field, or a Reject if it has none."""
     if not isinstance(record, dict) or not label_studio.claims(record):
         return record
     data = record["data"]
@@ -44,7 +44,7 @@ def name_text(record: Any, where: str, text_field: str) -> Any:
 
 
 def rename(work: Work, names: Names) -> Work:
-    """The work with step ids in place of the file's own names. One about nothing that the plan asks is left open."""
+    """Return the work with step ids in place of the file's names. Work on nothing that the plan asks is left open."""
     if work.note is not None or work.outcome != ANSWERED:
         return work
     labels = [key for name in work.labels for key in names.take(name, "get_label")]

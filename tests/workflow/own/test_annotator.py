@@ -135,7 +135,7 @@ def test_it_needs_a_name(given, ask):
 
 
 def test_what_is_for_a_language_model_does_not_go_with_it(ask):
-    with pytest.raises(AnswerError, match="stands --model, --batch, which is for a language model"):
+    with pytest.raises(AnswerError, match="there is --model, --batch, which is for a language model"):
         ask(Rule(), endpoint=Endpoint(model="x", is_batch=True))
 
 

@@ -106,7 +106,7 @@ def test_a_record_that_does_not_fit_its_text_stops_no_other(bring, said):
 
 @pytest.mark.parametrize("record", [{"review": "x", "y": 1}, [1]])
 def test_what_it_is_may_have_to_be_said(record, bring):
-    with pytest.raises(AnswerError, match="Nothing tells what.*docbin, conll, .*--format"):
+    with pytest.raises(AnswerError, match="is not clear.*docbin, conll, .*--format"):
         bring([record])
     with pytest.raises(AnswerError, match="'csv'; expected one of recorded, docbin"):
         bring([record], form="csv")
