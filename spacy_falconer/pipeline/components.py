@@ -26,6 +26,6 @@ def find_first(nlp: Language, op: str) -> InstructedPipe | None:
     return next(iter(find_instructed(nlp, op)), None)
 
 
-def set_spans_key(nlp: Language, pipe: InstructedPipe, key: str) -> None:
+def set_spans_key(nlp: Language, name: str, key: str) -> None:
     """Let a span component write to another key from now on, also after it is saved and loaded."""
-    pipe.cfg["spans_key"] = nlp.get_pipe_config(pipe.name)["spans_key"] = key
+    nlp.get_pipe(name).cfg["spans_key"] = nlp.get_pipe_config(name)["spans_key"] = key

@@ -119,7 +119,7 @@ def add_falconer(nlp: Language, source: Language, *, spans_key: str | None = Non
         nlp.add_pipe(pipe.name, source=source)
         _listen_to(nlp, pipe.name, own_name)
         if spans_key is not None and pipe.op == "get_span":
-            set_spans_key(nlp, pipe, spans_key)
+            set_spans_key(nlp, pipe.name, spans_key)
     nlp._link_components()
 
 
@@ -155,8 +155,7 @@ def _find_encoder(source: Language) -> str:
 
 def _listen_to(nlp: Language, name: str, encoder: str) -> None:
     """Point a component's listener to one transformer, in the model and in the config."""
-    pipe = nlp.get_pipe(name)
-    for node in pipe.model.walk() if hasattr(pipe, "model") else ():
+    for node in nlp.get_pipe(name).model.walk():
         if node.name == LISTENER:
             node.upstream_name = encoder
             nlp.get_pipe_config(name)["model"]["tok2vec"]["upstream"] = encoder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import io
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -62,11 +63,6 @@ class TrainReport:
     unasked: list[str] = field(default_factory=list)
     n_members: int = 1
     fitted: list[Fitted] = field(default_factory=list)
-
-    @property
-    def unsure(self) -> list[str]:
-        """Keys with too few positive answers to fit a threshold of their own; they share one."""
-        return [one.key for one in self.fitted if one.is_shared]
 
 
 def train(
@@ -240,27 +236,32 @@ def schedule(n_steps: int) -> dict[str, Any]:
 
 
 def run_training(config: Config, folder: Path, *, quiet: bool) -> Language:
-    """spaCy's own training; the pipeline of the best evaluation."""
+    """Run spaCy's own training. RETURNS: The pipeline of the best evaluation."""
     nlp = init_nlp(config)
-    places = move_answers(nlp, {})
+    keys = {pipe.name: pipe.cfg["spans_key"] for pipe in find_instructed(nlp, "get_span")}
+    move_spans(nlp, dict.fromkeys(keys, SPANS_KEY))  # To where the answers are.
     with open(devnull, "w") as nowhere:
-        stream = nowhere if quiet else sys.stdout
-        run_training_loop(nlp, folder, stdout=stream, stderr=nowhere if quiet else sys.stderr)
+        stdout, stderr = (nowhere, nowhere) if quiet else (Screen(), sys.stderr)
+        run_training_loop(nlp, folder, stdout=stdout, stderr=stderr)
     best = spacy.load(folder / "model-best")
-    move_answers(best, places)
+    move_spans(best, keys)
     return best
 
 
-def move_answers(nlp: Language, places: Mapping[str, str]) -> dict[str, str]:
-    """Let the span components write where they are told, by their names; else where the answers to learn from are.
+def move_spans(nlp: Language, keys: Mapping[str, str]) -> None:
+    """Let span components, by their names, write under other keys of `doc.spans`."""
+    for name, key in keys.items():
+        set_spans_key(nlp, name, key)
 
-    RETURNS: Where they wrote before.
-    """
-    before = {}
-    for pipe in find_instructed(nlp, "get_span"):
-        before[pipe.name] = pipe.cfg["spans_key"]
-        set_spans_key(nlp, pipe, places.get(pipe.name, SPANS_KEY))
-    return before
+
+class Screen(io.TextIOBase):
+    """Standard output, without the folder of the training, which is gone when the user reads of it."""
+
+    def write(self, text: str) -> int:
+        return len(text) if "Saved pipeline to output directory" in text else sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
 
 def compose(nlp: Language, plan: Plan) -> None:

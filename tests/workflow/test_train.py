@@ -43,7 +43,7 @@ def test_no_path_of_the_training_stays(trained, tmp_path):
 
 def test_what_could_not_be_learned_is_named(trained):
     assert trained[1].silent == ["gift"]
-    assert "gift" in trained[1].unsure
+    assert "gift" in [one.key for one in trained[1].fitted if one.is_shared]
 
 
 def test_too_few_answers(review_plan, review_answers):

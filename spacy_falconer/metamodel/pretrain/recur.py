@@ -21,32 +21,7 @@ PHRASE = re.compile(
     r"\b[A-Z][\w'-]*(?: (?:(?:of|the|de|von|and) )?[A-Z][\w'-]*){0,3}\b|\b\d[\d.,]*(?: \w+)?\b|\b[a-z]{7,}\b"
 )
 STARTERS = frozenset(
-    [
-        "The",
-        "A",
-        "An",
-        "In",
-        "On",
-        "It",
-        "He",
-        "She",
-        "They",
-        "This",
-        "That",
-        "These",
-        "Those",
-        "At",
-        "By",
-        "For",
-        "From",
-        "His",
-        "Her",
-        "Its",
-        "As",
-        "But",
-        "And",
-        "If",
-    ]
+    "The A An In On It He She They This That These Those At By For From His Her Its As But And If".split()
 )
 
 
@@ -72,12 +47,7 @@ def _ask_passage(text: str, rng: Random) -> Iterator[Row]:
 
 def _is_telling(words: str, rest: str) -> bool:
     """Return whether words are more than the opening of a sentence, and occur elsewhere, but not too often."""
-    if (
-        words in STARTERS
-        or words.split()[0] in STARTERS
-        or len(words.split()) > MOST_WORDS
-        or len(words) < LEAST_CHARACTERS
-    ):
+    if words.split()[0] in STARTERS or len(words.split()) > MOST_WORDS or len(words) < LEAST_CHARACTERS:
         return False
     return 1 <= sum(1 for _ in _find(words, rest)) <= 3
 
