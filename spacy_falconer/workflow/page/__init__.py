@@ -1,4 +1,4 @@
-"""The report: one HTML page of what a run came to."""
+"""The report: one HTML page with the results of a run."""
 
 from spacy_falconer.workflow.page.render import PAGE, make_page, renew_page, write_page
 from spacy_falconer.workflow.page.rows import find_row_texts

@@ -1,4 +1,4 @@
-"""Agreement per instruction, with how far the numbers can be trusted."""
+"""Agreement per instruction, and how far the numbers can be trusted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spacy_falconer.workflow.report import PEOPLE, find_line, list_lines, name_b
 
 @dataclass(frozen=True)
 class Share:
-    """A number 0 to 1 with its 95% interval; `low` and `high` are None where the counts do not tell."""
+    """A number from 0 to 1 with its 95% interval; `low` and `high` are None if the counts are not known."""
 
     value: float | None
     low: float | None = None
@@ -28,7 +28,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The least score that counts. `target`: What it was chosen for, in words. `is_doubtful`: Too few answers speak for it."""
+    """The least score that counts. `target`: What it was chosen for, in words. `is_doubtful`: It rests on too few answers."""
 
     value: float
     target: str
@@ -39,8 +39,8 @@ class Threshold:
 class Line:
     """The agreement of an instruction, or of the plan's rows.
 
-    n_texts (int): Of which it was asked. n_answers (int): How many were positive; None where that is not known.
-    others: The F1 of what it is compared with, in the block's order. threshold: None where there is none, or it is not known.
+    n_texts (int): Texts that were asked. n_answers (int): How many answers were positive; None if that is not known.
+    others: The F1 of what it is compared with, in the block's order. threshold: None if there is none, or it is not known.
     """
 
     key: str
@@ -59,7 +59,7 @@ class Line:
 class Block:
     """Agreement with somebody on held-out texts.
 
-    macro: F1 by primitive. others: The names of what it is compared with. is_resampled: Whether the intervals are.
+    macro: F1 by primitive. others: The names of what it is compared with. is_resampled: Whether intervals are from resampling.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Block:
 
 
 def make_blocks(run: Run) -> list[Block]:
-    """With the language model; and with people, apart, where they answered, or alone, where all answers are theirs."""
+    """Return a block for the language model, and one for people if they answered too; only theirs if all answers are theirs."""
     if run.scores is None:
         return []
     instructions = {step.id: step.instruction for step in run.plan.steps} if run.plan else {}
@@ -136,16 +136,16 @@ def find_others(others: Mapping[str, Any], kind: str, key: str) -> list[Share]:
 
 
 def as_interval(row: Mapping[str, Any], name: str) -> Share:
-    """A share with the interval that is noted beside it."""
+    """Return a share with the interval that is noted beside it."""
     low, high = (as_share(bound) for bound in row.get(f"{name}_ci") or (None, None))
     return Share(as_share(row.get(name)), low, high)
 
 
 def find_shares(p: float | None, r: float | None, f: float | None, n_answers: int | None) -> tuple[Share, Share, Share]:
-    """Precision, recall and F1 with intervals, from the counts that they are of.
+    """Return precision, recall and F1 with intervals, from the counts behind them.
 
-    Recall is of `n_answers`, so its hits are known, and with them what precision is of. F1 is 2j / (1 + j), where j is
-    the share of hits in all that either side says; its interval is that of j, carried through.
+    Recall is a share of `n_answers`, which gives the hits, and they give the number that precision is a share of. F1 is
+    2j / (1 + j), where j is the share of hits in all that either side says; its interval is that of j, transformed.
     """
     n_hits = count_of(r, n_answers)
     if n_hits is None or not n_answers:
@@ -159,7 +159,7 @@ def find_shares(p: float | None, r: float | None, f: float | None, n_answers: in
 
 
 def count_of(share: float | None, n: int | None) -> int | None:
-    """The whole number that is this share of `n`; None where there is none."""
+    """Return the whole number that is this share of `n`; None if there is none."""
     if share is None or not n:
         return None
     count = round(share * n)
@@ -167,12 +167,12 @@ def count_of(share: float | None, n: int | None) -> int | None:
 
 
 def wilson(n_hits: int, n: int) -> tuple[float, float]:
-    """Wilson's 95% interval of a share."""
+    """Return Wilson's 95% interval of a share."""
     return reliability.wilson(n_hits / n, n)
 
 
 def count_answers(docs: Iterable[Doc] | None) -> Counter[tuple[str, str]]:
-    """How often each instruction was answered by yes, or by a passage. Quotes without a place count."""
+    """Count how often each instruction was answered by yes, or by a passage. Quotes without a place count, too."""
     return count_positives((doc.cats, doc.spans.get(SPANS_KEY)) for doc in docs or ())
 
 

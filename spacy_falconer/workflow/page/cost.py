@@ -1,4 +1,4 @@
-"""What the run took of a language model, beside the language model reading everything."""
+"""What the run's language model cost, compared with letting it read everything."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from spacy_falconer.workflow.page.run import Run
 from spacy_falconer.workflow.scoring.said import read_llm
 
 KINDS = ("requests", "input", "output")
-LATENCY_S = 1.5  # Of one request to a language model that nobody timed, the text's and its answers': an assumption.
+LATENCY_S = 1.5  # Assumed for one request to a language model that was not timed, with the text and its answers.
 
 
 @dataclass(frozen=True)
 class Spending:
-    """What asking about some texts takes. `cost_usd` is None where no price is known."""
+    """What asking about some texts takes. `cost_usd` is None if no price is known."""
 
     n_texts: int
     n_requests: float
@@ -40,10 +40,10 @@ class Spending:
 
 @dataclass(frozen=True)
 class Pace:
-    """Texts a second: the language model's, as its requests were answered in this run, and the metamodel's.
+    """Texts per second: the language model's, as its requests were answered in this run, and the metamodel's.
 
-    None where that was not noted. n_texts: The whole corpus.
-    is_assumed (bool): The language model was not asked in this run, and `LATENCY_S` stands for what it takes.
+    They are None if they were not noted. n_texts: Texts in the whole corpus.
+    is_assumed (bool): The language model was not asked in this run, and `LATENCY_S` is assumed for its requests.
     """
 
     llm: float | None
@@ -66,7 +66,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Cost:
-    """The sample that was answered, and the whole corpus, if that is known. `notes`: where the numbers come from."""
+    """The sample that was answered, and the whole corpus, if it is known. `notes`: Where the numbers come from."""
 
     sample: Spending
     corpus: Spending | None
@@ -75,12 +75,12 @@ class Cost:
 
     @property
     def share(self) -> float | None:
-        """Of the corpus's texts that the language model answered."""
+        """The share of the corpus's texts that the language model answered."""
         return self.sample.n_texts / self.corpus.n_texts if self.corpus and self.corpus.n_texts else None
 
 
 def find_cost(run: Run) -> Cost | None:
-    """None where nothing is known of the answers, or all are people's."""
+    """Return the cost; None if nothing is known about the answers, or all are people's."""
     answers = [doc for doc in run.answers if is_asked(doc)]
     if not answers or run.plan is None:
         return None
@@ -99,20 +99,20 @@ def find_cost(run: Run) -> Cost | None:
 
 
 def is_asked(doc: Doc) -> bool:
-    """Whether a language model has answered anything about a text, be it corrected since."""
+    """Return whether a language model has answered anything about a text, even if that was corrected since."""
     said = read_llm(doc)
     return bool(said.labels or said.spans)
 
 
 def find_model(answers: Iterable[Doc], tally: Tally) -> str:
-    """The language model that answered most of the texts. An answer is by people where they corrected its first step."""
+    """Return the language model that answered most texts. An answer counts as people's if they corrected its first step."""
     named = Counter(str(doc.user_data.get("model", "")) for doc in answers)
     models = [model for model, _ in [*named.most_common(), *Counter(tally.answered).most_common()] if model != HUMAN]
     return models[0] if models else ""
 
 
 def find_pace(run: Run, n_texts: int | None, requests_per_text: float) -> Pace | None:
-    """None where nothing was noted. Beside a metamodel's pace the language model's is assumed where it was not timed."""
+    """Return the pace; None if nothing was noted. With the metamodel's known, the language model's is assumed if not timed."""
     asked, mined = run.times.get("annotate"), run.times.get("mine")
     llm = asked.n_requests / asked.seconds / requests_per_text if asked and asked.n_requests and asked.seconds else None
     own = mined.n_texts / mined.seconds if mined and mined.n_texts and mined.seconds else None
@@ -124,38 +124,38 @@ def find_pace(run: Run, n_texts: int | None, requests_per_text: float) -> Pace |
 
 
 def measure(tally: Tally, model: str) -> list[float]:
-    """Requests and tokens a text, as they were counted when it was asked."""
+    """Return requests and tokens per text, as they were counted when the model was asked."""
     return [tally.usage[model].get(kind, 0) / tally.asked[model] for kind in KINDS]
 
 
 def guess(run: Run, texts: list[str], model: str) -> list[float]:
-    """Requests and tokens a text, where nothing was counted for this plan: as estimated from the requests themselves."""
+    """Estimate requests and tokens per text from the requests that would be sent, if nothing was counted for this plan."""
     with tempfile.TemporaryDirectory() as folder, AnswerStore(Path(folder) / "empty.db") as empty:
         found = estimate(texts, run.plan, model=model, store=empty)
     return [one.expected / len(texts) for one in (found.n_requests, found.n_input_tokens, found.n_output_tokens)]
 
 
 def note_source(model: str, n_texts: int, *, is_paid: bool, is_counted: bool) -> str:
-    """Where the numbers come from."""
+    """Return where the numbers come from, in words."""
     if is_counted:
         return f"The sample: as counted when {model} was asked about {n_texts:,} texts. All texts: that, scaled up."
     if is_paid:
         return (
-            f"{model} was asked about {n_texts:,} texts by this plan. The store also holds what it was asked by others, and "
-            "counts all together: estimated from this plan's requests."
+            f"{model} was asked about {n_texts:,} texts by this plan. The store also holds what it was asked by other plans, "
+            "and counts all together: estimated from this plan's requests."
         )
     return f"The answers were recorded from {model or 'somebody'}: estimated from the requests that would be sent."
 
 
 def note_price(model: str) -> str:
-    """At which price dollars are counted; where it is unknown, they are not."""
+    """Return at which price dollars are counted, or that it is unknown."""
     if find_price(model) is None:
         return f"Dollars: the price of {model or 'the model'} is unknown. {REMEDY}."
     return f"Dollars: at the prices of {model}, {prices_date() or 'from a file of your own'}."
 
 
 def count_corpus(run: Run) -> int | None:
-    """The different texts that were mined; not known where sentences are read each by itself."""
+    """Return how many different texts were mined; None if that is not known, as when sentences are read one by one."""
     if not run.totals or run.plan is None or run.plan.unit == "sentence":
         return None
     return max(0, run.totals.get("n_texts", 0) - run.totals.get("n_duplicates", 0)) or None

@@ -1,4 +1,4 @@
-"""How much of the corpus, and of the answers, the result speaks for."""
+"""How much of the corpus, and of the answers, the result covers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spacy_falconer.workflow.page.run import Run
 
 @dataclass(frozen=True)
 class Fact:
-    """A number and what it is. `is_bad`: It is better 0."""
+    """A number and what it means. `is_bad`: It should be 0."""
 
     name: str
     n: int
@@ -20,7 +20,10 @@ class Fact:
 
 @dataclass(frozen=True)
 class Coverage:
-    """shares: The corpus's rows by what became of them; together they are all. `failed`: reasons, with how many texts."""
+    """What was read and answered.
+
+    shares: All of the corpus's rows, by what became of them. failed: Reasons, with the number of texts.
+    """
 
     shares: list[Fact]
     corpus: list[Fact]
@@ -81,7 +84,7 @@ def list_answers(run: Run) -> list[Fact]:
 
 
 def count_placements(run: Run) -> list[tuple[str, int, int, int, int, int]]:
-    """Of each instruction: texts asked, quotes, placed, not in the text, between tokens."""
+    """Count for each instruction the texts asked, and quotes: all, placed, not in the text, and not on token boundaries."""
     report = GroundingReport()
     for doc in run.answers:
         group = doc.spans.get(SPANS_KEY)

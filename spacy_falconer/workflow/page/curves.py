@@ -1,4 +1,4 @@
-"""The learning curve and the reliability curve, as points of drawings."""
+"""Draw the learning curve and the reliability curve as points."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from spacy_falconer.workflow.report import CURVES, describe_error, describe_gain
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 360, 230, 32, 34  # The drawing, and what its axes' words take.
-Line = tuple[str, tuple[str, str], tuple[str, str], tuple[str, str]]  # A key, and cells with what stands below each.
+WIDTH, HEIGHT, LEFT, BOTTOM = 360, 230, 32, 34  # The size of the drawing, and the space for its axes' words.
+Line = tuple[str, tuple[str, str], tuple[str, str], tuple[str, str]]  # A key, and cells with the words below each.
 KINDS = {"labels": ("get_label", "labels"), "spans": ("get_span", "passages")}
 
 
 @dataclass(frozen=True)
 class Point:
-    """A value with its interval, and where it stands in the drawing. `words`: What it says."""
+    """A value with its interval, as places in the drawing. `words`: The same in words."""
 
     x: float
     y: float
@@ -26,9 +26,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one kind. `level`: Where the value to compare with stands; None without one.
+    """Points of one kind. `level`: The place of the value to compare with; None if there is none.
 
-    is_before (bool): As it was before something was done; the line is dashed.
+    is_before (bool): The points are from before calibration; the line is dashed.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing. `ticks`: numbers along the x axis, by their places. `notes`: what stands below. `header`, `rows`: a table."""
+    """A drawing. `ticks`: Numbers along the x axis, with their places. `notes`: Lines below it. `header`, `rows`: A table."""
 
     title: str
     series: list[Series]
@@ -58,14 +58,14 @@ class Chart:
 
     @property
     def words(self) -> str:
-        """All of it in words, for those who do not see it."""
+        """All of it in words, for those who cannot see it."""
         return f"{self.title}. " + " ".join(
             f"{one.name}: {'; '.join(point.words for point in one.points)}." for one in self.series
         )
 
 
 def draw_learning(scores: Mapping[str, Any]) -> Chart | None:
-    """F1 by the number of answers that were learned from; at 0 what the pre-trained pipeline says untrained."""
+    """Draw F1 by the number of answers that were learned from; at 0, that of the pre-trained pipeline without training."""
     curve = scores.get("curve")
     if not curve:
         return None
@@ -105,7 +105,7 @@ def find_level(curve: Mapping[str, Any], scores: Mapping[str, Any], kind: str) -
 
 
 def draw_reliability(scores: Mapping[str, Any]) -> Chart | None:
-    """The share that is right, by the score, and what it was before the scores were calibrated."""
+    """Draw the share that is right by the score, and what it was before the scores were calibrated."""
     found = {kind: one for kind, one in (scores.get("reliability") or {}).items() if one}
     if not found:
         return None
@@ -129,7 +129,7 @@ def place_reliability(kind: str, part: Mapping[str, Any]) -> Iterator[Series]:
 
 
 def list_errors(part: Mapping[str, Any]) -> Iterator[Line]:
-    """Of each instruction the number of scores, their error, and that before calibration."""
+    """Yield for each instruction the number of scores, their error, and the error before calibration."""
     for key, one in part.get("per_instruction", {}).items():
         yield key, (f"{one['n']:,}", ""), cut_error(one), cut_error(one["before"]) if one["before"] else ("–", "")
 
@@ -158,5 +158,5 @@ def place_y(share: float) -> float:
 
 
 def list_heights() -> Iterator[tuple[float, str]]:
-    """Numbers along the y axis."""
+    """Return the numbers along the y axis, with their places."""
     return ((place_y(share), f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1))

@@ -1,4 +1,4 @@
-"""A plan as boxes and arrows: where each one stands. Drawn by plan.svg.jinja."""
+"""Place a plan's steps as boxes and arrows, which plan.svg.jinja draws."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ N_CHARACTERS, MAX_LINES = 40, 4
 
 @dataclass(frozen=True)
 class Box:
-    """A step, or one of the two ends. `lines`: Its instruction; `notes`: under which conditions. `color` None: an end."""
+    """A step, or the result. `lines`: Its instruction; `notes`: its conditions. `color`: None for the result."""
 
     key: str
     op: str
@@ -34,7 +34,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """From a step to one that asks for its answer."""
+    """An arrow from a step to one that depends on its answer."""
 
     color: int
     path: str
@@ -78,7 +78,7 @@ def place_boxes(plan: Plan) -> Iterator[Box]:
 
 
 def find_sources(box: Box, plan: Plan, boxes: list[Box]) -> Iterator[Box]:
-    """The steps that a box asks for, in their order."""
+    """Return the boxes of the steps that a box depends on, in their order."""
     step = plan.steps_by_id.get(box.key)
     names = set(parse_condition((step.when or "true") if step else plan.keep).names)
     names |= {step.for_each} if step and step.for_each else set()
@@ -92,7 +92,7 @@ def list_notes(step: Step) -> list[str]:
 
 
 def wrap(text: str) -> list[str]:
-    """Lines that fit a box, by letters of a usual width; the rest is left out, and said so by an ellipsis."""
+    """Return lines that fit a box, for letters of average width; an ellipsis takes the place of the rest."""
     is_wide = any(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     return textwrap.wrap(
         text, N_CHARACTERS // 2 if is_wide else N_CHARACTERS, max_lines=MAX_LINES, placeholder=" …"

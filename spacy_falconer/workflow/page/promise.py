@@ -1,4 +1,4 @@
-"""What was promised of the rows, and what is certain of them, as `mine --guarantee` noted it beside them."""
+"""What was promised about the rows, and what is certain about them, as `mine --guarantee` noted it beside them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNTS = ("n_texts", "n_recorded", "n_asked", "n_failed")
 
 @dataclass(frozen=True)
 class Rate:
-    """What is certain of a target, 0 to 1; None where it was not promised of this instruction."""
+    """A target, and what is certain, both 0 to 1; `certain` is None if nothing is noted for this instruction."""
 
     wanted: float
     certain: float | None
@@ -37,10 +37,10 @@ class Rate:
 
 @dataclass(frozen=True)
 class Kept:
-    """A promise, and what came of it.
+    """A promise, and how far it was kept.
 
-    meanings: Of the targets' names, in words. lines: Of each instruction the rates of all targets.
-    facts: Who answered how many texts. left_out: Steps of the plan of which nothing was promised.
+    meanings: What the targets' names mean, in words. lines: The rates of all targets, for each instruction.
+    facts: Who answered how many texts. left_out: Steps of the plan about which nothing was promised.
     """
 
     promise: Promise
@@ -51,12 +51,12 @@ class Kept:
 
     @property
     def unmet(self) -> list[str]:
-        """Instructions of which less is certain than was promised."""
+        """Instructions for which less is certain than was promised."""
         return [key for key, rates in self.lines.items() if not all(rate.is_met for rate in rates.values())]
 
     @property
     def chance(self) -> str:
-        """At least how likely it is that all of it holds."""
+        """The least probability that all of it holds."""
         return f"{100 * (1 - self.promise.delta):.6g}%"
 
     @property
@@ -65,7 +65,7 @@ class Kept:
 
 
 def find_kept(run: Run) -> Kept | None:
-    """None where nothing was promised, or what is noted cannot be read; then that is said."""
+    """Return what was promised; None if nothing was, or if the note cannot be read, which is then added to `run.missing`."""
     options = run.manifest.get("options") if run.manifest else None
     noted = options.get("guarantee") if isinstance(options, dict) else None
     if noted is None:
@@ -78,7 +78,7 @@ def find_kept(run: Run) -> Kept | None:
 
 
 def read_kept(noted: Mapping[str, Any], steps: list[str]) -> Kept:
-    """RAISES (FalconerError, ValueError and what else comes of other data): It is not as `mine` writes it."""
+    """RAISES (FalconerError, ValueError and others that unexpected data lead to): It is not as `mine` writes it."""
     promise, counts = parse_promise(noted["promise"]), {name: int(noted[name]) for name in COUNTS}
     lines = {
         key: {name: Rate(target, as_rate(rates.get(name))) for name, target in promise.targets.items()}
@@ -89,7 +89,7 @@ def read_kept(noted: Mapping[str, Any], steps: list[str]) -> Kept:
 
 
 def as_rate(value: Any) -> float | None:
-    """RAISES (FalconerError): It is no share."""
+    """RAISES (FalconerError): It is not a share."""
     if value is None or 0 <= value <= 1:
         return value
     raise FalconerError(f"A rate is {value!r}; expected 0 to 1.")

@@ -1,4 +1,4 @@
-"""Disagreements as the page shows them: texts in pieces, each with who names it."""
+"""Disagreements as the page shows them: texts in pieces, each with who marks it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spacy_falconer.workflow.report import LLM, name_side
 class Mark:
     """A passage in the characters that are shown.
 
-    who: "both", "metamodel" or "other". tag: What is written at it: a name, and how sure the metamodel is.
+    who: "both", "metamodel" or "other". tag: What is written beside it: a name, and how sure the metamodel is.
     """
 
     start: int
@@ -25,7 +25,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Piece:
-    """Words that the same passages cover. `tags`: of the passages that end here."""
+    """Words that the same passages cover. `tags`: Those of the passages that end here."""
 
     text: str
     who: str | None
@@ -34,7 +34,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """n_before, n_after: Characters of the text that are left out."""
+    """A disagreement. n_before, n_after: How many characters of the text are left out."""
 
     key: str
     color: int
@@ -46,13 +46,13 @@ class Disagreement:
 
 
 def list_readings(scores: Mapping[str, Any], colors: Mapping[str, int]) -> list[Disagreement]:
-    """colors: Of the instructions, by their keys."""
+    """Return the disagreements to show. `colors`: Those of the instructions, by their keys."""
     other = name_side(scores)
     return [make_reading(one, colors.get(one["key"], 0), other) for one in scores.get("disagreements") or ()]
 
 
 def make_reading(one: Mapping[str, Any], color: int, other: str) -> Disagreement:
-    """other: Whose answers the metamodel's differ from."""
+    """Return one disagreement to show. `other`: Whose answers the metamodel's differ from."""
     text, start = one["text"], one["start"]
     marks = [
         replace(mark, start=max(0, mark.start - start), end=min(len(text), mark.end - start))
@@ -74,7 +74,7 @@ def name_kind(kind: str, other: str) -> str:
 
 
 def find_marks(found: Sequence[Sequence[Any]], wanted: Sequence[Sequence[Any]], other: str) -> list[Mark]:
-    """Passages of both, and of one alone."""
+    """Return the passages of both sides, and those of one side alone."""
     scores = {(start, end): score for start, end, score in found}
     others = {(start, end) for start, end in wanted}
     marks = [make_mark(place, score, is_shared=place in others) for place, score in scores.items()]

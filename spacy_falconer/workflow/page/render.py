@@ -1,4 +1,4 @@
-"""The page itself. Whatever a corpus, a label or a language model says is shown in it, and does nothing there."""
+"""The page itself. Whatever a corpus, a label or a language model says is shown as text, and never executed."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from spacy_falconer.workflow.page.run import Run, read_run
 from spacy_falconer.workflow.report import list_doubts
 
 PAGE = "report.html"
-# What could end the element that holds the data, or a line of it; and halves of characters, which no file can hold.
+# What could end the element that holds the data, or a line of it; and lone surrogates, which no file can hold.
 ESCAPED = re.compile("[<>&'\u2028\u2029\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def write_page(run: Run, texts: Mapping[str, str] | None = None) -> Path:
     """Write the page into the run's folder.
 
-    texts: The corpus's, by id, of the rows that are to have them; None for a page without any.
+    texts: The corpus's texts, by id, for the rows that are to show them; None for a page without texts.
     RETURNS (Path): The page.
     """
     page, path = make_page(run, texts), run.folder / PAGE
@@ -48,7 +48,7 @@ def write_page(run: Run, texts: Mapping[str, str] | None = None) -> Path:
 
 
 def renew_page(folder: Path, records: Iterable[Record] | None) -> None:
-    """Write a folder's page where there is none, or what it shows was written after it.
+    """Write a folder's page if there is none, or if anything that it shows is newer.
 
     records: The corpus, for the texts of the rows; None for a page without them.
     """
@@ -60,7 +60,7 @@ def renew_page(folder: Path, records: Iterable[Record] | None) -> None:
 
 
 def make_page(run: Run, texts: Mapping[str, str] | None = None) -> str:
-    """The page's HTML. It loads nothing, and runs one script: ours, by its hash."""
+    """Return the page's HTML. It loads nothing, and runs a single script, ours, which is allowed by its hash."""
     shown = make_shown(run, texts)
     style, script = read_page("report.css"), read_page("report.js")
     colors = {one["id"]: one["color"] for one in shown.keys}
@@ -75,7 +75,7 @@ def make_page(run: Run, texts: Mapping[str, str] | None = None) -> str:
 
 @dataclass(frozen=True)
 class Looks:
-    """What is measured besides the agreement itself; empty where it was not."""
+    """What is measured besides the agreement itself; empty if it was not measured."""
 
     charts: list[Chart] = field(default_factory=list)
     slices: list[Mapping[str, Any]] = field(default_factory=list)
@@ -97,11 +97,11 @@ def look_closer(run: Run, colors: Mapping[str, int]) -> Looks:
 
 
 def dump(data: Any) -> str:
-    """JSON that can stand in HTML as it is: only strings hold what is escaped, and it means the same there."""
+    """Return JSON that can be put into HTML: what is escaped occurs only in strings, where it still means the same."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def hash_source(source: str) -> str:
-    """The name by which a content security policy allows a script or a style."""
+    """Return the hash by which a content security policy allows a script or a style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode("utf8")).digest()).decode("ascii")

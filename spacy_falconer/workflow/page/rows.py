@@ -1,4 +1,4 @@
-"""Mined rows as the page's script shows them: plain data, cut into pieces here, so that nothing is computed there."""
+"""Mined rows as data for the page's script: they are cut into pieces here, so that the script computes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spacy_falconer.workflow.mining.mined import match_texts
 from spacy_falconer.workflow.mining.parts import Row
 from spacy_falconer.workflow.page.run import Run
 
-MAX_CHARACTERS = 3_000_000  # Of all texts in the page.
+MAX_CHARACTERS = 3_000_000  # In all texts of the page.
 MAX_TEXT, MAX_CELL, MAX_SPANS, MAX_FIELDS = 4_000, 200, 200, 6
 N_COLORS = 8
 
@@ -26,8 +26,9 @@ Json = dict[str, Any]
 class Shown:
     """Rows in a form for JSON, and what was left out.
 
-    keys: Of the instructions: id, primitive and number of its color.
-    has_texts: Some were given.
+    keys: The id, primitive and color number of each instruction.
+    n_cut: Texts that were shortened. n_other: Rows that were not mined from the text with their id.
+    has_texts: Whether any texts were given.
     """
 
     keys: list[Json]
@@ -42,7 +43,7 @@ class Shown:
 
 
 def make_shown(run: Run, given: Mapping[str, str] | None) -> Shown:
-    """The first rows, with the texts that are there. A text that the row was not mined from is left out.
+    """Return the first rows, with the texts that are given. A text that its row was not mined from is left out.
 
     given: The corpus's texts, by id.
     """
@@ -59,7 +60,7 @@ def make_shown(run: Run, given: Mapping[str, str] | None) -> Shown:
 
 
 def list_keys(plan: Plan | None, rows: Iterable[Row]) -> list[Json]:
-    """The plan's steps in its order; without a plan what the rows have."""
+    """Return the plan's steps in order; without a plan, the keys that the rows have."""
     if plan is not None:
         found = {step.id: step.op for step in plan.steps}
     else:
@@ -89,7 +90,7 @@ def make_row(row: Row, text: str | None, shown: Shown) -> Json:
 
 
 def list_labels(labels: Mapping[str, Any], numbers: Mapping[str, int]) -> Iterator[list[Any]]:
-    """Of each answer the key's number, the score and, where it is about a passage, that and whether it is true."""
+    """Yield for each answer the key's number, the score and, if it is about a passage, that and whether it is true."""
     for key, cell in labels.items():
         if key in numbers and isinstance(cell, list):
             yield from ([numbers[key], one["score"], shorten(one["for"]["text"]), one["value"]] for one in cell)
@@ -103,13 +104,13 @@ def describe_span(number: int, span: Row) -> list[Any]:
 
 
 def list_fields(fields: Mapping[str, Any]) -> list[list[str]]:
-    """The corpus's first other columns that hold anything."""
+    """Return the corpus's first other columns that hold anything."""
     held = [(name, value) for name, value in fields.items() if value not in (None, "")]
     return [[shorten(str(name)), shorten(str(value))] for name, value in held[:MAX_FIELDS]]
 
 
 def cut(text: str, spans: Sequence[tuple[int, Row]], start: int) -> list[list[Any]]:
-    """A text in pieces, each with the [key's number, score] of all the spans over it. `start`: the text's in the spans."""
+    """Cut a text into pieces, each with the [key's number, score] of all spans over it. `start`: The text's, for the spans."""
     marks = [(number, span["start"] - start, span["end"] - start, span["score"]) for number, span in spans]
     edges = {0, len(text), *(edge for _, first, last, _ in marks for edge in (first, last) if 0 < edge < len(text))}
     return [
@@ -123,7 +124,7 @@ def shorten(text: str) -> str:
 
 
 def find_row_texts(run: Run, corpus: Path) -> dict[str, str]:
-    """The texts of the rows that are shown, by id. The corpus's columns are those that it was mined by.
+    """Return the texts of the rows that are shown, by id. The corpus's columns are those that it was mined with.
 
     RAISES (CorpusError): There is no such corpus, or it cannot be opened.
     """
@@ -133,5 +134,5 @@ def find_row_texts(run: Run, corpus: Path) -> dict[str, str]:
 
 
 def find_texts(run: Run, records: Iterable[Record]) -> dict[str, str]:
-    """The texts of the rows that are shown, by id."""
+    """Return the texts of the rows that are shown, by id."""
     return match_texts(records, {row["id"] for row in run.first or ()})

@@ -1,4 +1,4 @@
-"""What there is of a run, read from its folder. What is missing or damaged is said, and stops nothing."""
+"""Read what there is of a run from its folder. What is missing or damaged is noted, and does not stop the rest."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ Part = TypeVar("Part")
 
 @dataclass
 class Run:
-    """The parts of a run that could be read; None where one could not.
+    """The parts of a run that could be read; those that could not are None.
 
-    train, test: The answers that were learned from, and those that the scores are of.
-    first: The first of the rows, and `n_rows`, how many there are.
-    rejects: The first of the corpus's rows that were none.
-    times: How long steps took, where that was noted.
+    train, test: The answers that were learned from, and those that the scores are measured on.
+    first: The first of the rows. n_rows: How many there are in all.
+    rejects: The first of the corpus's rows that were not records.
+    times: How long steps took, if that was noted.
     missing: What is not there, in words.
     """
 
@@ -61,7 +61,7 @@ class Run:
 
     @property
     def totals(self) -> Json:
-        """What mining counted; empty where that is not known."""
+        """What mining counted; empty if that is not known."""
         found = self.manifest.get("totals") if self.manifest else None
         return found if isinstance(found, dict) else {}
 
@@ -69,7 +69,7 @@ class Run:
 def read_run(folder: Path) -> Run:
     """Read an output folder of `induce` or of the project.
 
-    RAISES (CorpusError): Nothing of a run is in it.
+    RAISES (CorpusError): It holds nothing of a run.
     """
     run, vocab = Run(folder), spacy.blank(LANGUAGE)
     run.plan = attempt(run, "plan.json", read_plan, "the plan")
@@ -90,19 +90,19 @@ def read_run(folder: Path) -> Run:
 
 
 def leave_out_scores(run: Run) -> None:
-    """Scores of a pipeline that runs another plan than the folder's are not shown."""
+    """Remove scores from the run if the pipeline runs another plan than the folder's."""
     if run.scores is not None and is_other(run, find_composed(run.folder / "pipeline")):
         run.scores = None
         run.missing.append(f"scores.json is of another plan than plan.json: the agreement is not shown. {_REMEDY}")
 
 
 def is_other(run: Run, plan: Plan | None) -> bool:
-    """Whether something was made by another plan than the one in the folder, as far as that can be told."""
+    """Return whether something was made by another plan than the one in the folder, as far as that is known."""
     return run.plan is not None and plan is not None and plan != run.plan
 
 
 def read_mined(run: Run) -> None:
-    """The first rows, and the manifest and the rejects beside them."""
+    """Read the first rows, and the manifest and the rejects beside them."""
     if run.rows is None:
         run.missing.append("rows.jsonl is not there: no rows were mined yet.")
         return
@@ -119,7 +119,7 @@ def read_mined(run: Run) -> None:
 
 
 def read_first(run: Run, path: Path) -> None:
-    """The first rows. All are read only where the manifest does not say how many there are."""
+    """Read the first rows. All are read only if the manifest does not say how many there are."""
     rows, n_rows = read_rows(path), run.totals.get("n_rows")
     try:
         first = [check_row(row) for row in islice(rows, MAX_ROWS)]
@@ -129,7 +129,7 @@ def read_first(run: Run, path: Path) -> None:
 
 
 def check_row(row: Row) -> Row:
-    """RAISES (ValueError): It is not as mining writes it."""
+    """RAISES (ValueError): It is not as mining writes rows."""
     try:
         spans = [span for found in row["spans"].values() for span in found]
         about = [one for found in row["labels"].values() if isinstance(found, list) for one in found]
@@ -144,7 +144,7 @@ def check_row(row: Row) -> Row:
 
 
 def attempt(run: Run, name: str, read: Callable[[Path], Part], what: str) -> Part | None:
-    """Read one part; where that fails, say so in `run.missing`."""
+    """Read one part. If that fails, note it in `run.missing`, and return None."""
     path = run.folder / name
     if not path.exists():
         run.missing.append(f"{name} is not there: {what} cannot be shown.")
