@@ -1,1 +1,1 @@
-"""What the commands do: each step from a sentence to rows, and the whole of it."""
+"""What the commands do: each step from a sentence to rows, and all of them together."""

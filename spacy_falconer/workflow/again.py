@@ -1,4 +1,4 @@
-"""A second reading: a language model is asked the same of the same texts, to see how far it agrees with itself."""
+"""A second reading: ask a language model the same about the same texts, to see how far it agrees with itself."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def annotate_again(
     tick: Callable[[int], Any] = lambda n_texts: None,
     watch: Callable[[list[OpenBatch]], Any] = lambda batches: None,
 ) -> Annotated:
-    """Ask a language model afresh about texts that were answered before. Arguments as of `annotate`.
+    """Ask a language model again about texts that were answered before. Other arguments are as in `annotate`.
 
-    docs: The first reading; a random sample of its texts is read, where there are more than are wanted.
-    store: One of its own: a store answers every question once. What it holds of an earlier run of this is used.
+    docs: The first reading; if it has more texts than are wanted, a random sample is read.
+    store: A separate one, as a store answers each question once. Answers from an earlier, stopped run of this are used.
     endpoint: By default the model is the one that the first reading is by.
-    memory (Path): Keeps that this reading was begun, so that it goes on after a stop.
-    RAISES (AnswerError): There is nothing to read again; or the store answers some of it already.
+    memory (Path): The file that notes that this reading was begun, so that it can go on after a stop.
+    RAISES (AnswerError): There is nothing to read again, or the store answers some of it already.
     RAISES (ServerError): There is no answer at all, and none could be had.
     """
     chosen = [choose_same(doc) for doc in choose_random(docs, sampling.n_texts, seed=sampling.seed)]
@@ -64,21 +64,21 @@ def annotate_again(
 
 
 def choose_same(doc: Doc) -> Chosen:
-    """A text, with why it was chosen, as the first reading says it."""
+    """Return a text as chosen in the first reading, with the same strategy and weight."""
     return Chosen(doc.text, str(doc.user_data.get("chosen", RANDOM)), doc.user_data.get("weight"))
 
 
 def find_reader(docs: Sequence[Doc]) -> str | None:
-    """The language model that gave most of the answers; None where all are people's, or nobody says."""
+    """Return the language model that gave most of the answers; None if all are people's, or no model is noted."""
     models = Counter(str(doc.user_data.get("model") or HUMAN) for doc in docs)
     return next((model for model, _ in models.most_common() if model != HUMAN), None)
 
 
 def check_unanswered(texts: Sequence[str], plan: Plan, store: AnswerStore, endpoint: Endpoint) -> bool:
-    """RAISES (AnswerError): The store would answer some of the texts, and nobody would be asked about them."""
+    """RAISES (AnswerError): The store answers some of the texts already, so that no one would be asked about them."""
     if n_answered := sum(1 for _ in partial_answers(texts, plan, store, model=endpoint.model)):
         raise AnswerError(
             f"The store {str(store.path)!r} answers {n_answered} of the {len(texts)} texts already, and what it answers is "
-            "not asked again. A second reading needs a store of its own: name one that is not there yet by --store."
+            "not asked again. A second reading needs a store of its own: name one that does not exist yet by --store."
         )
     return True

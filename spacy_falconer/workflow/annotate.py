@@ -1,4 +1,4 @@
-"""Texts chosen, answered and grounded, ready to learn from."""
+"""Choose texts, get answers to them, and place the quotes, so that they can be learned from."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ from spacy_falconer.workflow.rounds import annotate_in_rounds
 class Annotated:
     """Answered texts as docs, how their quotes were placed, and who answered.
 
-    docs: With `user_data["chosen"]`, the strategy that chose the text, and `user_data["weight"]`, where it is known.
-    n_chosen (int): Texts that were to be answered.
-    is_recorded (bool): All answers were there before, and nobody was asked.
+    docs: With `user_data["chosen"]`, the strategy that chose the text, and `user_data["weight"]`, if it is known.
+    n_chosen (int): Texts that were chosen to be answered.
+    is_recorded (bool): All answers existed before, and no one was asked.
     failed (dict[str, str]): Texts that the language model has no answers to, with the reason.
     stopped (ServerError): Why not all were asked. What was answered is kept in the store.
     """
@@ -85,18 +85,18 @@ def annotate(
 
     records: With `recorded`, they are read twice.
     endpoint: The language model that is asked.
-    annotator: Asked in its place: takes a text and the steps to answer (`AskedStep`), and gives the answers by their ids;
-        see `Annotator`.
-    recorded_only (bool): Take only texts that the store answers already, and ask nobody.
-    recorded (Path): Recorded answers. Where they answer the plan about texts of the corpus, only these are taken, and
-        nobody is asked.
+    annotator: Asked in its place: takes a text and the steps to answer (`AskedStep`), and returns the answers by the steps'
+        ids; see `Annotator`.
+    recorded_only (bool): Take only texts that the store answers already, and ask no one.
+    recorded (Path): Recorded answers. If they answer the plan about texts of the corpus, only these texts are taken, and
+        no one is asked.
     redact: Changes texts before they are sent.
-    memory (Path): Keeps what was chosen by vectors or models, so that a run that goes on chooses the same.
-    tick: Called with the number of texts settled since the last call.
-    warn: Called with what is to be known before anything is asked.
-    watch: Called with the batches under way, where the endpoint asks in batches.
-    RAISES (AnswerError): `recorded_only`, and the store answers the plan for none of the texts; or all of them failed;
-        or the annotator fails.
+    memory (Path): The file that keeps what was chosen by vectors or models, so that a run that goes on chooses the same.
+    tick: Called with the number of texts that were settled since the last call.
+    warn: Called with warnings before anything is asked.
+    watch: Called with the batches under way, if the endpoint asks in batches.
+    RAISES (AnswerError): With `recorded_only`, the store answers the plan for none of the texts; or all texts failed; or
+        the annotator fails.
     RAISES (ServerError): There is no answer at all, and none could be had.
     RAISES (CorpusError): There is no text.
     RAISES (ModelError): The texts are to be chosen by a pipeline that is not there.
@@ -123,7 +123,7 @@ def annotate(
 def take_answered(
     plan: Plan, records: Iterable[Record], store: AnswerStore, *, sampling: Sampling, model: str | None = None
 ) -> Annotated:
-    """A random sample of the texts that the store answers: in full, and where these are too few, in part. Nobody is asked.
+    """Take a random sample of the texts that the store answers: in full, and if these are too few, in part. Ask no one.
 
     RAISES (AnswerError): It answers the plan for none of the texts.
     """
@@ -145,9 +145,9 @@ def take_recorded(
     sampling: Sampling,
     model: str | None = None,
 ) -> Annotated | None:
-    """A sample of the corpus's texts that a file of recorded answers answers; None where there are none.
+    """Take a sample of the corpus's texts that a file of recorded answers has answers to; None if there are none.
 
-    What it says of the corpus's texts by the plan's instructions is put into the store.
+    Its answers about the corpus's texts to the plan's instructions are put into the store.
     RAISES (AnswerError): The file holds no recorded answers.
     """
     wanted = {step.instruction for step in plan.steps}
@@ -158,12 +158,12 @@ def take_recorded(
     store.put_many(one for one in said if one.text in texts)
     if not any(read_answer(record.text, plan, store, model=model) for record in found):
         return None
-    uncut = plan.model_copy(update={"unit": "document"})  # The texts are sentences already where they are to be.
+    uncut = plan.model_copy(update={"unit": "document"})  # If sentences are wanted, the texts are sentences already.
     return take_answered(uncut, found, store, sampling=sampling, model=model)
 
 
 def choose(texts: Sequence[str], plan: Plan, sampling: Sampling, memory: Memory, asker: Asker) -> list[Chosen]:
-    """The texts to annotate. Where they are no random sample, a fifth is, and is held out to test on."""
+    """Choose the texts to annotate. If they are not a random sample, a fifth is one, and is held out to test on."""
     if sampling.is_plain:
         return pick_random(texts, sampling.n_texts, seed=sampling.seed)
     n_texts = min(sampling.n_texts, len(texts))
@@ -175,7 +175,7 @@ def choose(texts: Sequence[str], plan: Plan, sampling: Sampling, memory: Memory,
 
 
 def open_memory(path: Path | None, plan: Plan, texts: Sequence[str], sampling: Sampling) -> Memory:
-    """What was chosen before among these texts, for what this plan asks and by this sampling."""
+    """Open the memory of what was chosen among these texts, for this plan's questions and this sampling."""
     config = sampling.config.read_text(encoding="utf8") if sampling.config else ""
     settings = [sampling.n_texts, sampling.strategy, sampling.n_rounds, sampling.seed, str(sampling.source)]
     return Memory(path, digest(dump_questions(plan), json.dumps(settings), config, *texts))
@@ -184,13 +184,13 @@ def open_memory(path: Path | None, plan: Plan, texts: Sequence[str], sampling: S
 def warn_of_stale(n_stale: int, store: AnswerStore, warn: Callable[[str], Any]) -> None:
     if n_stale:
         warn(
-            f"The prompts have changed: {n_stale} answers in {store.path} were asked for by earlier ones. Those about "
+            f"The prompts have changed: {n_stale} answers in {store.path} were asked for with earlier ones. Those about "
             "texts that are chosen are asked for again. To keep them, stop here and use --recorded-only."
         )
 
 
 def ground(answers: Sequence[Answer], plan: Plan, chosen: Sequence[Chosen], **outcome: Any) -> Annotated:
-    """Place the answers' quotes in their texts, and note why each text was chosen. `outcome`: of `Annotated`."""
+    """Place the answers' quotes in their texts, and note why each text was chosen. `outcome`: Fields of `Annotated`."""
     docs, report = make_docs(answers, plan, spacy.blank(LANGUAGE))
     by_text = {one.text: one for one in chosen}
     for doc in docs:
@@ -206,7 +206,7 @@ def check_some(
     stopped: ServerError | None,
     annotator: Annotator | None = None,
 ) -> None:
-    """Where there is no answer at all, say why."""
+    """RAISES (ServerError, AnswerError): There is no answer at all. The message says why."""
     if answers:
         return
     if stopped is not None:
@@ -234,10 +234,10 @@ def check_any(answers: Sequence[Answer], plan: Plan) -> None:
 
 
 def hold_out(docs: Sequence[Doc], plan: Plan, test_file: Path | None, *, seed: int) -> tuple[list[Doc], list[Doc]]:
-    """Answers to learn from and answers to test on; no text is among both.
+    """Split answers into those to learn from and those to test on; no text is in both.
 
-    test_file (Path): Recorded answers to test on. Where there are none to the plan's instructions, those that were
-        chosen to be held out; else a fifth of `docs`.
+    test_file (Path): Recorded answers to test on. If it has none to the plan's instructions, the texts that were chosen to
+        be held out are tested on, else a fifth of `docs`.
     """
     tests = answered_docs(test_file, plan) if test_file is not None else []
     tests = tests or [doc for doc in docs if doc.user_data.get("chosen") == HELD_OUT]
@@ -250,15 +250,15 @@ def hold_out(docs: Sequence[Doc], plan: Plan, test_file: Path | None, *, seed: i
 def check_outputs(
     output: Path, test_output: Path | None, *, inputs: Iterable[Path | None] = (), test_answers: Path | None = None
 ) -> None:
-    """Refuse names under which answers would not be found again, or take the place of something else.
+    """Check names of outputs under which answers would not be found again, or would overwrite something else.
 
-    inputs: What is read, or kept.
-    RAISES (AnswerError): One does not end in .spacy, or both are the same; or there are answers to test on, but no place.
+    inputs: Files that are read, or kept.
+    RAISES (AnswerError): One does not end in .spacy, both are the same, or there are answers to test on but no output for them.
     RAISES (CorpusError): One is an input, or cannot be written.
     """
     if test_answers is not None and test_output is None:
         raise AnswerError(
-            f"--test-answers {str(test_answers)!r} stands alone. Say where the answers to test on are to be written, by "
+            f"--test-answers {str(test_answers)!r} is given without --test-output. Name a file for the answers to test on by "
             "--test-output."
         )
     for path in filter(None, (output, test_output)):
@@ -283,9 +283,9 @@ def write_annotated(
     test_answers: Path | None = None,
     seed: int = 0,
 ) -> tuple[int, int]:
-    """Write DocBins: answers to learn from, and where `test_output` is named, apart from them, answers to test on.
+    """Write DocBins: answers to learn from and, if `test_output` is given, separate answers to test on.
 
-    RETURNS (tuple[int, int]): How many there are of each.
+    RETURNS (tuple[int, int]): How many texts are in each.
     """
     docs, tests = annotated.docs, []
     if test_output is not None:
@@ -298,6 +298,6 @@ def write_annotated(
 
 
 def answered_docs(path: Path, plan: Plan) -> list[Doc]:
-    """The texts of a file of answers of which the plan's instructions were asked."""
+    """Return the texts of a file of answers that any of the plan's instructions were asked about."""
     docs, _ = read_answers(path, plan, spacy.blank(LANGUAGE))
     return [doc for doc in docs if doc.cats or doc.spans[SPANS_KEY].attrs["asked"]]

@@ -1,4 +1,4 @@
-"""Answers from either of their two files, and what a store holds of them."""
+"""Read answers from files of both kinds, and manage what a store holds."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from spacy_falconer.workflow.files import whole
 
 
 def read_answers(path: Path, plan: Plan, nlp: Language) -> tuple[list[Doc], GroundingReport]:
-    """Answers as docs: from the .spacy file of annotate, or from recorded answers.
+    """Read answers as docs: from the .spacy file of annotate, or from recorded answers.
 
-    Of recorded answers each text is one doc: a person's answer to a question goes before a model's.
+    Recorded answers about one text become one doc, in which a person's answer to a question precedes a model's.
     RAISES (AnswerError): The file is neither.
     """
     if path.suffix == ".spacy":
@@ -43,20 +43,20 @@ def check_written(docs: Iterable[Doc], path: Path) -> None:
     """RAISES (AnswerError): The docs do not say what was asked: they are someone's own training data."""
     if any(SPANS_KEY not in doc.spans or "asked" not in doc.spans[SPANS_KEY].attrs for doc in docs):
         raise AnswerError(
-            f"The docs in {str(path)!r} do not say which of the plan's steps they answer. Expected the file that annotate "
-            "wrote. Make it of data of your own by `answers import FILE --plan PLAN --store answers.db --output answers.spacy`."
+            f"The docs in {str(path)!r} do not say which of the plan's steps they answer. Expected the file that annotate wrote. "
+            "Make one from your own data by `answers import FILE --plan PLAN --store answers.db --output answers.spacy`."
         )
 
 
 def check_same_questions(docs: Iterable[Doc], plan: Plan, path: Path) -> None:
-    """RAISES (AnswerError): A step was asked in other words: its answers are to another question."""
+    """RAISES (AnswerError): A step was asked in other words, so that its answers are to another question."""
     steps = plan.steps_by_id
     for doc in docs:
         for key, asked in doc.user_data.get("asked", {}).items():
             if key in steps and steps[key].instruction != asked:
                 raise AnswerError(
                     f"{str(path)!r} answers {key!r} as {asked!r}, but the plan asks {steps[key].instruction!r}: another "
-                    "question. Annotate again by this plan, or restore the instruction that was answered."
+                    "question. Annotate again with this plan, or restore the instruction that was answered."
                 )
 
 
@@ -66,18 +66,18 @@ def check_answered(docs: Iterable[Doc], plan: Plan) -> None:
     if not any(keys & list_asked(doc) for doc in docs):
         asked = "; ".join(f"{key}: {step.instruction!r}" for key, step in plan.steps_by_id.items() if key in keys)
         raise AnswerError(
-            f"The answers are to none of the plan's instructions. Expected some to: {asked}. Annotate by this plan, or give "
+            f"The answers are to none of the plan's instructions. Expected some to: {asked}. Annotate with this plan, or give "
             "recorded answers whose instructions are the plan's, word for word."
         )
 
 
 def list_asked(doc: Doc) -> set[str]:
-    """The keys that an answered text has answers to."""
+    """Return the keys that an answered text has answers to."""
     return {*doc.cats, *asked_keys(doc.spans.get(SPANS_KEY))}
 
 
 def settle(answers: Iterable[Answer]) -> list[Answer]:
-    """One answer a text: to each question a person's, else the first model's."""
+    """Return one answer per text: for each question a person's, else the first model's."""
     rows: dict[str, list[Row]] = {}
     for answer in answers:
         rows.setdefault(answer.text, []).extend(answer_rows(answer))
@@ -95,15 +95,15 @@ def forget(
     model: str | None = None,
     instruction: str | None = None,
 ) -> int:
-    """Delete the answers that fit all that is named: about texts of a corpus or their sentences, of a model, to an instruction.
+    """Delete the answers that match all given criteria: about a corpus's texts or sentences, by a model, to an instruction.
 
-    ids: Of the corpus, only the texts with these.
-    RETURNS (int): How many answers there were.
-    RAISES (AnswerError): Nothing is named; or ids without a corpus, or one that it does not have; or batches under way
-        ask about the texts.
+    ids: Only the corpus's texts with these ids.
+    RETURNS (int): How many answers were deleted.
+    RAISES (AnswerError): There is no criterion, there are ids without a corpus or one that it does not have, or batches
+        under way ask about the texts.
     """
     if ids and records is None:
-        raise AnswerError(f"The id {next(iter(ids))!r} names a text of no corpus. Name the corpus by --texts.")
+        raise AnswerError(f"The id {next(iter(ids))!r} is given without a corpus. Name the corpus by --texts.")
     texts = None if records is None else _list_texts(records, ids)
     with AnswerStore(store) as opened:
         under_way = find_texts_under_way(opened)
@@ -116,7 +116,7 @@ def forget(
 
 
 def export(store: Path, file: Path) -> None:
-    """Write all of a store's answers to a file of recorded answers, which is whole or not there.
+    """Write all of a store's answers to a file of recorded answers, completely or not at all.
 
     RAISES (AnswerError): The file is the store.
     """
@@ -129,13 +129,13 @@ def export(store: Path, file: Path) -> None:
 
 
 def ask_failed_again(store: Path) -> None:
-    """Forget that texts failed."""
+    """Forget which texts failed, so that they are asked about again."""
     with AnswerStore(store) as opened:
         opened.forget_failures()
 
 
 def find_batches(store: Path) -> list[OpenBatch]:
-    """The batches under way, as they were last seen."""
+    """Return the batches under way, as they were last seen."""
     with AnswerStore(store) as opened:
         return find_open_batches(opened)
 

@@ -1,4 +1,4 @@
-"""Answers to chosen texts: those that the store holds, and a language model's, or a user's own annotator's, to the others."""
+"""Get answers about texts: those in the store, and others from a language model or a user's own annotator."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from spacy_falconer.types import Answer
 from spacy_falconer.workflow.endpoint import Endpoint, run_to_end
 from spacy_falconer.workflow.own.annotator import Annotator, ask_annotator
 
-N_EXAMPLES_FROM = 4  # Texts answered for each example that is shown, where none are answered yet.
+N_EXAMPLES_FROM = 4  # Texts to answer first for each example that is to be shown.
 
 
 @dataclass
 class Asker:
-    """Gets a plan's answers about texts, as often as it is called. What stops it is kept in `stopped`, not raised.
+    """Gets a plan's answers about texts, in any number of calls. What stops it is kept in `stopped`, not raised.
 
-    n_shots: How many answers to show with each text, of those about the texts that were asked first.
-    tick: Called with the number of texts settled since the last call.
-    watch: Called with the batches under way, where the endpoint asks in batches.
+    n_shots: How many answers to show with each text, chosen from those about the texts that were asked first.
+    tick: Called with the number of texts that were settled since the last call.
+    watch: Called with the batches under way, if the endpoint asks in batches.
     annotator: Asked in place of the language model.
-    stopped: Why nothing more is asked: the budget, or the endpoint. What was answered before is in the store.
+    stopped: Why nothing more is asked: the budget, or the endpoint. Answers from before are in the store.
     """
 
     plan: Plan
@@ -44,7 +44,7 @@ class Asker:
     _examples: list[Answer] = field(default_factory=list)
 
     def ask(self, texts: Sequence[str]) -> list[Answer]:
-        """The answers to the texts, each text once. It is short of those that failed, or came after the stop."""
+        """Return the answers to the texts, each text once, without those that failed or came after the stop."""
         left = [text for text in dict.fromkeys(texts) if text not in self._settled]
         if len(self._examples) < self.n_shots:
             first = left[: N_EXAMPLES_FROM * self.n_shots]
@@ -55,12 +55,12 @@ class Asker:
         return self.read(texts)
 
     def read(self, texts: Sequence[str]) -> list[Answer]:
-        """What the store holds, nobody asked. An annotator may not know all of a text's answers."""
+        """Return the answers in the store, without asking. An annotator's may be incomplete."""
         read = recorded_answers if self.annotator is None else partial_answers
         return list(read(texts, self.plan, self.store, model=self.endpoint.model))
 
     def find_failed(self, texts: Sequence[str]) -> dict[str, str]:
-        """Texts that whoever was asked has no answers to, with the reason."""
+        """Return the texts to which the model or annotator has no answers, with the reason."""
         answered = {answer.text for answer in self.read(texts)}
         unanswered = [text for text in dict.fromkeys(texts) if text not in answered]
         asked = self.endpoint.model_name if self.annotator is None else self.annotator.name
@@ -92,7 +92,7 @@ class Asker:
 
 
 def check_batches(store: AnswerStore, texts: Sequence[str], *, model: str | None) -> None:
-    """Refuse to ask one by one what batches under way ask: it would be paid for twice.
+    """Check that no batches under way ask the same: it would be paid for twice.
 
     RAISES (AnswerError): Batches under way ask about some of the texts.
     """
@@ -104,7 +104,7 @@ def check_batches(store: AnswerStore, texts: Sequence[str], *, model: str | None
 
 
 def choose_examples(answers: Sequence[Answer], n: int) -> list[Answer]:
-    """Those in which most of the instructions are answered with something; of equal ones the shortest texts."""
+    """Choose the answers with the most labels that are true and passages that were found; the shortest texts if equal."""
     return sorted(answers, key=lambda answer: (-_count_hits(answer), len(answer.text)))[:n]
 
 

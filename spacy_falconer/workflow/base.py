@@ -1,4 +1,4 @@
-"""The pipeline that tasks start from, read once: what it says untrained, its vectors, and what its heads can learn."""
+"""The pipeline that tasks start from, loaded once: its untrained answers, its vectors, and what its heads can learn."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from spacy_falconer.workflow.thresholds import all_spans
 from spacy_falconer.workflow.train import BATCH_TEXTS, SOURCE_RATE
 
 ENCODE_TEXTS = 16
-HEAD_READS = 600  # Of texts, while the heads learn.
+HEAD_READS = 600  # How many texts, with repetition, the heads learn from.
 
 
 @dataclass(frozen=True)
 class Base:
-    """A pre-trained pipeline that has read a plan's instructions, and its components as they were before any training."""
+    """A pre-trained pipeline with a plan's instructions, and its components' weights before any training."""
 
     nlp: Language
     untrained: Mapping[str, bytes]
@@ -39,7 +39,7 @@ class Base:
 class Encoded:
     """Texts that the encoder has read.
 
-    docs: Some hold what the encoder made of them. said: What the untrained heads say.
+    docs: Some still hold the encoder's vectors. said: What the untrained heads say.
     vectors: A unit vector of each text, shape (n, width).
     """
 
@@ -52,16 +52,19 @@ class Encoded:
 
 
 def load_base(source: Path, plan: Plan) -> Base:
-    """RAISES (ModelError): The pipeline is none of ours."""
+    """Load the pipeline, and add the plan's instructions.
+
+    RAISES (ModelError): The pipeline is not one of ours.
+    """
     nlp = load_pipeline(source, enable=find_parts(source))
     add_instructions(nlp, plan)
     return Base(nlp, {pipe.name: pipe.model.to_bytes() for pipe in find_instructed(nlp)})
 
 
 def encode(base: Base, texts: Sequence[str], *, n_kept: int) -> Encoded:
-    """Read texts as nobody has trained for them. Only the first `n_kept` docs hold what the encoder made: it is much."""
+    """Read texts with the untrained pipeline. Only the first `n_kept` docs keep the encoder's vectors, which are large."""
     docs = [base.nlp.make_doc(text) for text in texts]
-    order = sorted(range(len(docs)), key=lambda place: len(docs[place]))  # Alike in length, so little is padded.
+    order = sorted(range(len(docs)), key=lambda place: len(docs[place]))  # Of similar length, so that little is padded.
     thresholds, found = read_thresholds(base.nlp), {}
     with all_spans(base.nlp):
         read = base.nlp.pipe((docs[place] for place in order), batch_size=ENCODE_TEXTS)
@@ -78,14 +81,14 @@ def find_vector(doc: Doc) -> Floats1d | None:
 
 
 def stack(vectors: Sequence[Floats1d | None]) -> Floats2d:
-    """Unit vectors; that of a text without tokens is 0."""
+    """Return unit vectors; that of a text without tokens is 0."""
     width = next((len(vector) for vector in vectors if vector is not None), 1)
     rows = numpy.stack([numpy.zeros(width) if vector is None else vector for vector in vectors])
     return rows / numpy.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
 
 
 def train_heads(base: Base, encoded: Sequence[Doc], answers: Sequence[Doc], *, seed: int) -> None:
-    """Train both heads anew on texts that are encoded; the encoder stays as it is. Seconds in place of minutes."""
+    """Train both heads from scratch on encoded texts. The encoder stays as it is, so this takes seconds, not minutes."""
     fix_random_seed(seed)
     random, optimizer = Random(seed), Adam(SOURCE_RATE)
     for pipe in find_instructed(base.nlp):
@@ -100,7 +103,7 @@ def train_heads(base: Base, encoded: Sequence[Doc], answers: Sequence[Doc], *, s
 
 
 def ask_heads(base: Base, encoded: Sequence[Doc]) -> list[Said]:
-    """What the heads now say of texts that are encoded, at the default threshold."""
+    """Return what the heads now say of encoded texts, at the default threshold."""
     thresholds = {key: pipe.cfg["threshold"] for pipe in find_instructed(base.nlp) for key in pipe.labels}
     said = []
     with all_spans(base.nlp):

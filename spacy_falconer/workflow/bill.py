@@ -1,4 +1,4 @@
-"""What was spent, or will be, for a terminal."""
+"""Show in a terminal what was spent, or will be."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXAMPLE_WIDTH, MOST_REASONS = 60, 5
 
 
 def format_bill(ledger: Ledger) -> str:
-    """What each step took: requests, tokens, price and time. Empty where nothing was sent."""
+    """Return what each step took: requests, tokens, price and time. Empty if nothing was sent."""
     rows = ledger.rows()
     if not rows:
         return ""
@@ -27,14 +27,14 @@ def format_bill(ledger: Ledger) -> str:
 
 
 def format_cost(row: LedgerRow) -> str:
-    """Dollars, or tokens where a price is unknown; for one line."""
+    """Return the dollars, or the tokens if the price is unknown, for one line."""
     if row.cost_usd is None:
         return f"{row.n_input_tokens + row.n_output_tokens:,} tokens"
     return f"${row.cost_usd:.4f}"
 
 
 def format_estimate(found: Estimate) -> str:
-    """What it will take, with the least and the most, and one request in full."""
+    """Return what asking will take, with the least and the most, and one request in full."""
     if not found.n_texts:
         return "Nothing is to be asked: the store answers all of the texts."
     rows = [
@@ -52,7 +52,7 @@ def format_estimate(found: Estimate) -> str:
 
 
 def format_batches(batches: Sequence[OpenBatch]) -> str:
-    """The batches under way, one a line."""
+    """Return the batches under way, one per line."""
     if not batches:
         return "No batches are under way."
     return "\n".join(
@@ -62,14 +62,14 @@ def format_batches(batches: Sequence[OpenBatch]) -> str:
 
 
 def price_note(*, is_known: bool) -> str:
-    """Where the prices come from, or where one is missing."""
+    """Return where the prices come from, or that one is missing."""
     if is_known:
         return f"Prices {prices_origin()}."
     return f"The model's price is unknown, and so is the cost. {REMEDY}."
 
 
 def format_failed(failed: Mapping[str, str]) -> str:
-    """Reasons why texts have no answer, most frequent first, with how many and the beginning of one."""
+    """Return why texts have no answer, most frequent reason first, each with the number of texts and the beginning of one."""
     examples = {reason: text for text, reason in failed.items()}
     return "\n".join(
         f"{n} x {' '.join(reason.split())} For example: {examples[reason][:EXAMPLE_WIDTH]!r}"

@@ -1,4 +1,4 @@
-"""Do scores mean what they say? Calibration errors of what a pipeline says, and of the same before it was calibrated."""
+"""Are scores probabilities? Measure a pipeline's calibration errors, now and before it was calibrated."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Calibrations = Mapping[str, Sequence[float]]  # Slope and offset, by the instruc
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of answers, one a row, arrays of shape (n,).
+    """Scores of answers, one per row, as arrays of shape (n,).
 
-    keys: Of the instructions. right: Whether each was right. texts: A number for the text of each.
+    keys: The instructions' keys. right: Whether each answer was right. texts: A number for the text of each.
     """
 
     keys: NDArray
@@ -46,31 +46,31 @@ class Scored:
         return Scored(*(part[rows] for part in (self.keys, self.scores, self.right, self.weights, self.texts)))
 
     def measure(self, *, seed: int) -> Measured:
-        """The calibration error, over all that is here; of nothing it is anything."""
+        """Return the calibration error over all scores; if there are none, 0 with an interval from 0 to 1."""
         found = measure_ece(self.scores, self.right, weights=self.weights, texts=self.texts, seed=seed)
         return found or Measured(0.0, 0.0, 1.0)
 
 
 def read_calibrations(nlp: Language) -> dict[str, Sequence[float]]:
-    """Those of all instructions that have one."""
+    """Return the calibrations of all instructions that have one."""
     return {key: one for pipe in find_instructed(nlp) for key, one in pipe.cfg["calibrations"].items()}
 
 
 def find_reliability(
     docs: Sequence[Doc], found: Sequence[Said], wanted: Sequence[Said], *, calibrations: Calibrations, seed: int
 ) -> dict[str, Json | None]:
-    """Of labels and of passages the calibration error with its interval, and the points of the curve; None without any.
+    """Return the calibration error of labels and of passages, with its interval and the curve's points; None if there are none.
 
     RETURNS: By "labels" and "spans": `{"ece", "ece_ci", "n", "bins", "before": {"ece", "ece_ci", "bins"},
-        "per_instruction": {key: {"ece", "ece_ci", "n", "before": {"ece", "ece_ci"}}}}`. "before" is of the same scores
-        without their calibrations; None where there are none.
+        "per_instruction": {key: {"ece", "ece_ci", "n", "before": {"ece", "ece_ci"}}}}`. "before" is for the same scores
+        without their calibrations; None if there are no calibrations.
     """
     parts = {kind: gather_scored(docs, found, wanted, kind) for kind in KINDS}
     return {kind: describe(part, calibrations, seed=seed) if part else None for kind, part in parts.items()}
 
 
 def gather_scored(docs: Sequence[Doc], found: Sequence[Said], wanted: Sequence[Said], kind: str) -> Scored | None:
-    """All answers of one primitive that have a score; None where there are none."""
+    """Return all answers of one primitive that have a score; None if there are none."""
     pair = pair_labels if kind == "labels" else pair_spans
     rows = [
         (key, score, is_right, weight, number)
@@ -81,12 +81,12 @@ def gather_scored(docs: Sequence[Doc], found: Sequence[Said], wanted: Sequence[S
 
 
 def pair_labels(found: Said, wanted: Said) -> Iterator[tuple[str, float, bool]]:
-    """The key, the score, and whether the label is true."""
+    """Return, for each label, its key, its score, and whether it is true."""
     return ((key, found.scores[key], said) for key, said in wanted.labels.items() if key in found.scores)
 
 
 def pair_spans(found: Said, wanted: Said) -> Iterator[tuple[str, float, bool]]:
-    """The key, the score of each passage that was considered, and whether it is one."""
+    """Return, for each passage that was considered, its key, its score, and whether it is an answer."""
     return (
         (key, score, place in places)
         for key, places in wanted.spans.items()
@@ -101,13 +101,13 @@ def describe(part: Scored, calibrations: Calibrations, *, seed: int) -> Json:
 
 
 def compare(part: Scored, calibrations: Calibrations, dump: Callable[[Scored], Json]) -> Json:
-    """Scores as they are, and as they were before their calibrations."""
+    """Describe scores as they are, and as they were before their calibrations."""
     before = undo(part, calibrations)
     return {**dump(part), "n": len(part.scores), "before": None if before is None else dump(before)}
 
 
 def undo(part: Scored, calibrations: Calibrations) -> Scored | None:
-    """The same scores as the model gives them; None where no calibration has changed any."""
+    """Return the same scores as the model gives them; None if no calibration has changed any."""
     if not set(calibrations) & set(part.keys):
         return None
     slopes, offsets = numpy.array([calibrations.get(key, NOTHING) for key in part.keys], dtype="float64").T
@@ -128,7 +128,7 @@ def dump_curve(part: Scored, *, seed: int) -> Json:
 class Change:
     """The calibration error of some scores, before and after.
 
-    name (str): An instruction's key, or what all of one primitive are called. n (int): How many scores.
+    name (str): An instruction's key, or a name for all of one primitive. n (int): How many scores.
     """
 
     name: str
@@ -138,11 +138,11 @@ class Change:
 
 
 def measure_changes(heard: Heard, *, seed: int = 0) -> list[Change]:
-    """What it does to the errors of a pipeline's scores, as they are now, to calibrate it on answers. Each fifth of the
-    texts is judged by calibrations that are fitted to the others.
+    """Measure how calibrating a pipeline on answers changes the errors of its present scores. Each fifth of the texts is
+    judged with calibrations that are fitted to the others.
 
-    heard: Of `read_candidates`, with raw scores.
-    RETURNS: For each component all instructions together, then each of them. Those without answers are left out.
+    heard: From `read_candidates`, with raw scores.
+    RETURNS: For each component, all instructions together, then each of them. Those without answers are left out.
     """
     changes = []
     for pipe, candidates in heard:
@@ -159,7 +159,7 @@ def measure_changes(heard: Heard, *, seed: int = 0) -> list[Change]:
 
 
 def cross_fit(raw: Mapping[str, Candidates], now: Mapping[str, Candidates]) -> dict[str, Candidates]:
-    """The candidates with scores that are calibrated by answers about other texts; else as they are now."""
+    """Return the candidates with scores calibrated on other texts; where that is not possible, with their present scores."""
     scores = {key: part.scores.copy() for key, part in now.items()}
     for fold in range(N_FOLDS):
         held_out = {key: part.texts % N_FOLDS == fold for key, part in raw.items()}
@@ -176,7 +176,7 @@ def take(part: Candidates, rows: NDArray) -> Candidates:
 
 
 def join(parts: Mapping[str, Candidates]) -> Scored:
-    """The candidates of several instructions, with their keys."""
+    """Join the candidates of several instructions, with their keys."""
     keys = [key for key, part in parts.items() for _ in part.scores]
     columns = (
         join_column(getattr(part, name) for part in parts.values()) for name in ("scores", "hits", "weights", "texts")
@@ -189,7 +189,7 @@ def join_column(parts: Iterable[ArrayLike]) -> NDArray:
 
 
 def format_changes(changes: Sequence[Change]) -> str:
-    """A table: of how many scores, the error before, and after."""
+    """Return a table of the number of scores, and their error before and after."""
     header = ["calibration error (ECE)", "scores", "before", "95%", "after", "95%"]
     rows = [[one.name, one.n, *show_error(one.before), *show_error(one.after)] for one in changes]
     return table(rows, header=header, divider=True, aligns=["l", *"rrrrr"])

@@ -1,4 +1,4 @@
-"""Which texts of a corpus to annotate, and how many texts each chosen one stands for."""
+"""Choose which texts of a corpus to annotate, and weigh each by how many texts it stands for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spacy_falconer.workflow.files import digest
 from spacy_falconer.workflow.memory import Memory
 from spacy_falconer.workflow.scores import read_scores
 
-N_CANDIDATES = 5000  # Texts, chosen at random, among which the others are chosen by vectors or by a model's scores.
+N_CANDIDATES = 5000  # Texts drawn at random, from which vectors or a model's scores then choose.
 TEST_SHARE = 0.2
 RANDOM, DIVERSE, BALANCED, UNCERTAIN, HELD_OUT = "random", "diverse", "balanced", "uncertain", "held-out"
 STRATEGIES = (RANDOM, DIVERSE, BALANCED)
@@ -27,14 +27,15 @@ STRATEGIES = (RANDOM, DIVERSE, BALANCED)
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How many texts are annotated, and which.
+    """How many texts are annotated, and which ones.
 
     strategy (str): "random"; "diverse", spread over the encoder's vectors; or "balanced", more of those that look
         likely for each instruction.
-    n_rounds (int): With several, each but the first takes the texts that the model of the last one is least sure of.
+    n_rounds (int): With several, each after the first takes the texts that the model of the round before is least sure about.
     n_shots (int): Earlier answers to show with each text.
     config (Path): Training config with an encoder of its own, for choosing and for the rounds' training.
-    source (Path): A pipeline to go on from, which says what looks likely; by default, without a config, the pre-trained.
+    source (Path): A pipeline to start from, which says what looks likely; by default the pre-trained one, unless there is a
+        config.
     RAISES (CorpusError): There is no such strategy.
     """
 
@@ -53,11 +54,11 @@ class Sampling:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the texts are a random sample, for which nothing has to be read."""
+        """Whether the texts are a random sample, for which no model has to read anything."""
         return self.strategy == RANDOM and self.n_rounds == 1
 
     def name_source(self) -> Sampling:
-        """The same, with the pre-trained pipeline as its source where neither one nor a config is named.
+        """Return the same with the pre-trained pipeline as source, if neither a source nor a config is named.
 
         RAISES (ModelError): It is not installed.
         """
@@ -69,7 +70,7 @@ class Chosen:
     """A text to annotate.
 
     how: Its strategy, or "held-out": at random, to test on.
-    weight: How many of the texts that it was chosen from it stands for; None where nobody can tell.
+    weight: How many of the texts that it was chosen from it stands for; None if that is not known.
     """
 
     text: str
@@ -78,7 +79,7 @@ class Chosen:
 
 
 def list_candidates(records: Iterable[Record], sampling: Sampling) -> list[str]:
-    """A random part of the corpus, each text once: the sample itself, or what it is chosen from. Blank ones say nothing.
+    """Return a random part of the corpus, each text once: the sample, or what it is chosen from. Blank texts are left out.
 
     RAISES (CorpusError): There is none.
     """
@@ -96,7 +97,7 @@ def pick_random(texts: Sequence[str], n: int, *, how: str = RANDOM, seed: int) -
 
 
 def pick(texts: Sequence[str], n: int, plan: Plan, sampling: Sampling) -> list[Chosen]:
-    """At most `n` of the texts, by the strategy, in their order."""
+    """Choose at most `n` of the texts, by the strategy, in their order."""
     if sampling.strategy == RANDOM or n >= len(texts):
         return pick_random(texts, n, seed=sampling.seed)
     vectors = embed(texts, config=sampling.config, source=sampling.source)
@@ -108,9 +109,10 @@ def pick(texts: Sequence[str], n: int, plan: Plan, sampling: Sampling) -> list[C
 
 
 def score_likely(texts: Sequence[str], vectors: Floats2d, plan: Plan, sampling: Sampling) -> Floats2d:
-    """How likely each step looks true of each text before anything is learned, shape (n_texts, K).
+    """Return how likely each step is for each text before anything is learned, shape (n_texts, K).
 
-    The scores of the pipeline to start from; where there is none, how near the texts' vectors are to the instructions'.
+    These are the scores of the pipeline to start from or, without one, the similarities of the texts' vectors to the
+    instructions'.
     """
     if sampling.source is None:
         steps = [step.instruction for step in plan.text_steps()]
@@ -121,7 +123,7 @@ def score_likely(texts: Sequence[str], vectors: Floats2d, plan: Plan, sampling: 
 
 
 def without(texts: Sequence[str], chosen: Iterable[Chosen]) -> list[str]:
-    """Those that were not chosen yet."""
+    """Return the texts that were not chosen yet."""
     taken = {one.text for one in chosen}
     return [text for text in texts if text not in taken]
 
@@ -129,14 +131,14 @@ def without(texts: Sequence[str], chosen: Iterable[Chosen]) -> list[str]:
 def recall_chosen(
     memory: Memory, name: str, texts: Sequence[str], choose: Callable[[], Sequence[Chosen]]
 ) -> list[Chosen]:
-    """A choice among texts, or the same one as before."""
+    """Choose among texts, or recall what was chosen before."""
     kept = memory.recall(name, lambda: [[digest(one.text), one.how, one.weight] for one in choose()])
     by_digest = {digest(text): text for text in texts}
     return [Chosen(by_digest[key], how, weight) for key, how, weight in kept]
 
 
 def weigh(rounds: Sequence[Sequence[Chosen]]) -> list[Chosen]:
-    """The texts of all rounds, weighted for what the first one was chosen from; without weights where one has none."""
+    """Return the texts of all rounds, weighted for what the first one was chosen from; without weights if one has none."""
     if any(one.weight is None for part in rounds for one in part):
         return [replace(one, weight=None) for part in rounds for one in part]
     weights = combine_rounds([[one.weight for one in part] for part in rounds])

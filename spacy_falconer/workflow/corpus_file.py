@@ -1,4 +1,4 @@
-"""A corpus on disk, to be read as often as it is needed."""
+"""A corpus on disk, which can be read any number of times."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from spacy_falconer.types import Record
 
 @dataclass(frozen=True)
 class CorpusFile:
-    """Iterating reads it from the beginning, one record after another. Nothing is held in memory.
+    """A corpus on disk. Iterating reads it from the beginning, record by record; nothing is held in memory.
 
-    set_aside: Called with what is wrong with each row that is no record, every time that it is read. Without it such a
+    set_aside: Called with what is wrong with each row that is not a record, each time that it is read. Without it, such a
         row is an error (CorpusError).
     """
 

@@ -1,4 +1,4 @@
-"""Which language model is asked, how fast, and what it may cost."""
+"""Which language model is asked, how fast, and at what cost at most."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """How a language model is asked. Where it is, and the key, say OPENAI_BASE_URL and OPENAI_API_KEY at each call.
+    """How a language model is asked. OPENAI_BASE_URL and OPENAI_API_KEY, read at each call, give its address and the key.
 
-    model (str): Its name. Where one is given, only its own answers in a store count; else anyone's do, and what is
-        missing is asked of the default model.
-    max_in_flight (int): Most requests at a time.
-    requests_per_minute, tokens_per_minute (int): No faster than this.
-    timeout_s (float): For one whole reply.
-    is_batch (bool): By the provider's Batch API: at half the price, and within a day.
+    model (str): Its name. If given, only this model's answers in a store count; else anyone's do, and the default model is
+        asked for what is missing.
+    max_in_flight (int): The most requests at a time.
+    requests_per_minute, tokens_per_minute (int): The highest rates.
+    timeout_s (float): The time limit for one whole reply.
+    is_batch (bool): Use the provider's Batch API: half the price, and replies within a day.
     ledger (Ledger): Counts what is sent, and stops at its limits.
     """
 
@@ -42,7 +42,7 @@ class Endpoint:
         return self.model or default_model()
 
     def open_chat(self) -> Chat:
-        """For one event loop. Nothing is sent yet."""
+        """Open a chat for one event loop. Nothing is sent yet."""
         return Chat(
             self.model_name,
             max_in_flight=self.max_in_flight,
@@ -54,7 +54,7 @@ class Endpoint:
 
 
 def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine, also where an event loop runs already, as in a notebook. Who interrupts it there stops it, too."""
+    """Run a coroutine, even if an event loop is running already, as in a notebook. Interrupting this stops the coroutine."""
     if not _runs():
         return asyncio.run(coroutine)
     started: Future[Callable[[], Any]] = Future()
@@ -73,7 +73,7 @@ async def _run_stoppable(coroutine: Coroutine[Any, Any, T], started: Future[Call
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
     def stop() -> None:
-        with suppress(RuntimeError):  # It has ended meanwhile.
+        with suppress(RuntimeError):  # It has ended in the meantime.
             loop.call_soon_threadsafe(task.cancel)
 
     started.set_result(stop)

@@ -1,4 +1,4 @@
-"""What annotating will take, before anything is sent."""
+"""Estimate what annotating will take, before anything is sent."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def estimate(
     endpoint: Endpoint,
     redact: Redactor | None = None,
 ) -> llm.Estimate:
-    """What `annotate` with the same arguments will take. Nothing is sent.
+    """Estimate what `annotate` with the same arguments will take. Nothing is sent.
 
-    Texts that are not to be a random sample are taken for one: the others are chosen when they are annotated.
+    The estimate is for a random sample, whatever the strategy: other texts are only chosen when they are annotated.
 
-    store (Path): Answers in it are not paid for again. None where there is no store yet.
+    store (Path): Answers in it are not paid for again. None if there is no store yet.
     """
     candidates = list_candidates(read_units(records, plan.unit), sampling)
     texts = [one.text for one in pick_random(candidates, sampling.n_texts, seed=sampling.seed)]
@@ -49,7 +49,7 @@ def estimate(
 
 @contextmanager
 def open_store(path: Path | None) -> Iterator[AnswerStore]:
-    """A store, or an empty one where there is none: an estimate makes no file."""
+    """Open a store, or an empty temporary one if there is none: an estimate creates no file."""
     with tempfile.TemporaryDirectory() as folder:
         with AnswerStore(path if path is not None and path.exists() else Path(folder) / "answers.db") as opened:
             yield opened

@@ -1,4 +1,4 @@
-"""How well a pipeline agrees with the language model, and with people where they answered; beside simpler ways."""
+"""How well a pipeline agrees with the language model and, if they answered, with people, compared with simpler methods."""
 
 from __future__ import annotations
 
@@ -49,20 +49,21 @@ def evaluate(
 ) -> Json:
     """Score a pipeline on answers that it was not trained on. The answers are left as they are.
 
-    What the language model said and what people said, in corrections or beside, are compared with apart. Where people
+    The language model's answers and people's, from corrections or separate ones, are compared with separately. If people
     gave all answers, they take the language model's place.
 
     docs: Answers, as `corpus.docbin` makes them.
-    train_docs: The answers that it was trained on: baselines learn from them, too.
+    train_docs: The answers that it was trained on; baselines learn from them, too.
     second: Another reading of the same texts by the language model.
-    curve (str): Learn from growing parts of `train_docs`: "full", as `train` does; or "heads", these alone, in seconds.
+    curve (str): Learn from growing parts of `train_docs`: "full", as `train` does; or "heads", which are trained alone,
+        in seconds.
     source, config (Path): What the pipeline was trained from.
     RETURNS: `{"labels": {"macro_f", "macro_f_ci", "per_instruction": {key: {"p", "r", "f", "n", "n_found", "n_wanted",
         "p_ci", "r_ci", "f_ci"}}}, "spans": the same, "rows": {"kept", "values", "whole"}, "n_texts", "with"}`. `n` counts
-        the texts of which it was asked, `_ci` are 95% intervals of resampled texts. Spans must match exactly; an answer
-        that could not be placed is a miss. "with" says whose answers they are. Besides: "baselines" (each the same),
-        "people" (the same against people), "reliability" (as `find_reliability` gives it), "thresholds" (as
-        `list_thresholds` does), "slices", "disagreements", "curve", "notes".
+        the texts that were asked, `_ci` are 95% intervals from resampled texts. Spans must match exactly; an answer that
+        could not be placed is a miss. "with" says whose answers they are. Also: "baselines" (the same for each), "people"
+        (the same against people), "reliability" (as from `find_reliability`), "thresholds" (as from `list_thresholds`),
+        "slices", "disagreements", "curve", "notes".
     RAISES (AnswerError): There is no answer to compare with.
     """
     plan, origin = name_plan(nlp), {"source": source, "config": config, "seed": seed}
@@ -84,7 +85,7 @@ def evaluate(
 
 
 def choose_side(llm: Sequence[Said], people: Sequence[Said]) -> tuple[str, Sequence[Said]]:
-    """Whose answers the pipeline is compared with, first of all: people's only where all are theirs.
+    """Return whose answers the pipeline is mainly compared with: people's only if all answers are theirs.
 
     RAISES (AnswerError): There are no answers.
     """
@@ -95,7 +96,7 @@ def choose_side(llm: Sequence[Said], people: Sequence[Said]) -> tuple[str, Seque
 
 
 def list_said(said: Sequence[Said]) -> list[int]:
-    """The places of the texts of which something was said."""
+    """Return the places of the texts of which anything was said."""
     return [row for row, one in enumerate(said) if one.labels or one.spans]
 
 
@@ -104,7 +105,7 @@ def pick(rows: Sequence[int], *columns: Sequence[Any]) -> list[list[Any]]:
 
 
 def find_origin(source: Path | None, config: Path | None) -> dict[str, Path | None]:
-    """What a pipeline was trained from: as named, else as `train` would; neither where nothing is there to start from."""
+    """Return what a pipeline was trained from: as named, else what `train` would use; None for both if there is nothing."""
     try:
         return {"source": choose_source(source, config), "config": config}
     except ModelError:
@@ -112,7 +113,7 @@ def find_origin(source: Path | None, config: Path | None) -> dict[str, Path | No
 
 
 def name_plan(nlp: Language) -> Plan:
-    """The pipeline's plan; of one that has none, its instructions alone."""
+    """Return the pipeline's plan; if it has none, a plan of its instructions alone."""
     try:
         return find_plan(nlp)
     except ModelError:
@@ -128,8 +129,8 @@ def name_plan(nlp: Language) -> Plan:
 def compare(
     docs: Sequence[Doc], sides: Mapping[str, Sequence[Said]], wanted: Sequence[Said], plan: Plan, *, seed: int
 ) -> Json:
-    """Agreement of the metamodel (the side without a name) with the answers, on the texts that have any, and of the
-    others, under "baselines".
+    """Return the agreement of the metamodel (the side without a name) with the answers, on the texts that have any, and
+    that of the other sides under "baselines".
     """
     docs, wanted, *columns = pick(list_said(wanted), docs, wanted, *sides.values())
     texts, rows_plan, sides = texts_of(docs), drop_passage_steps(plan), dict(zip(sides, columns, strict=True))
@@ -153,7 +154,7 @@ def note_rows(plan: Plan) -> list[str]:
 def look_closer(
     docs: Sequence[Doc], found: Sequence[Said], wanted: Sequence[Said], *, calibrations: Calibrations, seed: int
 ) -> Json:
-    """Whether scores mean what they say, where agreement is weak, and texts for people to read."""
+    """Return whether scores are reliable, the agreement in parts of the texts, and disagreements for people to read."""
     words = [doc.text for doc in docs]
     return {
         "reliability": find_reliability(docs, found, wanted, calibrations=calibrations, seed=seed),
@@ -166,7 +167,7 @@ def draw(
     nlp: Language, plan: Plan, docs: Sequence[Doc], wanted: Sequence[Said], train_docs: Sequence[Doc], others: Baselines,
     curve: str, *, source: Path | None, config: Path | None, seed: int,
 ) -> tuple[Json | None, list[str]]:  # fmt: skip
-    """The learning curve, and why there is none."""
+    """Return the learning curve, or None and why there is none."""
     if curve not in CURVES:
         raise AnswerError(f"The curve is {curve!r}; expected one of {', '.join(CURVES)}.")
     if not train_docs:

@@ -73,7 +73,7 @@ class Annotator:
             return dict.fromkeys(ids)
         if not isinstance(reply, Mapping) or set(reply) != set(ids):
             raise AnswerError(
-                f"The annotator {self.name!r} returns {show(reply)} for {show(text)}. Expected a dict with a value for "
+                f"The annotator {self.name!r} returns {show(reply)} about {show(text)}. Expected a dict with a value for "
                 f"each of: {show_ids(ids)}. What it answered before is kept. Correct it, and run again."
             )
         return {step.id: self._check(reply[step.id], step, text) for step in steps}
@@ -86,7 +86,7 @@ class Annotator:
         if step.op == "get_span" and isinstance(value, (list, tuple)) and all(is_passage(one, text) for one in value):
             return place_passages(text, value)
         raise AnswerError(
-            f"The annotator {self.name!r} returns {show(value)} to {step.id!r} for {show(text)}. Expected "
+            f"The annotator {self.name!r} returns {show(value)} for {step.id!r} about {show(text)}. Expected "
             f"{FORMS[step.op]}; None if it does not know. What it answered before is kept. Correct it, and run again."
         )
 

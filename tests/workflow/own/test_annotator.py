@@ -110,8 +110,8 @@ def test_repeated_words_take_their_occurrences_in_turn(review_plan, store):
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"positive": 1}, "gives 1 for 'positive'.*True or False"),
-        ({"price": "7 dollars"}, "gives '7 dollars' for 'price'.*list of quotes"),
+        ({"positive": 1}, "returns 1 for 'positive'.*True or False"),
+        ({"price": "7 dollars"}, "returns '7 dollars' for 'price'.*list of quotes"),
         ({"price": [(0, 999)]}, "999.*'price'.*characters"),
         ({"price": [" "]}, "'price'"),
         ({"price": [(3, 3)]}, "'price'"),
