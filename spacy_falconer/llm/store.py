@@ -1,4 +1,4 @@
-"""Keep every answer, so that it is paid for once: an append-only SQLite file, keyed by question, text and model."""
+"""Keep every answer, so that it is paid for once: one SQLite file, keyed by question, text and model."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Promise:
 
     precision, recall, accuracy (float): The targets, between 0 and 1; None if not set.
     delta (float): The highest acceptable probability of missing any target, for all instructions together.
-    label_budget (int): The most texts that the language model may be asked about; None for any number.
+    label_budget (int): The most texts that may be newly asked about; None for any number.
     on (tuple[str, ...]): The steps that the promise is for; by default all that ask about texts.
     """
 
