@@ -20,9 +20,10 @@ SENTENCE = re.compile(r"[^.!?]+[.!?]+[\"')\]]*(?:\s+|$)|[^.!?]+$")
 PHRASE = re.compile(
     r"\b[A-Z][\w'-]*(?: (?:(?:of|the|de|von|and) )?[A-Z][\w'-]*){0,3}\b|\b\d[\d.,]*(?: \w+)?\b|\b[a-z]{7,}\b"
 )
-STARTERS = frozenset(
-    "The A An In On It He She They This That These Those At By For From His Her Its As But And If".split()
-)
+STARTERS = frozenset((
+    "The", "A", "An", "In", "On", "It", "He", "She", "They", "This", "That", "These", "Those",
+    "At", "By", "For", "From", "His", "Her", "Its", "As", "But", "And", "If",
+))  # fmt: skip
 
 
 def find_recurring(rows: Iterable[Row], rng: Random, *, shortest: int = 200) -> list[Row]:
