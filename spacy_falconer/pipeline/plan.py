@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,8 @@ def find_pipes(nlp: Language, component: FalconerPlan, plan: Plan) -> tuple[Inst
 
     A pipeline may hold several tasks, one after the other.
     """
-    every = [pipe for _, pipe in nlp.components]
-    before = [pipe for pipe in every[: every.index(component)] if isinstance(pipe, InstructedPipe)]
+    others = takewhile(lambda pipe: pipe is not component, (pipe for _, pipe in nlp.components))
+    before = [pipe for pipe in others if isinstance(pipe, InstructedPipe)]
     label, span = (find_pipe([pipe for pipe in before if pipe.op == op], plan.text_steps(op)) for op in FACTORIES)
     if label is None or span is None:
         missing = [factory for factory, pipe in zip(FACTORIES.values(), (label, span), strict=True) if pipe is None]
