@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and short names for what is in them."""
+"""Write files completely or not at all, and digest their contents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spacy_falconer.types import Record
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write a file, or a folder: it takes its place when it is whole, and only then. After an error, nothing is left.
+    """Yield where to write a file or a folder. It is moved to its place when it is complete; after an error, nothing is left.
 
     RAISES (CorpusError): It cannot be written there.
     """
@@ -27,9 +27,9 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def check_writable(path: Path | None, *, is_folder: bool = False) -> None:
-    """Find out before long work that its result could not be written. Nothing is made.
+    """Check before long work that its result can be written. Nothing is created.
 
-    RAISES (CorpusError): The file, or what is to be in the folder, cannot be.
+    RAISES (CorpusError): The file, or what is to be in the folder, cannot be written.
     """
     if path is None:
         return
@@ -43,19 +43,19 @@ def check_writable(path: Path | None, *, is_folder: bool = False) -> None:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """RAISES (CorpusError): What is done inside fails by the disk."""
+    """RAISES (CorpusError): The block fails to write to the disk."""
     try:
         yield
     except OSError as error:
         raise CorpusError(
-            f"{str(path)!r} cannot be written ({error}). Expected a place on a disk that has room, in a folder that may be "
-            "written to. Check them, or choose another output."
+            f"{str(path)!r} cannot be written ({error}). Expected a place on a disk with free space, in a folder that you may "
+            "write to. Check them, or choose another output."
         ) from error
 
 
 @contextmanager
 def whole_or_nothing(path: Path) -> Iterator[Path]:
-    """As `whole`, with the disk's own errors."""
+    """As `whole`, but with the original errors."""
     part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove(part)
@@ -70,22 +70,22 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
 
 
 def check_not_read(output: Path, *inputs: Path | None) -> None:
-    """RAISES (CorpusError): What is to be written would take the place of what is read."""
+    """RAISES (CorpusError): The output would overwrite an input."""
     for path in filter(None, inputs):
         if output.resolve() == path.resolve():
             raise CorpusError(
-                f"{str(output)!r} would be written over, but is what is to be read. Expected a file of its own. "
+                f"{str(output)!r} would be overwritten, but is an input. Expected an output of its own. "
                 "Choose another output."
             )
 
 
 def is_older(path: Path, others: Iterable[Path]) -> bool:
-    """Whether one of the others was written after this file. One that is not there was not."""
+    """Return whether one of the others was written after this file. Files that do not exist were not."""
     return any(other.exists() and other.stat().st_mtime_ns > path.stat().st_mtime_ns for other in others)
 
 
 def digest(*parts: str) -> str:
-    """The same for the same content, on every machine."""
+    """Return a digest that is the same for the same content, on every machine."""
     return hash_parts(*parts).hex()
 
 
@@ -94,13 +94,13 @@ def digest_file(path: Path | None) -> str:
 
 
 def digest_folder(path: Path | None) -> str:
-    """Of all its files and their names."""
+    """Return a digest of all files in a folder and their names."""
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path is not None else []
     return digest(*(part for file in files for part in (str(file.relative_to(path)), digest_file(file))))
 
 
 def digest_records(records: Iterable[Record]) -> tuple[str, int]:
-    """Of a whole corpus, in one pass; and how many records it has."""
+    """Return a digest of a whole corpus, and how many records it has, in one pass."""
     total, n_records = hashlib.sha256(), 0
     for record in records:
         n_records += 1

@@ -1,4 +1,4 @@
-"""What each threshold was chosen for, and how far the answers speak for it. It is kept with the pipeline, in its meta."""
+"""What each threshold was chosen for, and how far the answers support it. It is kept with the pipeline, in its meta."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from spacy_falconer.metamodel.calibrate import N_DIGITS
 from spacy_falconer.metamodel.threshold import Choice, Target
 from spacy_falconer.pipeline.components import find_instructed
 
-OWN, THRESHOLDS = "falconer", "thresholds"  # Their place in a pipeline's meta.
+OWN, THRESHOLDS = "falconer", "thresholds"  # The keys in a pipeline's meta.
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What became of an instruction's threshold.
+    """How an instruction's threshold was chosen.
 
-    choice: None where nothing tells, such as without one right candidate; it stays as it was.
-    is_shared (bool): It had too few positive answers for one of its own; the choice is by all instructions' answers.
+    choice: None if no answer supports one, such as without any right candidate; the threshold then stays as it was.
+    is_shared (bool): There are too few positive answers for a threshold of its own; all instructions' answers are used.
     """
 
     key: str
@@ -33,12 +33,12 @@ class Fitted:
     is_shared: bool
 
     def explain(self) -> str | None:
-        """Why the target is not to be relied on; None where the answers speak for it."""
+        """Return why the target cannot be relied on; None if the answers support it."""
         choice = self.choice
         if self.target.least is None:
             return None
         if choice is None:
-            return f"{self.key}: no held-out answer speaks for {self.target}; its threshold stays. Annotate more."
+            return f"{self.key}: no held-out answer supports {self.target}; its threshold stays. Annotate more."
         if choice.expected < self.target.least:
             return (
                 f"{self.key}: {self.target} cannot be expected from held-out answers; the most is {choice.expected:.2f}, "
@@ -53,12 +53,12 @@ class Fitted:
 
     @property
     def doubt(self) -> str | None:
-        """The same, or that the threshold is not the instruction's own."""
+        """Why the target cannot be relied on, or that the threshold is not the instruction's own; None if neither."""
         shared = f"{self.key}: too few positive answers for a threshold of its own. Annotate more."
         return self.explain() or (shared if self.is_shared else None)
 
     def describe(self) -> Json:
-        """For a file, whose numbers have so many digits. A threshold that stays as it was is None."""
+        """Return a description for a file, with numbers rounded to `N_DIGITS`. A threshold that stays as it was is None."""
         threshold, expected, n = None, None, None
         if self.choice is not None:
             threshold, expected, n = self.choice.threshold, round(self.choice.expected, N_DIGITS), self.choice.n
@@ -69,9 +69,9 @@ class Fitted:
 
 
 def note_fitted(nlp: Language, fitted: Sequence[Fitted], *, source: Path | None = None) -> None:
-    """Keep with a pipeline what its thresholds were chosen for. It goes to disk with it, and into its package.
+    """Keep with a pipeline what its thresholds were chosen for. It is saved with the pipeline, and in its package.
 
-    source (Path): The pipeline that it went on from, whose notes it takes over.
+    source (Path): The pipeline that training started from, whose notes are kept.
     """
     earlier = read_noted(srsly.read_json(source / "meta.json")) if source is not None else {}
     noted = {**earlier, **read_noted(nlp.meta), **{one.key: one.describe() for one in fitted}}
@@ -79,14 +79,14 @@ def note_fitted(nlp: Language, fitted: Sequence[Fitted], *, source: Path | None 
 
 
 def read_noted(meta: Mapping[str, Any]) -> dict[str, Json]:
-    """By the instructions' keys; empty where nothing was noted."""
+    """Return the notes by the instructions' keys; empty if nothing was noted."""
     return dict(meta.get(OWN, {}).get(THRESHOLDS, {}))
 
 
 def list_thresholds(nlp: Language) -> dict[str, Json]:
-    """The threshold of each instruction, and what it was chosen for, where that is noted and it is still the same.
+    """Return each instruction's threshold, and what it was chosen for, if that is noted and the threshold is still the same.
 
-    RETURNS: `{key: {"threshold", "target", "expected", "n", "n_needed", "is_shared", "doubt"}}`; "threshold" alone where
+    RETURNS: `{key: {"threshold", "target", "expected", "n", "n_needed", "is_shared", "doubt"}}`; only "threshold" if
         nothing else is known.
     """
     noted = read_noted(nlp.meta)
@@ -100,7 +100,7 @@ def join_note(threshold: float, note: Json | None) -> Json:
 
 
 def format_thresholds(fitted: Sequence[Fitted]) -> str:
-    """The thresholds, and what is expected of them, as a table."""
+    """Return the thresholds, and what is expected of them, as a table."""
     rows = [
         [
             one.key,

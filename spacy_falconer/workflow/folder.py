@@ -1,4 +1,4 @@
-"""An output folder holds one run: whose it is, and which plan what stands in it was made by."""
+"""An output folder holds one run: check which sentence it is for, and which plan its files were made by."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ BESIDE_ROWS = ("manifest.json", "rejects.jsonl", "seen.db")
 
 
 def check_sentence(sentence: str, folder: Path, *, known: Path | None = None) -> None:
-    """Refuse another sentence in a run's folder, before anything is asked or written.
+    """Check that a run's folder is for this sentence, before anything is asked or written.
 
-    known (Path): A plan file that goes with the sentence, as in `obtain_plan`. One of a person's own has its own sentence.
-    RAISES (PlanError): The folder's plan.json answers another sentence; or a file holds no plan.
+    known (Path): A plan file that is given with the sentence, as in `obtain_plan`. A person's own plan has its own sentence.
+    RAISES (PlanError): The folder's plan.json answers another sentence, or a file holds no plan.
     """
     if not (folder / "plan.json").exists():
         return
@@ -39,7 +39,7 @@ def check_sentence(sentence: str, folder: Path, *, known: Path | None = None) ->
 
 
 def make_way(folder: Path, plan: Plan) -> None:
-    """Remove scores and rows that another plan than this one led to. All else stays: answers are in the store."""
+    """Remove scores and rows that were made by another plan. Everything else stays: answers are in the store."""
     rows = Paths(folder / ROWS)
     if all(found in (None, plan) for found in (find_composed(folder / "pipeline"), find_mined_by(rows.output))):
         return
@@ -48,12 +48,12 @@ def make_way(folder: Path, plan: Plan) -> None:
 
 
 def find_composed(pipeline: Path) -> Plan | None:
-    """The plan that a pipeline on disk runs; None where that cannot be told."""
+    """Return the plan that a pipeline on disk runs; None if that is not known."""
     return _attempt(lambda: srsly.read_json(pipeline / "falconer_plan"))
 
 
 def find_mined_by(rows: Path) -> Plan | None:
-    """The plan by which rows were mined, as their manifest says; None where that cannot be told."""
+    """Return the plan that rows were mined by, according to their manifest; None if that is not known."""
     return _attempt(lambda: (read_manifest(Paths(rows).beside("manifest.json")) or {})["plan"])
 
 

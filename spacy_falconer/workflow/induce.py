@@ -1,4 +1,4 @@
-"""The whole way in one call: a sentence and a corpus in, a pipeline and mined rows out."""
+"""The whole workflow in one call: a sentence and a corpus in, a pipeline and mined rows out."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from spacy_falconer.workflow.targets import parse_targets
 
 @dataclass(frozen=True)
 class Induced:
-    """Everything that came of a sentence. It stands in the output folder, as files.
+    """The results for a sentence, which are files in the output folder.
 
-    done_before: The steps that an earlier run had done, and this one did not do again.
+    done_before: The steps that an earlier run had done and that this one did not repeat.
     """
 
     plan: Plan
@@ -86,34 +86,34 @@ def induce(
     watch: Callable[[str, Any], Any] = lambda step, result: None,
     watch_batches: Callable[[list[OpenBatch]], Any] = lambda batches: None,
 ) -> Induced:
-    """Plan, annotate, train, evaluate on answers held out, mine the whole corpus, and report.
+    """Plan, annotate, train, evaluate on held-out answers, mine the whole corpus, and report.
 
-    It may be stopped, or killed, at any time: the same call goes on, pays for no answer twice, and does no step again
-    that is done and whose inputs are what they were. A plan.json that answers the sentence is taken as it is, edited or not:
-    where it asks texts what it asked before, the trained pipeline takes it, and what depends on it is made anew. Another
-    sentence needs a folder of its own. The report.html of an earlier run is taken away before anything in the folder
-    changes; it is written at the end, and where an error stops the run, then of what there is, without the corpus's texts.
+    It may be stopped or killed at any time: the same call goes on, pays for no answer twice, and does not repeat steps that
+    are done and whose inputs have not changed. A plan.json that answers the sentence is used as it is, edited or not: if
+    it still asks texts the same, the trained pipeline takes it over, and only what depends on it is made again. Another
+    sentence needs a folder of its own. The report.html of an earlier run is removed before anything in the folder changes,
+    and written at the end; if an error stops the run, it shows what there is by then, without the corpus's texts.
 
     records: Read several times; one that can be read only once is held in memory.
     output (Path): Folder for plan.json, answers.db, train.spacy, test.spacy, pipeline, scores.json, rows.jsonl and
         report.html.
-    endpoint, planner_model: Whom to ask. The planner is the endpoint's model where no other is named.
-    replay (Path): Answers to the own instructions of the pipeline to go on from, learned again beside the new ones.
-    targets: What thresholds are for, as `parse_targets` reads them.
-    precision, n_process: How the corpus is read, as by `mine`.
-    annotator: Asked about texts in the language model's place, as by `annotate`; the plan is still a language model's, or
+    endpoint, planner_model: Whom to ask. The planner is the endpoint's model unless another is named.
+    replay (Path): Answers to the instructions of the pipeline that training starts from, learned again with the new ones.
+    targets: What thresholds are chosen for, as in `parse_targets`.
+    precision, n_process: How the corpus is read, as in `mine`.
+    annotator: Asked about texts in the language model's place, as in `annotate`; the plan is still a language model's, or
         your own.
     plan (Path): A plan of your own, or a recorded one for this sentence.
     answers: Recorded answers to put into the store first.
-    recorded_only (bool): Learn from the texts that the store answers, and ask nobody about texts.
+    recorded_only (bool): Learn from the texts that the store answers, and ask no one about texts.
     redact: Changes texts before they are sent.
     quiet (bool): Let the training print nothing.
-    progress: Makes a progress bar of a title and a number of texts, as a context manager of its tick.
-    warn: Called with what is to be known before anything is asked.
-    watch: Called with each step that was done, and what came of it: plan (FoundPlan), annotate (Annotated), train
-        (TrainReport), compose (the Plan that a trained pipeline took), evaluate (the scores), mine (MineReport).
-    watch_batches: Called with the batches under way, where the endpoint asks in batches.
-    RAISES (FalconerError): With the remedy. Answers that were got before it stay in the store.
+    progress: Makes a progress bar from a title and a number of texts: a context manager that yields its tick.
+    warn: Called with warnings before anything is asked.
+    watch: Called with each step that was done, and its result: plan (FoundPlan), annotate (Annotated), train
+        (TrainReport), compose (the Plan that a trained pipeline took over), evaluate (the scores), mine (MineReport).
+    watch_batches: Called with the batches under way, if the endpoint asks in batches.
+    RAISES (FalconerError): With the remedy. Answers from before stay in the store.
     """
     records = list(records) if iter(records) is records else records
     endpoint, sampling = endpoint or Endpoint(), (sampling or Sampling()).name_source()
@@ -150,7 +150,7 @@ def induce(
 
 
 def report_stopped(output: Path, *, warn: Callable[[str], Any]) -> None:
-    """The page of a run that an error stopped, where texts were answered. Its own failure never hides that error."""
+    """Write the page of a run that an error stopped, if texts were answered. Failing to do so never hides that error."""
     if not (output / "train.spacy").exists():
         return
     try:

@@ -1,4 +1,4 @@
-"""The steps after the plan, in an output folder: each is done where it has to be, and only there."""
+"""The steps after the plan, in an output folder. Each is only done if it is necessary."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ Progress = Callable[[str, "int | None"], AbstractContextManager[Callable[[int], 
 
 @dataclass(kw_only=True)
 class Steps:
-    """The steps after the plan. Each is done where what it reads has changed, or its outputs are not there.
+    """The steps after the plan. Each is done if what it reads has changed, or if its outputs do not exist.
 
     replay: The file of the answers in `earlier`, which are learned again.
-    settings: Further ones of `annotate`. n_process, precision: As in `mine`.
-    done_before: The steps that needed not be done.
+    settings: Further arguments of `annotate`. n_process, precision: As in `mine`.
+    done_before: The steps that did not have to be done.
     """
 
     plan: Plan
@@ -83,7 +83,7 @@ class Steps:
         self._do("train", ("pipeline",), self._train, self._digest_training)
 
     def compose(self) -> None:
-        """A plan that was edited, but asks texts what it asked before, is run by the pipeline that is trained already."""
+        """Let the trained pipeline run a plan that was edited but still asks texts the same."""
         if find_composed(self.output / "pipeline") != self.plan:
             self._take_down_page()
             self._nlp.get_pipe("falconer_plan").set_plan(self.plan)
@@ -111,7 +111,7 @@ class Steps:
         self._journal.note(step, digest_read())
 
     def _take_down_page(self) -> None:
-        """What an earlier run's page shows is not so from here on; whatever becomes of this run, it does not stand."""
+        """Remove an earlier run's page: what it shows is outdated from here on, however this run ends."""
         (self.output / PAGE).unlink(missing_ok=True)
 
     def _annotate(self) -> Annotated:
@@ -177,8 +177,8 @@ class Steps:
         return digest_records(self.records)
 
     def _digest_question(self) -> str:
-        """Of all that decides which answers are learned from; how many the store has says whether there are new ones,
-        and how many failures, whether there may be."""
+        """Return a digest of all that decides which answers are learned from. The store's number of answers shows whether
+        there are new ones, and its number of failures whether there may be."""
         with AnswerStore(self.output / "answers.db") as store:
             n_settled = [len(store), store.count_failures()]
         redact, own = self.settings["redact"], self.settings["annotator"]
@@ -215,7 +215,7 @@ class Steps:
 
 
 def explain_stop(stopped: ServerError, annotated: Annotated) -> ServerError:
-    """The error that stopped the annotation, with what may be done besides."""
+    """Return the error that stopped the annotation, with another remedy added."""
     return type(stopped)(
         f"{stopped} {len(annotated.docs)} of {annotated.n_chosen} texts are answered; to go on with these "
         "alone, use --recorded-only."

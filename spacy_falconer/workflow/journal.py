@@ -1,4 +1,4 @@
-"""What was done in an output folder, and from what: a run that goes on does not do it again."""
+"""What was done in an output folder, and from which inputs, so that a run that goes on does not repeat it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Journal:
     path: Path
 
     def is_done(self, step: str, read: str, outputs: Iterable[Path]) -> bool:
-        """Whether the step was finished with what it would read now, and its outputs are still there."""
+        """Return whether the step was finished with the inputs that it would read now, and its outputs still exist."""
         return self._load().get(step) == read and all(output.exists() for output in outputs)
 
     def note(self, step: str, read: str) -> None:
@@ -27,12 +27,12 @@ class Journal:
             srsly.write_json(part, steps)
 
     def forget(self, step: str) -> None:
-        """Take a step for undone, before what it wrote is replaced: it may be stopped before it is noted again."""
+        """Mark a step as not done before its outputs are replaced: it may be stopped before it is noted again."""
         self.note(step, "")
 
     def _load(self) -> dict[str, str]:
         try:
             found = srsly.read_json(self.path)
-        except ValueError:  # It is absent, or not ours: then nothing is known to be done.
+        except ValueError:  # It is absent, or not ours: nothing is known to be done.
             return {}
         return found if isinstance(found, dict) else {}

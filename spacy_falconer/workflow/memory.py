@@ -1,4 +1,4 @@
-"""What a run decided, on disk: one that goes on after it was cut off decides the same."""
+"""What a run decided, kept on disk, so that one that goes on after an interruption decides the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spacy_falconer.workflow.files import whole
 class Memory:
     """Decisions by name, each a JSON value, as answers to one question.
 
-    path (Path): Where they are kept; nowhere without one. A file about another question is begun anew.
+    path (Path): Where they are kept; None keeps them nowhere. A file about another question is started afresh.
     """
 
     path: Path | None
@@ -27,7 +27,7 @@ class Memory:
         self.decided = _read(self.path, self.question)
 
     def recall(self, name: str, decide: Callable[[], Any]) -> Any:
-        """What was decided before, else what is decided now."""
+        """Return what was decided before, or decide now and keep it."""
         if name not in self.decided:
             self.decided[name] = decide()
             self._write()

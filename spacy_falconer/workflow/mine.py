@@ -1,4 +1,4 @@
-"""A pipeline over a whole corpus: rows in a file. It may be killed at any moment, and goes on."""
+"""Run a pipeline over a whole corpus, and write rows to a file. A run may be killed at any moment, and goes on later."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from spacy_falconer.workflow.guarantee.run import Guaranteed
 
 BATCH_SIZE = 64
-PART_SIZE = 10_000  # Rows of the corpus in a part, at most: what is read again where a run is killed.
+PART_SIZE = 10_000  # The most rows of the corpus in a part, which is read again if a run is killed.
 COUNTS = ("n_texts", "n_rows", "n_duplicates", "n_skipped", "n_rejected", "n_damaged", "n_unread_tokens")
 
 
@@ -48,13 +48,13 @@ COUNTS = ("n_texts", "n_rows", "n_duplicates", "n_skipped", "n_rejected", "n_dam
 class MineReport:
     """What was read and what was found.
 
-    n_texts: Records that the rows speak for, those of earlier runs that this one went on from (`n_before`) included.
-    n_duplicates: Those, or their sentences, whose text had been read already, and was not again.
+    n_texts: Records that the rows are made from, including those of an unfinished run that this one continued (`n_before`).
+    n_duplicates: Records, or their sentences, whose text had been read already, and was not read again.
     n_skipped: Records that the run named by `since` had read.
-    n_rejected: Rows of the corpus that are no records, or that the pipeline failed on; `n_damaged` files end by one.
+    n_rejected: Rows of the corpus that are not records, or that the pipeline failed on; `n_damaged` files end with one.
     n_unread_tokens: Tokens that the encoder has no piece for.
-    languages: How many texts look to be in another language than the pipeline's, by language or script.
-    seconds: Of this run, with the pipeline's reading for a guarantee.
+    languages: How many texts seem to be in another language than the pipeline's, by language or script.
+    seconds: The time of this run, including the pipeline's reading for a guarantee.
     """
 
     n_texts: int = 0
@@ -89,24 +89,25 @@ def mine(
 ) -> MineReport:
     """Write a row for every text that the plan keeps, in the corpus's order.
 
-    A text that stands in the corpus several times is read once, and each of its records has its rows. Rows of a corpus
-    on disk that are no records go to a file beside the rows, and stop nothing. A run that was killed goes on.
+    A text that occurs in the corpus several times is read once, and each of its records gets its rows. Rows of a corpus on
+    disk that are not records go to a file beside the rows, and do not stop the run. A run that was killed goes on.
 
-    records: A `CorpusFile`, or records from elsewhere; those must come again, and the same, for a run to go on.
-    output (Path): A `.jsonl` or `.parquet` file, or a folder for parts of Parquet. A file appears when it is whole; until
-        then an old one stays. Beside it: .manifest.json (of what it was made), .rejects.jsonl, .seen.db (for `since`).
-    n_process (int): With several, each holds the pipeline.
-    batch_size (int): Texts that are read at once; of long ones it is fewer.
-    precision (str): As in `accelerate`. A run that goes on with "auto" keeps what it has chosen.
-    part_size (int): What is read again, at most, where a run is killed.
+    records: A `CorpusFile`, or records from elsewhere, which must be given again in the same order for a run to go on.
+    output (Path): A `.jsonl` or `.parquet` file, or a folder for parts of Parquet. A file appears when it is complete; until
+        then an old one stays. Beside it: .manifest.json (what it was made from), .rejects.jsonl, .seen.db (for `since`).
+    n_process (int): How many processes read. Each holds the pipeline.
+    batch_size (int): Texts that are read at once; fewer if they are long.
+    precision (str): As in `accelerate`. A run that goes on with "auto" keeps the precision that was chosen.
+    part_size (int): The most rows that are read again if a run is killed.
     since (Path): The manifest of an earlier run: records whose id and text it read are skipped.
-    fresh (bool): Forget an unfinished run. Without it a run goes on, and refuses where anything has changed; None: goes
-        on, or begins anew where anything has changed.
-    guaranteed: What `workflow.guarantee` came to of the same records: everybody's rows, which are not read again, and
-        what is certain.
-    tick: Called with the number of the corpus's rows read since the last call.
+    fresh (bool): Forget an unfinished run. False: go on with it, or raise an error if anything has changed. None: go on with
+        it, or begin again if anything has changed.
+    guaranteed: What `workflow.guarantee` returned for the same records: the readings of all texts, which are not read
+        again, and what is certain.
+    tick: Called with the number of the corpus's rows that were read since the last call.
     RAISES (ModelError): The pipeline holds no plan, or one of the processes ended.
-    RAISES (CorpusError): Nothing can be read or written, or the unfinished run was begun with something else.
+    RAISES (CorpusError): The corpus cannot be read, the rows cannot be written, or the unfinished run was begun with
+        something else.
     """
     start = time.perf_counter()
     answered, promised = (guaranteed.readings, {"guarantee": guaranteed.describe()}) if guaranteed else ({}, {})
@@ -145,7 +146,7 @@ class Run:
 
     @property
     def is_guaranteed(self) -> bool:
-        """Rows say who answered."""
+        """Whether rows say who answered."""
         return "guarantee" in self.head["options"]
 
 
@@ -167,9 +168,9 @@ def make_run(
 
 @contextmanager
 def open_state(run: Run, *, fresh: bool | None) -> Iterator[MineState]:
-    """What was done before, where it is of the same; else nothing.
+    """Open the state of an unfinished run that was begun with the same, or else a new one.
 
-    RAISES (CorpusError): It was begun with something else.
+    RAISES (CorpusError): The unfinished run was begun with something else.
     """
     paths = run.paths
     if not paths.state.exists():
@@ -187,7 +188,7 @@ def open_state(run: Run, *, fresh: bool | None) -> Iterator[MineState]:
 
 @contextmanager
 def begin(run: Run) -> Iterator[MineState]:
-    """A new run's state."""
+    """Begin a new run, and open its state."""
     path = run.paths.state
     with give_way(lambda: count_read(path), lambda: clear(run.paths)), MineState(path) as state:
         state.begin(run.head)
@@ -199,18 +200,18 @@ def check_engine(paths: Paths) -> None:
     if (paths.work / CLUSTER_HEAD).exists():
         raise CorpusError(
             f"An unfinished run in {str(paths.work)!r} was begun on a cluster. Go on with --engine ray, or mine from the "
-            "beginning, by --fresh."
+            "beginning with --fresh."
         )
 
 
 def count_read(path: Path) -> int:
-    """How many texts a run has read, by its state."""
+    """Return how many texts a run has read, by its state."""
     with MineState(path) as state:
         return make_totals(state.parts())["n_texts"]
 
 
 def tidy(paths: Paths) -> None:
-    """Remove what a finished run needs no more."""
+    """Remove what a finished run no longer needs."""
     with plain_disk(paths.work):
         remove_state(paths.state)
         if not paths.is_folder and paths.work.exists():
@@ -220,13 +221,13 @@ def tidy(paths: Paths) -> None:
 
 
 def mine_parts(run: Run, miner: Miner, tick: Tick) -> None:
-    """Mine part after part, after those that are done."""
+    """Mine the parts that are not done yet, one after another."""
     items, start, done = read_input(run.records), 0, miner.state.parts()
     for part in done:
         check_part(part, list(islice(items, part["end"] - start)))
         start = part["end"]
     number = len(done)
-    for some in cut_parts(items, run.part_size):  # By no `enumerate`: it holds a part while the next is read.
+    for some in cut_parts(items, run.part_size):  # Not with `enumerate`, which holds a part while the next is read.
         if not number:
             check_any(some)
         miner.mine(Part(number, start, some), tick)
@@ -235,7 +236,7 @@ def mine_parts(run: Run, miner: Miner, tick: Tick) -> None:
 
 
 def read_input(records: Iterable[Record]) -> Iterator[Item]:
-    """Every row of the input with its place, bad ones too."""
+    """Yield every row of the input with its place, including those that are not records."""
     if isinstance(records, CorpusFile):
         yield from read_items(records.path, text_field=tuple(records.text_field), id_field=records.id_field)
     else:
@@ -243,16 +244,16 @@ def read_input(records: Iterable[Record]) -> Iterator[Item]:
 
 
 def check_part(part: dict[str, Any], items: Sequence[Item]) -> None:
-    """Refuse to go on after rows that are not the ones that were mined."""
+    """RAISES (CorpusError): The rows are not the ones that the part was mined from."""
     if digest_items(items) != part["digest"]:
         raise CorpusError(
             f"The corpus has changed since a run was begun: its rows {part['start'] + 1} to {part['end']} are not what was "
-            "mined. Mine from the beginning, by --fresh."
+            "mined. Mine from the beginning with --fresh."
         )
 
 
 def finish(run: Run, state: MineState) -> None:
-    """Make the rows whole, and what stands beside them. What is done already is done again, and comes out the same."""
+    """Write the complete rows and the files beside them. If any were written before, they are written again, the same."""
     paths, parts = run.paths, state.parts()
     if not paths.is_folder:
         join_parts(paths, parts, run.plan, has_by=run.is_guaranteed)
@@ -264,7 +265,7 @@ def finish(run: Run, state: MineState) -> None:
 
 
 def write_rejects(state: MineState, path: Path) -> None:
-    """The rows that are no records, if there are any."""
+    """Write the rows of the corpus that are not records, if there are any."""
     path.unlink(missing_ok=True)
     if any(True for _ in state.rejects()):
         with durable(path) as part, part.open("wb") as lines:
@@ -272,7 +273,7 @@ def write_rejects(state: MineState, path: Path) -> None:
 
 
 def make_totals(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The sums over parts."""
+    """Return the sums over parts."""
     totals: Counter[str] = Counter()
     languages: Counter[str] = Counter()
     for part in parts:
@@ -282,7 +283,7 @@ def make_totals(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def count_done(output: Path) -> int:
-    """How many rows of the corpus an unfinished run has done."""
+    """Return how many rows of the corpus an unfinished run has done."""
     paths = Paths(output)
     if not paths.state.exists():
         return 0

@@ -1,4 +1,4 @@
-"""From a sentence to a plan: a person's, a recorded one, the one of an earlier run, or a language model's."""
+"""Get a plan for a sentence: a person's, a recorded one, that of an earlier run, or a language model's."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.endpoint import Endpoint, run_to_end
 from spacy_falconer.workflow.files import is_older, whole
 
-N_LEADING = 1000  # Texts at the corpus's beginning, among which those that the planner sees are chosen.
+N_LEADING = 1000  # The first texts of the corpus, from which those that the planner sees are chosen.
 
 
 @dataclass(frozen=True)
 class FoundPlan:
-    """A plan and where it came from: "own", "recorded", "kept" (of an earlier run) or "asked". `model` made it."""
+    """A plan, where it came from: "own", "recorded", "kept" (from an earlier run) or "asked", and the model that made it."""
 
     plan: Plan
     origin: str
@@ -45,16 +45,16 @@ def obtain_plan(
     redact: Redactor | None = None,
     seed: int = 0,
 ) -> FoundPlan:
-    """The plan for a sentence, written to `output`. A language model is asked only where nothing else answers it.
+    """Get the plan for a sentence, and write it to `output`. A language model is asked only if there is no other plan for it.
 
-    output (Path): Where it answers the sentence already, it is taken as it is, edited or not, unless `known` does.
-    known (Path): A plan file: a person's own is taken as it is; one with a "model" beside its "plan" is a recorded
-        answer to one sentence, and taken for that alone.
+    output (Path): The plan's file. If it is for this sentence already, it is used as it is, edited or not, unless `known` is.
+    known (Path): A plan file: a person's own is used as it is; one with a "model" beside its "plan" is a recorded answer to
+        one sentence, and only used for that.
     records: The corpus. The beginnings of a few texts are shown to the planner.
     store (Path): An answer store that keeps the planner's replies, so that none is paid for twice.
     RAISES (PlanError): A file holds no plan that can be run, the planner made none, or `known` would replace an edited
         plan.
-    RAISES (UnsupportedPlanError): Two primitives cannot answer the sentence. The message is the planner's reason.
+    RAISES (UnsupportedPlanError): The two primitives cannot answer the sentence. The message has the planner's reason.
     RAISES (ServerError): There is no plan for this sentence, and no endpoint to ask.
     RAISES (CorpusError): There is a corpus, and no text of it can be read.
     """
@@ -72,26 +72,26 @@ def obtain_plan(
 
 
 def check_unedited(taken: FoundPlan | None, kept: FoundPlan | None, known: Path | None, output: Path) -> None:
-    """RAISES (PlanError): Another plan would be replaced that was written after the one that is given."""
+    """RAISES (PlanError): The given plan would replace another one that was written later."""
     if known is None or taken is None or kept is None or taken.plan == kept.plan or is_older(output, [known]):
         return
     raise PlanError(
         f"{str(output)!r} differs from {str(known)!r}, which would replace it, and was changed after it. To go on with your "
-        f"changes, leave the other plan out (--plan, in a project --vars.plan ''); to lose them, remove {str(output)!r}."
+        f"changes, leave the other plan out (--plan, in a project --vars.plan ''); to discard them, remove {str(output)!r}."
     )
 
 
 def check_readable(texts: Sequence[str], records: Iterable[Record]) -> None:
-    """RAISES (CorpusError): There is a corpus, and no text of it can be read; a plan would be paid for in vain."""
+    """RAISES (CorpusError): There is a corpus, but none of its texts can be read. A plan would be paid for in vain."""
     if isinstance(records, CorpusFile) and not texts:
         raise CorpusError(
             f"The corpus {records.path} holds no text that can be read in {', '.join(records.text_field)!r}. Expected at "
-            "least one. Name its column by --text-field. Nobody was asked."
+            "least one. Name its column by --text-field. No language model was asked."
         )
 
 
 def ask_plan(sentence: str, texts: Sequence[str], endpoint: Endpoint, store: Path | None) -> Plan:
-    """A language model's plan. The same question with the same store is paid for once; a refused reply is no answer.
+    """Ask a language model for a plan. The same question with the same store is paid for once, unless its reply was refused.
 
     RAISES (PlanError, ServerError): As `obtain_plan`.
     """
@@ -133,7 +133,7 @@ class _Kept:
 
 @dataclass(frozen=True)
 class _KeptChat:
-    """Asks what the store does not know yet."""
+    """A chat that only asks what the store does not hold yet."""
 
     chat: Chat
     store: AnswerStore
@@ -151,13 +151,13 @@ class _KeptChat:
 
 
 def choose_texts(records: Iterable[Record], *, redact: Redactor | None, seed: int) -> list[str]:
-    """A few texts of the corpus, as the planner may see them."""
+    """Choose a few texts of the corpus, redacted as the planner may see them."""
     chosen = choose_random(islice(records, N_LEADING), MAX_TEXTS, seed=seed)
     return [record.text if redact is None else redact.apply(record.text).text for record in chosen]
 
 
 def _find_known(sentence: str, path: Path | None) -> FoundPlan | None:
-    """A given plan, unless it is a recorded answer to another sentence."""
+    """Return a given plan, unless it is a recorded answer to another sentence."""
     if path is None:
         return None
     plan, model = read_plan(path), recorded_by(path)
@@ -167,7 +167,7 @@ def _find_known(sentence: str, path: Path | None) -> FoundPlan | None:
 
 
 def _find_kept(sentence: str, path: Path) -> FoundPlan | None:
-    """The plan of an earlier run, if it was made for this sentence."""
+    """Return the plan of an earlier run, if it was made for this sentence."""
     if not path.exists():
         return None
     plan = read_plan(path)
@@ -175,21 +175,21 @@ def _find_kept(sentence: str, path: Path) -> FoundPlan | None:
 
 
 def recorded_by(path: Path) -> str | None:
-    """The model whose recorded answer a plan file is; None for a person's own plan."""
+    """Return the model whose recorded answer a plan file is; None for a person's own plan."""
     data = json.loads(path.read_text(encoding="utf-8-sig"))
     return data.get("model") if "plan" in data else None
 
 
 def dump_questions(plan: Plan) -> str:
-    """What of a plan the answers and the training depend on; the rest says what is made of the answers."""
+    """Return the parts of a plan that answers and training depend on; the others only decide how answers are used."""
     steps = {"__all__": {"when", "one_of"}}
     return plan.model_dump_json(exclude={"instruction": True, "keep": True, "output": True, "steps": steps})
 
 
 def read_sentence(value: str) -> str:
-    """A sentence, or the text of the file that holds it: quotes and dollar signs survive no command line.
+    """Return a sentence, or that of a file, as quotes and dollar signs are easily lost on a command line.
 
-    RAISES (PlanError): It is the name of a text file that is not there, or is not UTF-8.
+    RAISES (PlanError): It is the name of a text file that does not exist, or is not UTF-8.
     """
     if not os.path.isfile(value):
         if value.endswith(".txt") and len(value.split()) == 1:
@@ -200,11 +200,11 @@ def read_sentence(value: str) -> str:
     try:
         return Path(value).read_text(encoding="utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        raise PlanError(f"{value!r} is no text in UTF-8 ({error}). Expected one sentence. Save it as UTF-8.") from None
+        raise PlanError(f"{value!r} is not text in UTF-8 ({error}). Expected one sentence. Save it as UTF-8.") from None
 
 
 def is_same(one: str, other: str) -> bool:
-    """Whether two sentences differ in white space and capitals alone."""
+    """Return whether two sentences differ only in white space and case."""
     return normalize(one) == normalize(other)
 
 

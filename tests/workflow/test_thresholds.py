@@ -134,7 +134,7 @@ def test_too_few_answers_for_a_target_are_told(eager, answers):
     n = fitted["positive"].choice.n
     assert n < 29 and f"was chosen on {n} held-out answers; it takes 29 to show it" in fitted["positive"].explain()
     assert (
-        fitted["defect"].explain().startswith("defect: no held-out answer speaks for recall=0.9; its threshold stays")
+        fitted["defect"].explain().startswith("defect: no held-out answer supports recall=0.9; its threshold stays")
     )
 
 
