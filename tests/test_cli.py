@@ -454,7 +454,7 @@ def test_a_review_is_not_written_over_the_corpus(folder, saved):
 def test_what_is_to_be_learned_again_needs_a_pipeline_that_learned_it(folder, tiny_config):
     arguments = [folder / "plan.json", folder / "answers.jsonl", "--replay", folder / "answers.jsonl"]
     output = plain(run("train", *arguments, "--config", tiny_config, "--output", folder / "pipeline", exit_code=1))
-    assert "a training config goes on from no pipeline" in output and not (folder / "pipeline").exists()
+    assert "a training config does not start from a pipeline" in output and not (folder / "pipeline").exists()
 
 
 def test_a_language_model_that_mining_would_not_ask_is_named_in_a_warning(folder, saved):

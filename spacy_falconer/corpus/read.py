@@ -16,7 +16,7 @@ from spacy_falconer.corpus.tables import SHOWN, Flaw, Numbered, Row, find_reader
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.types import HALF_CHARACTER, Record
 
-ID_FIELD = "id"  # A record without it is named by its place; without one that is asked for, it is refused.
+ID_FIELD = "id"  # Records without it are named after their place. Another column must exist if it is named.
 
 
 class Place(NamedTuple):

@@ -93,7 +93,7 @@ def read_csv(file: InputFile) -> Numbered:
             yield number, replace(header, reason=reason, file_ends=True)
             return
         if twice := next((name for name in header if name and header.count(name) > 1), None):
-            reason = f"two columns are called {twice!r}, and nobody knows which is meant. Rename one"
+            reason = f"two columns are called {twice!r}, so that it is not clear which is meant. Rename one"
             yield number, Flaw(reason, ",".join(header)[:SHOWN], file_ends=True)
             return
         for number, cells in rows:

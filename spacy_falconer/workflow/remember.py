@@ -1,4 +1,4 @@
-"""What a pipeline knows, kept while it learns something new."""
+"""Keep what a pipeline knows while it learns something new."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from spacy_falconer.plan import Plan
 from spacy_falconer.plan.schema import Step
 from spacy_falconer.workflow.answers import list_asked, read_answers
 
-MOST_REPLAYED = 1.0  # Earlier answers, for each new one.
+MOST_REPLAYED = 1.0  # The most earlier answers per new one.
 BATCH_TEXTS = 32
 
-Kept = Sequence[tuple[InstructedPipe, list[str]]]  # Components, and their instructions that are to stay as they are.
+Kept = Sequence[tuple[InstructedPipe, list[str]]]  # Components, and their instructions that must stay as they are.
 
 
 def remember(
     source: Path, plan: Plan, docs: Sequence[Doc], replay: Sequence[Doc], *, silent: Collection[str] = (), seed: int
 ) -> list[Doc]:
-    """New answers together with what must not be forgotten: some earlier answers, and what the source itself finds.
+    """Return new answers together with what must not be forgotten: some earlier answers, and what the source itself finds.
 
-    An earlier instruction is learned again from its earlier answers, if some of them say yes. What the source finds stands
-    for the answers to the others, and to the new ones that no answer says yes to.
+    An earlier instruction is learned again from its earlier answers, if any of them is positive. For the others, and for
+    new instructions without a positive answer, what the source finds takes the place of answers.
 
-    source (Path): The earlier pipeline. replay: Answers to its instructions, where there are some.
-    silent: Keys of the plan that no answer says yes to. The answers to them are left out of `docs`.
+    source (Path): The earlier pipeline. replay: Answers to its instructions, if there are any.
+    silent: Keys of the plan without a positive answer. The answers to them are left out of `docs`.
     """
     again = sample(replay, round(MOST_REPLAYED * len(docs)), seed=seed)
     said = find_said(again)
@@ -57,20 +57,20 @@ def sample(docs: Sequence[Doc], n: int, *, seed: int) -> list[Doc]:
 
 
 def find_silent(plan: Plan, docs: Sequence[Doc]) -> list[str]:
-    """The steps of which no answer is positive."""
+    """Return the steps that have no positive answer."""
     said = find_said(docs)
     return [step.id for step in plan.text_steps() if step.id not in said[step.op]]
 
 
 def find_said(docs: Sequence[Doc]) -> dict[str, set[str]]:
-    """The keys that some answer says yes to, by primitive."""
+    """Return the keys that have a positive answer, by primitive."""
     labels = {key for doc in docs for key, value in doc.cats.items() if value}
     return {"get_label": labels, "get_span": {key for doc in docs for key in places(doc.spans.get(SPANS_KEY))}}
 
 
 def leave_out(doc: Doc, keys: Collection[str]) -> Doc:
-    """A copy of an answered text of which some instructions were not asked: a pre-trained pipeline knows them better
-    than answers that all say no.
+    """Return a copy of an answered text without the answers to some instructions: a pre-trained pipeline knows them
+    better than answers that are all negative.
     """
     left = doc.copy()
     left.cats = {key: value for key, value in doc.cats.items() if key not in keys}
@@ -80,7 +80,7 @@ def leave_out(doc: Doc, keys: Collection[str]) -> Doc:
 
 
 def add_findings(docs: Sequence[Doc], nlp: Language, kept: Kept) -> list[Doc]:
-    """Copies of answered texts, with what a pipeline finds in them by some of its instructions beside the answers."""
+    """Return copies of answered texts that also hold what a pipeline finds in them for some of its instructions."""
     if not kept:
         return list(docs)
     found = []
@@ -96,42 +96,42 @@ def add_findings(docs: Sequence[Doc], nlp: Language, kept: Kept) -> list[Doc]:
 
 
 def add_labels(docs: Sequence[Doc], pipe: InstructedPipe, keys: Sequence[str], scores: FloatsXd) -> None:
-    """The scores as they are before calibration: these are what is learned."""
+    """Add the scores as they are before calibration, as these are learned."""
     for doc, row in zip(docs, scores.tolist(), strict=True):
         doc.cats = {**dict(zip(keys, row, strict=True)), **doc.cats}
 
 
 def add_spans(docs: Sequence[Doc], pipe: InstructedPipe, keys: Sequence[str], scores: FloatsXd) -> None:
-    """The spans, and the tokens' scores of which they were made."""
+    """Add the spans, and the tokens' scores that they were decoded from."""
     ends = numpy.cumsum([len(doc) for doc in docs])
     for doc, own in zip(docs, numpy.split(scores.astype("float32"), ends[:-1]), strict=True):
         found = pipe.find_spans(own, [len(doc)], keys)
         rows = zip(found.instruction.tolist(), found.start.tolist(), found.end.tolist(), strict=True)
         group = doc.spans[SPANS_KEY] if SPANS_KEY in doc.spans else SpanGroup(doc, name=SPANS_KEY, attrs={"asked": []})
         group.extend([Span(doc, start, end, label=keys[k]) for k, start, end in rows])
-        if "asked" in group.attrs:  # Else everything is.
+        if "asked" in group.attrs:  # Without it, everything counts as asked.
             group.attrs["asked"] = [*group.attrs["asked"], *keys]
         group.attrs["shares"] = {key: own[:, k] for k, key in enumerate(keys)}
         doc.spans[SPANS_KEY] = group
 
 
 def find_earlier(replay: Path | None, source: Path | None) -> list[Doc]:
-    """Answers to the source's own instructions.
+    """Return answers to the source's own instructions; none if there is no `replay`.
 
-    RAISES (AnswerError): Training goes on from no pipeline, or they answer none of its instructions.
+    RAISES (AnswerError): Training does not start from a pipeline, or they answer none of its instructions.
     """
     if replay is None:
         return []
     if source is None:
         raise AnswerError(
-            f"The answers of {str(replay)!r} are to be learned again, but a training config goes on from no pipeline. "
+            f"The answers of {str(replay)!r} are to be learned again, but a training config does not start from a pipeline. "
             "Name the one that learned them by --source, or leave --replay out."
         )
     return read_earlier(replay, source)
 
 
 def read_earlier(path: Path, source: Path) -> list[Doc]:
-    """Answers to a pipeline's own instructions, by its keys.
+    """Read answers to a pipeline's own instructions, by its keys.
 
     RAISES (AnswerError): The file answers none of them.
     """
@@ -153,7 +153,7 @@ def read_earlier(path: Path, source: Path) -> list[Doc]:
 
 
 def plan_of(nlp: Language) -> Plan:
-    """Every instruction that a pipeline holds, as a plan. Unlike a plan of the user's, its keys may be any words."""
+    """Return every instruction that a pipeline holds, as a plan. Unlike in a user's plan, its keys may be any words."""
     instructed = find_instructed(nlp)
     found = {key: (pipe.op, text) for pipe in instructed for key, text in pipe.cfg["instructions"].items()}
     steps = tuple(Step.model_construct(id=key, op=op, instruction=text) for key, (op, text) in found.items())

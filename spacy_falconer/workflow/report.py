@@ -1,4 +1,4 @@
-"""What a run came to, for a terminal."""
+"""Show the results of a run in a terminal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CURVES = {"full": "trained as the pipeline was", "heads": "the heads alone, upon
 
 
 def format_rows(rows: Sequence[Mapping[str, Any]], plan: Plan, texts: Mapping[str, str]) -> str:
-    """Mined rows as a table: the text's id and start (where `texts` has it), then the plan's output columns."""
+    """Return mined rows as a table: the text's id and beginning (if `texts` has it), then the plan's output columns."""
     header = ["id", "text", *plan.output]
     body = [
         [showable(row["id"]), shorten(texts.get(row["id"], ""), TEXT_WIDTH), *(cell(row, name) for name in plan.output)]
@@ -46,7 +46,7 @@ def format_rows(rows: Sequence[Mapping[str, Any]], plan: Plan, texts: Mapping[st
 
 
 def cell(row: Mapping[str, Any], name: str) -> str:
-    """One column of a row: the passages, or a label's score."""
+    """Return one column of a row: the passages, or a label's score."""
     if name in row["spans"]:
         return shorten(" | ".join(span["text"] for span in row["spans"][name]), CELL_WIDTH)
     score = row["labels"].get(name)
@@ -56,13 +56,13 @@ def cell(row: Mapping[str, Any], name: str) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """One line of at most `width` characters, none of which a terminal would obey."""
+    """Return one line of at most `width` characters, without control characters for the terminal."""
     line = showable(" ".join(text.split()))
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def format_scores(scores: Mapping[str, Any]) -> str:
-    """Agreement per instruction and for the plan's rows, beside simpler ways, on the texts that it was measured on."""
+    """Return the agreement per instruction and for the plan's rows, beside that of simpler methods on the same texts."""
     blocks = [(name_side(scores), scores)]
     if "people" in scores:
         blocks.append((PEOPLE, scores["people"]))
@@ -78,12 +78,12 @@ def format_scores(scores: Mapping[str, Any]) -> str:
 
 
 def name_side(scores: Mapping[str, Any]) -> str:
-    """Whose answers scores are of, first of all. Those of earlier versions do not say it."""
+    """Return whose answers the scores mainly compare with. Scores of earlier versions do not say it."""
     return PEOPLE if scores.get("with") == PEOPLE else LLM
 
 
 def score_table(scores: Mapping[str, Any]) -> str:
-    """Of each instruction precision, recall, F1 with its 95% interval, and the F1 of what it is compared with."""
+    """Return each instruction's precision, recall, F1 with its 95% interval, and the F1 of what it is compared with."""
     others = scores.get("baselines", {})
     header = ["instruction", "primitive", "precision", "recall", "F1", "95%", "texts", *map(name_baseline, others)]
     body = [
@@ -100,7 +100,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
 
 
 def list_lines(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
-    """The part of the scores, the primitive or what it is, the key, and the line; instructions first, then the plan's rows."""
+    """Yield the part of the scores, the primitive or a description, the key, and the line: instructions first, then rows."""
     for op, kind in FIELDS.items():
         for key, row in scores[kind]["per_instruction"].items():
             yield kind, op, key, row
@@ -109,7 +109,7 @@ def list_lines(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Mappi
 
 
 def find_line(scores: Mapping[str, Any], kind: str, key: str) -> Mapping[str, Any]:
-    """Another side's line; empty where it has none."""
+    """Return another side's line; empty if it has none."""
     rows = scores.get("rows", {}) if kind == "rows" else scores[kind]["per_instruction"]
     return rows.get(key.removeprefix("rows, ") if kind == "rows" else key, {})
 
@@ -129,7 +129,7 @@ def show_interval(bounds: Sequence[float] | None) -> str:
 
 
 def describe_thresholds(thresholds: Mapping[str, Any]) -> list[str]:
-    """Those that are not for best F1, and why some are not to be relied on."""
+    """Return the thresholds that are not for best F1, and why some cannot be relied on."""
     wished = {key: one for key, one in thresholds.items() if one.get("target", "f1") != "f1"}
     words = ", ".join(f"{key} {one['threshold']:.2f} for {one['target']}" for key, one in wished.items())
     return [*([f"Thresholds by wish: {words}"] if words else []), *list_doubts(thresholds)]
@@ -140,14 +140,14 @@ def list_doubts(thresholds: Mapping[str, Any]) -> list[str]:
 
 
 def describe_reliability(parts: Mapping[str, Any]) -> list[str]:
-    """How far scores are from the share that is right."""
+    """Return how far scores are from the share that is right."""
     return [
         f"Calibration error (ECE) of {describe_error(parts[kind], KINDS[kind])}" for kind in KINDS if parts.get(kind)
     ]
 
 
 def describe_error(part: Mapping[str, Any], name: str) -> str:
-    """Of how many scores, the error with its interval, and what it was before calibration."""
+    """Return the number of scores, the error with its interval, and the error before calibration."""
     before = f", before calibration {show_error(part['before'])}" if part.get("before") else ""
     return f"{part['n']:,} {name}: {show_error(part)}{before}"
 
@@ -158,7 +158,7 @@ def show_error(part: Mapping[str, Any]) -> str:
 
 
 def describe_curve(curve: Mapping[str, Any] | None) -> list[str]:
-    """The learning curve in words."""
+    """Return the learning curve in words."""
     if not curve:
         return []
     numbers = ", ".join(str(point["n_texts"]) for point in curve["points"])
@@ -179,7 +179,7 @@ def describe_gain(gain: Mapping[str, Any], kind: str) -> str:
 
 
 def format_folder(folder: Path, texts: Mapping[str, str]) -> str:
-    """The plan, the agreement and the first rows of an output folder, and its files.
+    """Return the plan, the agreement and the first rows of an output folder, and its files.
 
     texts: The corpus's texts by id, for the rows.
     """
@@ -190,7 +190,7 @@ def format_folder(folder: Path, texts: Mapping[str, str]) -> str:
 
 
 def count_rows(path: Path) -> int:
-    """How many rows there are, as their manifest says; without one they are counted."""
+    """Return how many rows there are according to their manifest; without one, they are counted."""
     totals = (read_manifest(Paths(path).beside("manifest.json")) or {}).get("totals", {})
     return totals["n_rows"] if "n_rows" in totals else sum(1 for _ in read_rows(path))
 
@@ -203,7 +203,7 @@ def format_run(
     n_rows: int,
     texts: Mapping[str, str],
 ) -> str:
-    """What there is of a run; None for a part that is not there. `rows`: the first of `n_rows`, or all."""
+    """Return what there is of a run; parts that do not exist are None. `rows`: The first of `n_rows`, or all."""
     blocks = [format_tree(plan)] if plan else []
     if scores:
         blocks.append(format_scores(scores))

@@ -1,4 +1,4 @@
-"""Annotating in rounds: each one asks about the texts that the model of the last one is least sure of."""
+"""Annotate in rounds: each one asks about the texts that the model of the round before is least sure about."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from spacy_falconer.workflow.memory import Memory
 from spacy_falconer.workflow.scores import read_scores
 from spacy_falconer.workflow.train import LEAST_ANSWERS, train
 
-DEV_SHARE = 0.2  # Of the texts, chosen at random and first: the agreement is measured on these.
-N_READ = 2000  # Texts that a round's model reads, to find those of which it is least sure.
+DEV_SHARE = 0.2  # The share of texts that are chosen first, at random, to measure the agreement on.
+N_READ = 2000  # Texts that a round's model reads, to find those that it is least sure about.
 
 
 def annotate_in_rounds(
@@ -33,7 +33,7 @@ def annotate_in_rounds(
 ) -> list[list[Chosen]]:
     """Choose and ask, until `n` texts are chosen or the agreement no longer grows.
 
-    RETURNS (list[list[Chosen]]): The texts by round; those of the last one are not asked about yet. Where the asker
+    RETURNS (list[list[Chosen]]): The texts by round; those of the last one have not been asked about yet. If the asker
         has to stop, no further round begins.
     RAISES (CorpusError): A round would be too small to learn from.
     """
@@ -66,7 +66,7 @@ def check_sizes(sizes: Sequence[int], sampling: Sampling) -> None:
 
 @dataclass(frozen=True)
 class Learned:
-    """What can be learned from the answers of some rounds. Nothing is trained before it is needed."""
+    """What can be learned from the answers of some rounds. It is only trained when it is needed."""
 
     plan: Plan
     answers: Sequence[Answer]
@@ -86,13 +86,13 @@ class Learned:
         )[0]
 
     def measure(self) -> float:
-        """Agreement on the texts that were not learned from: mean F1 of both primitives, 0 to 1."""
+        """Return the agreement on the texts that were not learned from: mean F1 of both primitives, 0 to 1."""
         scores = evaluate(self.nlp, self._make_docs(answer for answer in self.answers if answer.text in self.dev_texts))
         found = [scores[kind]["macro_f"] for kind in ("labels", "spans")]
         return mean([score for score in found if score is not None] or [0.0])
 
     def pick_uncertain(self, texts: Sequence[str], n: int) -> list[Chosen]:
-        """At most `n` of the texts, more of those that are near an instruction's threshold."""
+        """Choose at most `n` of the texts, more of those that are near an instruction's threshold."""
         read = choose_random(texts, max(n, N_READ), seed=self.sampling.seed)
         scores, thresholds = read_scores(self.nlp, read, self.plan)
         places, weights = choose_uncertain(scores, n, seed=self.sampling.seed, thresholds=thresholds)

@@ -1,4 +1,4 @@
-"""How sure a pipeline is of a plan's instructions about texts."""
+"""Read a pipeline's scores of texts for a plan's instructions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spacy_falconer.workflow.thresholds import all_spans, read_docs
 
 
 def read_scores(nlp: Language, texts: Sequence[str], plan: Plan) -> tuple[Floats2d, Floats1d]:
-    """Each step's score of each text, for passages the best one's, shape (n_texts, K); and the steps' thresholds, (K,).
+    """Return each text's score for each step, that of the best one for passages, shape (n_texts, K), and thresholds, (K,).
 
     Steps that run for each passage are left out.
     """

@@ -1,4 +1,4 @@
-"""A pre-trained checkpoint as an ordinary spaCy pipeline, with weights in half precision."""
+"""Turn a pre-trained checkpoint into an ordinary spaCy pipeline, with weights in half precision."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spacy_falconer.pipeline.components import find_components
 from spacy_falconer.workflow.train import find_default_config
 
 BATCH_SIZE = 64  # As in configs/cpu.cfg.
-PARTS = {"falconer_label": "label", "falconer_span": "span"}  # Component, and its head in a checkpoint.
+PARTS = {"falconer_label": "label", "falconer_span": "span"}  # By component: its head in a checkpoint.
 LEARN_RATE_FACTOR = 5.0  # A head that was trained before needs smaller steps than a fresh one.
 THRESHOLD = 0.4  # Without any answers; the best of nine on the development sets, of spans as of labels.
 MAX_BYTES = 50_000_000
@@ -25,9 +25,9 @@ MAX_BYTES = 50_000_000
 def ship(checkpoints: Sequence[Path], output: Path, *, meta: Mapping[str, Any]) -> None:
     """Write a pipeline of transformer, `falconer_label` and `falconer_span`, without instructions.
 
-    checkpoints: Folders that pretrain wrote; of several the weights are averaged.
-    meta: What `meta.json` says: name, version, description, licence, sources, performance.
-    RAISES (ModelError): No complete checkpoint, or the pipeline would be larger than what may be shipped.
+    checkpoints: Folders that pretrain wrote; the weights of several are averaged.
+    meta: The content of `meta.json`: name, version, description, licence, sources, performance.
+    RAISES (ModelError): There is no complete checkpoint, or the pipeline is larger than `MAX_BYTES`.
     """
     nlp = make_pipeline(checkpoints)
     nlp.meta.update(meta)
@@ -42,7 +42,7 @@ def ship(checkpoints: Sequence[Path], output: Path, *, meta: Mapping[str, Any]) 
 
 
 def make_pipeline(checkpoints: Sequence[Path]) -> Language:
-    """The checkpoints' encoder and heads as a live pipeline, in full precision."""
+    """Make a pipeline of the checkpoints' encoder and heads, in full precision."""
     model, tokenizer, settings = read_average(checkpoints)
     config = spacy.util.load_config(find_default_config())["components"]["transformer"]
     encoder, public_name = config["model"], config["model"]["name"]
@@ -64,7 +64,7 @@ def make_pipeline(checkpoints: Sequence[Path]) -> Language:
 
 
 def halve(folder: Path) -> None:
-    """Store a saved pipeline's weights as float16; they load as float32. A pipeline that ran is never saved so."""
+    """Store a saved pipeline's weights as float16. They load as float32, as which a loaded pipeline is saved again."""
     nlp = spacy.load(folder)
     for _, pipe in nlp.components:
         for node in pipe.model.walk() if hasattr(pipe, "model") else ():
@@ -75,7 +75,7 @@ def halve(folder: Path) -> None:
 
 
 def _forget_folder(nlp: Language, name: str) -> None:
-    """Name the encoder by its public name, in the config and in the model, in place of the checkpoint's folder."""
+    """Replace the checkpoint's folder by the encoder's public name, in the config and in the model."""
     nlp.get_pipe_config("transformer")["model"]["name"] = name
     nlp.get_pipe("transformer").model.attrs["name"] = name
     tokenizer = nlp.get_pipe("transformer").model.tokenizer

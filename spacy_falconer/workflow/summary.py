@@ -1,4 +1,4 @@
-"""What answers came to, of each instruction, for a terminal: before anything is learned from them."""
+"""Summarize answers by instruction in a terminal, before anything is learned from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEADER = ["instruction", "texts asked", "true of", "quotes", "placed", "not in t
 
 
 def format_answers(docs: Sequence[Doc], report: GroundingReport) -> str:
-    """Of how many texts each instruction is true (a span's: where a passage was placed), and what became of the quotes."""
+    """Return in how many texts each instruction is true, or has a placed passage, and how the quotes were placed."""
     n_true = count_true(docs)
     labels = [(key, n, n_true[key], "", "", "", "") for key, n in count_labels(docs).items()]
     spans = [(key, n, n_true[key], *quotes) for key, n, *quotes in report.rows()]
@@ -22,24 +22,24 @@ def format_answers(docs: Sequence[Doc], report: GroundingReport) -> str:
 
 
 def list_never_true(docs: Sequence[Doc]) -> list[str]:
-    """The instructions that were asked, and are true of no text: nothing can be learned of them."""
+    """Return the instructions that were asked and are true of no text: they cannot be learned."""
     return [key for key, n in count_true(docs).items() if not n]
 
 
 def list_always_true(docs: Sequence[Doc]) -> list[str]:
-    """The labels that are true of every text asked: nothing can be learned of them either. Passages are learned by
-    where they stand, also where every text has some."""
+    """Return the labels that are true of every text asked: they cannot be learned either. Passages can be, by their places,
+    even if every text has some."""
     n_true = count_true(docs)
     return [key for key, n in count_labels(docs).items() if n_true[key] == n]
 
 
 def count_labels(docs: Sequence[Doc]) -> Counter[str]:
-    """Texts that were asked, by label."""
+    """Return the number of texts that were asked, by label."""
     return Counter(key for doc in docs for key in doc.cats)
 
 
 def count_true(docs: Sequence[Doc]) -> Counter[str]:
-    """Texts in which a label is true, or a passage was placed, by instruction; 0 for one that was asked in vain."""
+    """Count the texts in which a label is true or a passage was placed, by instruction; 0 if there are none."""
     n_true: Counter[str] = Counter()
     for doc in docs:
         group = doc.spans[SPANS_KEY]

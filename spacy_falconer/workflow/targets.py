@@ -1,4 +1,4 @@
-"""What thresholds are for: `f1`, `precision=0.95`, `recall=0.9`; for one instruction, `price:precision=0.95`."""
+"""What thresholds are chosen for: `f1`, `precision=0.95`, `recall=0.9`; for one instruction, `price:precision=0.95`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEAST, MOST = 0.01, 0.99
 
 @dataclass(frozen=True)
 class Targets:
-    """The target of all instructions, and those of some by their keys."""
+    """The target for all instructions, and targets for single ones by their keys."""
 
     of_all: Target = Target()
     own: Mapping[str, Target] = field(default_factory=dict)
@@ -27,10 +27,10 @@ BEST_F1 = Targets()
 
 
 def parse_targets(texts: Sequence[str], *, plan: Plan) -> Targets:
-    """Read targets as they are written on the command line, several with commas between them.
+    """Parse targets as they are written on the command line, separated by commas.
 
-    plan: Whose instructions they may be for: those that ask about texts, for of passages (`for_each`) no threshold is set.
-    RAISES (PlanError): One cannot be read, is for another instruction, or for one that has a target already.
+    plan: They may be for its instructions about texts; those about passages (`for_each`) have no thresholds of their own.
+    RAISES (PlanError): A target cannot be read, is for another instruction, or for one that has a target already.
     """
     found: dict[str, Target] = {}
     keys = [step.id for step in plan.text_steps()]
@@ -49,7 +49,7 @@ def parse_targets(texts: Sequence[str], *, plan: Plan) -> Targets:
 
 
 def parse_target(text: str) -> Target:
-    """RAISES (PlanError): It is no target."""
+    """RAISES (PlanError): It is not a target."""
     measure, _, least = text.strip().partition("=")
     try:
         target = Target(measure.strip(), float(least) if least else None)

@@ -1,4 +1,4 @@
-"""Each instruction's own calibration and threshold, from answers that it was not trained on."""
+"""Fit each instruction's calibration and threshold to answers that the pipeline was not trained on."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from spacy_falconer.workflow.fitted import Fitted, note_fitted
 from spacy_falconer.workflow.targets import BEST_F1, Targets
 
 Heard = list[tuple[InstructedPipe, dict[str, Candidates]]]
-Pairs = Sequence[tuple[Doc, Doc]]  # what was found, what was answered
+Pairs = Sequence[tuple[Doc, Doc]]  # What was found, and what was answered.
 
 
 def fit_thresholds(nlp: Language, docs: Sequence[Doc], targets: Targets = BEST_F1) -> list[Fitted]:
-    """Set the calibrations and, on calibrated scores, the thresholds of all instructions that the answers are to.
+    """Set the calibrations and, on calibrated scores, the thresholds of all instructions that have answers.
 
     docs: Held-out answers, as `corpus.docbin` makes them.
     RETURNS (list[Fitted]): What was set; the pipeline keeps it, too. An instruction without one positive answer keeps
@@ -35,7 +35,7 @@ def fit_thresholds(nlp: Language, docs: Sequence[Doc], targets: Targets = BEST_F
 
 
 def fit_candidates(heard: Heard, targets: Targets = BEST_F1) -> list[Fitted]:
-    """The same, from candidates that were read before; what was set is for `note_fitted`."""
+    """Set calibrations and thresholds from candidates that were read before. The result is for `note_fitted`."""
     fitted = []
     for pipe, candidates in heard:
         pipe.cfg["calibrations"].update({key: list(one) for key, one in fit_calibrations(candidates).items()})
@@ -44,7 +44,7 @@ def fit_candidates(heard: Heard, targets: Targets = BEST_F1) -> list[Fitted]:
 
 
 def join_candidates(heard: Sequence[Heard]) -> Heard:
-    """What several pipelines of one make say, each of texts of its own, as if the first had said it of all."""
+    """Join what pipelines with the same components said, each of its own texts, as if the first had said all of it."""
     joined = []
     for same in zip(*heard, strict=True):
         pipe, candidates = same[0][0], [found for _, found in same]
@@ -53,7 +53,7 @@ def join_candidates(heard: Sequence[Heard]) -> Heard:
 
 
 def read_candidates(nlp: Language, docs: Sequence[Doc]) -> Heard:
-    """Of every component, what its thresholds decide about in answered texts, by the instructions' keys, with raw scores."""
+    """Return for every component what its thresholds decide about in answered texts, by key, with raw scores."""
     with all_spans(nlp), raw_scores(nlp):
         pairs = list(zip(read_docs(nlp, [doc.text for doc in docs]), docs, strict=True))
     read = []
@@ -66,7 +66,7 @@ def read_candidates(nlp: Language, docs: Sequence[Doc]) -> Heard:
 
 
 def read_docs(nlp: Language, texts: Sequence[str]) -> Iterator[Doc]:
-    """What a pipeline writes on each text, less the encoder's vectors, which would fill the memory."""
+    """Yield docs as a pipeline annotates them, without the encoder's vectors, which would fill the memory."""
     for doc in nlp.pipe(nlp.make_doc(text) for text in texts):
         if Doc.has_extension("trf_data"):
             doc._.trf_data = None
@@ -74,7 +74,7 @@ def read_docs(nlp: Language, texts: Sequence[str]) -> Iterator[Doc]:
 
 
 def calibrate_all(pipe: InstructedPipe, candidates: dict[str, Candidates]) -> dict[str, Candidates]:
-    """The candidates with the scores that the component writes."""
+    """Return the candidates with the calibrated scores that the component writes."""
     return {
         key: part.with_scores(calibrate(part.scores, *pipe.calibrations_of([key]))) for key, part in candidates.items()
     }
@@ -82,7 +82,7 @@ def calibrate_all(pipe: InstructedPipe, candidates: dict[str, Candidates]) -> di
 
 @contextmanager
 def without_plan(nlp: Language) -> Iterator[None]:
-    """Let the components answer, and run no plan on what they say."""
+    """Inside the block, let the components answer, but run no plan on their answers."""
     plans = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "falconer_plan"]
     with nlp.select_pipes(disable=plans):
         yield
@@ -90,7 +90,7 @@ def without_plan(nlp: Language) -> Iterator[None]:
 
 @contextmanager
 def all_spans(nlp: Language) -> Iterator[None]:
-    """Let the span components write every candidate, however low its score. No plan is run on them."""
+    """Inside the block, let span components write every candidate, however low its score, and run no plan on them."""
     spans = find_instructed(nlp, "get_span")
     with without_plan(nlp), _changed(spans, threshold=0.0, thresholds={}):
         yield
@@ -98,7 +98,7 @@ def all_spans(nlp: Language) -> Iterator[None]:
 
 @contextmanager
 def raw_scores(nlp: Language) -> Iterator[None]:
-    """Let the components write scores as the model gives them."""
+    """Inside the block, let the components write scores as the model gives them."""
     with _changed(find_instructed(nlp), calibrations={}):
         yield
 
@@ -116,7 +116,7 @@ def _changed(pipes: Sequence[InstructedPipe], **settings: object) -> Iterator[No
 
 
 def label_candidates(key: str, pairs: Pairs) -> Candidates:
-    """Every text that was asked is a candidate."""
+    """Return the candidates of a label: every text that was asked."""
     weights = weights_of([wanted for _, wanted in pairs])
     rows = [
         (found.cats[key], wanted.cats[key] == 1.0, weight, i)
@@ -126,9 +126,10 @@ def label_candidates(key: str, pairs: Pairs) -> Candidates:
 
 
 def span_candidates(key: str, pairs: Pairs, *, spans_key: str) -> Candidates:
-    """Every span found in a text that was asked is a candidate; answers that cannot be matched are to find, too.
+    """Return the candidates of passages: every span found in a text that was asked. Answers that cannot be matched are
+    counted as wanted, too.
 
-    spans_key (str): Where the spans were found. Answers have a place of their own.
+    spans_key (str): The group of the spans that were found. Answers have a group of their own.
     """
     rows, to_find = [], []
     weights = weights_of([wanted for _, wanted in pairs])
@@ -147,7 +148,7 @@ def span_candidates(key: str, pairs: Pairs, *, spans_key: str) -> Candidates:
 
 
 def _gather(rows: Sequence[tuple[float, bool, float, int]], to_find: Sequence[float]) -> Candidates:
-    """Scores, hits, weights and texts of candidates, and the weights of all that is to find."""
+    """Gather the scores, hits, weights and texts of candidates, and the weights of all that is wanted."""
     scores, hits, weights, texts = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Candidates(
         numpy.array(scores, dtype="float64"), numpy.array(hits, dtype=bool), numpy.array(weights, dtype="float64"),
@@ -156,8 +157,8 @@ def _gather(rows: Sequence[tuple[float, bool, float, int]], to_find: Sequence[fl
 
 
 def _fit(pipe: InstructedPipe, candidates: dict[str, Candidates], targets: Targets) -> list[Fitted]:
-    """Set the thresholds. Keys whose own answers do not tell get what is best for all keys together; those without
-    one right candidate have raw scores, and keep theirs.
+    """Set the thresholds. Keys with too few answers get what is best for all keys together; those without any right
+    candidate have raw scores, and keep their thresholds.
     """
     fitted, together = [], pool(candidates.values()) if candidates else None
     for key, found in candidates.items():

@@ -1,4 +1,4 @@
-"""How long the steps of a run took, on disk: what the language model's pace and the metamodel's are read from."""
+"""Keep on disk how long the steps of a run took, from which the language model's and the metamodel's pace are computed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FILE = "times.json"
 
 @dataclass(frozen=True)
 class Took:
-    """One step, as it last ran.
+    """What one step took when it last ran.
 
-    n_requests (int): Sent to a language model in it. n_texts (int): Read by the pipeline in it.
+    n_requests (int): Requests to a language model. n_texts (int): Texts that the pipeline read.
     """
 
     seconds: float
@@ -31,9 +31,9 @@ def note_time(folder: Path, step: str, took: Took) -> None:
 
 
 def note_beside(output: Path, step: str, took: Took) -> None:
-    """Note a step by what it wrote, where that stands in a run's folder: beside a plan.json. Elsewhere nothing is written.
+    """Note what a step took if its output is in a run's folder, beside a plan.json. Elsewhere, nothing is written.
 
-    A step that counted nothing has no pace, and an earlier note of it stays.
+    A step without requests or texts has no pace, and an earlier note of it stays.
     """
     folder = output.parent
     if (took.n_requests or took.n_texts) and isinstance(folder, Path) and (folder / "plan.json").exists():
@@ -41,7 +41,7 @@ def note_beside(output: Path, step: str, took: Took) -> None:
 
 
 def read_times(path: Path) -> dict[str, Took]:
-    """Of each step that was noted; empty where there is no such file, or it is not ours."""
+    """Return what each noted step took; empty if there is no such file, or it is not ours."""
     try:
         return {name: Took(**one) for name, one in srsly.read_json(path).items()}
     except (ValueError, TypeError, AttributeError):

@@ -1,4 +1,4 @@
-"""Answers in, a composed pipeline out. The training itself is spaCy's, driven by a config that a user may change."""
+"""Train a pipeline on answers and compose it with the plan. The training is spaCy's, by a config that a user may change."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from spacy_falconer.workflow.remember import find_silent, leave_out, remember
 from spacy_falconer.workflow.targets import BEST_F1, Targets
 from spacy_falconer.workflow.thresholds import fit_candidates, join_candidates, read_candidates
 
-Part = tuple[list[Doc], list[Doc]]  # Answers to learn from, and those held out.
+Part = tuple[list[Doc], list[Doc]]  # Answers to learn from, and held-out ones.
 
 DEV_SHARE = 0.2
 LEAST_ANSWERS = 8
 BATCH_TEXTS = 8
 N_EPOCHS, LEAST_READS, MOST_READS = 5, 1200, 12_000  # Reads of texts; few answers are read more often than many.
-FEW_ANSWERS, N_MEMBERS = 600, 3  # Up to so many: several trainings,
+FEW_ANSWERS, N_MEMBERS = 600, 3  # Up to this many answers, there are several trainings,
 MEMBER_EPOCHS, MEMBER_READS = 3, 500  # each of which reads less.
 SOURCE_RATE = 1.5e-4  # What was trained before needs smaller steps than fresh heads.
 N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
@@ -48,12 +48,12 @@ N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What the training went by.
+    """What the training was based on.
 
-    n_train, n_dev: Answered texts to learn from, and held out. Of few answers each is both, in different members.
-    n_members: Trainings whose weights were averaged.
-    fitted: The thresholds of the plan's instructions, and what speaks for them.
-    silent: Keys without one positive answer to learn from. A pre-trained pipeline answers them as it did before.
+    n_train, n_dev: Answered texts to learn from, and held-out ones. Few answers are both, in different members.
+    n_members: How many trainings' weights were averaged.
+    fitted: The thresholds of the plan's instructions, and what they are based on.
+    silent: Keys without any positive answer to learn from. A pre-trained pipeline answers them as before.
     unasked: Keys without any answer at all. They are answered as before, too.
     """
 
@@ -79,18 +79,18 @@ def train(
 ) -> tuple[Language, TrainReport]:
     """Train a pipeline on answers and compose it with the plan.
 
-    Some answers are held out, to choose the model, to calibrate its scores and to choose its thresholds: a fifth. Few
-    answers are too dear for that. Then several members go on from the source, each without a part of the answers that is
-    its own to be judged by, and the pipeline is their mean: it has learned from all answers, and all judge it.
+    A fifth of the answers is held out, to choose the model, to calibrate its scores and to choose its thresholds. Few
+    answers are too valuable for that: then several members are trained from the source, each with another part held out,
+    and the pipeline is their mean. So it learns from all answers, and is judged by all of them.
 
     docs: Answers, as `corpus.docbin` makes them.
-    source (Path): A pipeline to go on from: the pre-trained one, or that of an earlier task, whose instructions it
-        keeps. Without it, the config's encoder gets fresh heads.
+    source (Path): A pipeline to start from: the pre-trained one, or that of an earlier task, whose instructions are
+        kept. Without it, the config's encoder gets fresh heads.
     replay: Answers to the earlier instructions, some of which are learned again. Without them, what the source itself
-        finds in `docs` stands for them.
+        finds in `docs` takes their place.
     config (Path): A training config in place of the package's own, `configs/cpu.cfg`.
     overrides (dict): Config values by their dotted names, as `spacy train` takes them.
-    targets: What the thresholds are for.
+    targets: What the thresholds are chosen for.
     RAISES (AnswerError): There are too few answers to learn from.
     """
     check_enough(docs, plan)
@@ -110,7 +110,7 @@ def train(
 
 
 def split_answers(docs: Sequence[Doc], *, source: Path | None, seed: int) -> list[Part]:
-    """What each member learns from, and what it is judged by. Members have a mean only where one source is behind all."""
+    """Return what each member learns from and is judged by. Only members with the same source can be averaged."""
     if source is not None and len(docs) <= FEW_ANSWERS:
         return fold_docs(docs, n_folds=N_MEMBERS, seed=seed)
     return [split_docs(docs, dev_share=DEV_SHARE, seed=seed)]
@@ -129,7 +129,7 @@ def teach_member(
     n_members: int,
     quiet: bool,
 ) -> Language:
-    """One training: the pipeline of the best evaluation."""
+    """Train once, and return the pipeline of the best evaluation."""
     silent = find_silent(plan, train_docs)
     taught = train_docs if source is None else [leave_out(doc, silent) for doc in train_docs]
     learned = taught if source is None else remember(source, plan, taught, replay, silent=silent, seed=seed)
@@ -143,7 +143,7 @@ def teach_member(
 
 
 def average(members: Sequence[Language]) -> Language:
-    """The first pipeline, with the mean of all their weights."""
+    """Return the first pipeline, with the mean of all their weights."""
     for name, pipe in members[0].pipeline:
         if hasattr(pipe, "model"):
             average_models([member.get_pipe(name).model for member in members])
@@ -171,7 +171,7 @@ def check_enough(docs: Sequence[Doc], plan: Plan) -> None:
 
 
 def write_inputs(plan: Plan, train_docs: Sequence[Doc], dev_docs: Sequence[Doc], folder: Path) -> dict[str, str]:
-    """Put on disk what the config reads; its paths by their names in the config."""
+    """Write what the config reads. RETURNS: The paths, by their names in the config."""
     paths = {name: folder / f"{name}.spacy" for name in ("train", "dev")} | {"plan": folder / "plan.json"}
     write_docbin(train_docs, paths["train"])
     write_docbin(dev_docs, paths["dev"])
@@ -182,7 +182,7 @@ def write_inputs(plan: Plan, train_docs: Sequence[Doc], dev_docs: Sequence[Doc],
 def fill_config(
     path: Path | None, docs: Sequence[Doc], overrides: dict[str, Any], *, source: Path | None, n_members: int = 1
 ) -> Config:
-    """The training config, with a schedule that fits the number of answers, and the parts of the source."""
+    """Return the training config with a schedule that fits the number of answers, and with the parts of the source."""
     path = path or find_default_config()
     batcher = {**read_batcher(path), "size": count_batch_tokens(docs)}
     n_batches = sum(1 for _ in registry.resolve({"batcher": batcher})["batcher"](docs))
@@ -199,28 +199,28 @@ def fill_config(
 
 
 def read_batcher(path: Path) -> dict[str, Any]:
-    """RAISES (ModelError): It is no training config."""
+    """RAISES (ModelError): It is not a training config."""
     try:
         return load_config(path)["training"]["batcher"]
     except (KeyError, ValueError, configparser.Error) as error:
         raise ModelError(
-            f"{str(path)!r} is no training config ({error!r}). Expected one with [training.batcher], such as configs/cpu.cfg. "
+            f"{str(path)!r} is not a training config ({error!r}). Expected one with [training.batcher], such as configs/cpu.cfg. "
             "Name one by --config."
         ) from error
 
 
 def find_default_config() -> Path:
-    """The config that comes with the package."""
+    """Return the path of the config that comes with the package."""
     return Path(__file__).parents[1] / "configs" / "cpu.cfg"
 
 
 def count_batch_tokens(docs: Sequence[Doc]) -> int:
-    """Tokens of a batch, padding included: about `BATCH_TEXTS` texts of the middle length."""
+    """Return the tokens of a batch, including padding: about `BATCH_TEXTS` texts of median length."""
     return max(1, round(BATCH_TEXTS * median(len(doc) for doc in docs)))
 
 
 def count_steps(n_texts: int, n_batches: int, n_members: int = 1) -> int:
-    """Few answers are read more often than many; one of several members reads less."""
+    """Return the number of steps. Few answers are read more often than many; one of several members reads less."""
     n_epochs, least = (N_EPOCHS, LEAST_READS) if n_members == 1 else (MEMBER_EPOCHS, MEMBER_READS)
     n_reads = min(MOST_READS, max(least, n_epochs * n_texts))
     return max(1, round(n_reads / n_texts * n_batches))
@@ -239,7 +239,7 @@ def run_training(config: Config, folder: Path, *, quiet: bool) -> Language:
     """Run spaCy's own training. RETURNS: The pipeline of the best evaluation."""
     nlp = init_nlp(config)
     keys = {pipe.name: pipe.cfg["spans_key"] for pipe in find_instructed(nlp, "get_span")}
-    move_spans(nlp, dict.fromkeys(keys, SPANS_KEY))  # To where the answers are.
+    move_spans(nlp, dict.fromkeys(keys, SPANS_KEY))  # The answers are under this key.
     with open(devnull, "w") as nowhere:
         stdout, stderr = (nowhere, nowhere) if quiet else (Screen(), sys.stderr)
         run_training_loop(nlp, folder, stdout=stdout, stderr=stderr)
@@ -249,13 +249,13 @@ def run_training(config: Config, folder: Path, *, quiet: bool) -> Language:
 
 
 def move_spans(nlp: Language, keys: Mapping[str, str]) -> None:
-    """Let span components, by their names, write under other keys of `doc.spans`."""
+    """Let span components, given by name, write to other keys of `doc.spans`."""
     for name, key in keys.items():
         set_spans_key(nlp, name, key)
 
 
 class Screen(io.TextIOBase):
-    """Standard output, without the folder of the training, which is gone when the user reads of it."""
+    """Standard output without the line that names the training's folder, which is gone when the user reads it."""
 
     def write(self, text: str) -> int:
         return len(text) if "Saved pipeline to output directory" in text else sys.stdout.write(text)

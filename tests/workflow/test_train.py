@@ -83,7 +83,7 @@ def test_answers_to_a_reworded_instruction_are_refused(review_plan, review_answe
 def test_a_config_that_is_none(review_plan, review_answers, tmp_path, content):
     (tmp_path / "own.cfg").write_bytes(content)
     docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
-    with pytest.raises(ModelError, match="is no training config"):
+    with pytest.raises(ModelError, match="is not a training config"):
         train(review_plan, docs, config=tmp_path / "own.cfg", quiet=True)
 
 
