@@ -320,7 +320,7 @@ def test_what_is_to_be_forgotten_is_named(annotate, folder):
     store = ["answers", "delete", "--store", folder / "answers.db"]
     assert "Nothing is named" in run(*store, exit_code=1)
     assert "--texts" in run(*store, "--id", "3", exit_code=1)
-    assert "stands alone" in run(*store, "--failures", "--model", "m", exit_code=1)
+    assert "cannot be combined" in run(*store, "--failures", "--model", "m", exit_code=1)
     unknown = run(*store, "--id", "nobody", "--texts", folder / "corpus.jsonl", exit_code=1)
     assert "no text with the id 'nobody'" in plain(unknown)
 
@@ -407,7 +407,7 @@ def test_induce_goes_the_whole_way_and_not_twice(folder, llm_server, tiny_config
     assert "in total" in output and "texts/s" in output and "get_span" in output
     assert str(folder / "mined" / "rows.jsonl") in output and str(folder / "mined" / "report.html") in output
     again = plain(run(*arguments, "--output", folder / "mined"))
-    assert "Done before, and not again: annotate, train, evaluate, mine" in again and len(llm_server.requests) == 41
+    assert "Done before, and not repeated: annotate, train, evaluate, mine" in again and len(llm_server.requests) == 41
     assert "price" in run("report", folder / "mined")
 
 

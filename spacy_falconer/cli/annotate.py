@@ -19,7 +19,7 @@ def annotate_cli(
         help="Texts: .jsonl, .csv, .tsv, .txt (each also .gz or .zst), .parquet, or a folder of them; none with --again",
         exists=True,
     ),
-    store: Path = typer.Option(..., "--store", help="Where every answer is kept; made if it is not there"),
+    store: Path = typer.Option(..., "--store", help="File that keeps every answer; created if it does not exist"),
     output: Path = typer.Option(..., "--output", "-o", help="Answers to learn from, as a .spacy file"),
     test_output: Path | None = typer.Option(None, "--test-output", help="Answers to test on, as a .spacy file"),
     test_answers: Path | None = typer.Option(
@@ -27,20 +27,20 @@ def annotate_cli(
         "--test-answers",
         parser=options.parse_file,
         metavar="FILE",
-        help="Recorded answers to test on; else a fifth is held out",
+        help="Recorded answers to test on; without them, a fifth is held out",
     ),
     recorded: Path | None = typer.Option(
         None,
         "--recorded",
         parser=options.parse_path,
         metavar="FILE",
-        help="Recorded answers; where they answer the plan, only they are taken, and nobody is asked",
+        help="Recorded answers; if they answer the plan, only they are used, and no language model is asked",
     ),
     again: Path | None = typer.Option(
         None,
         "--again",
         metavar="ANSWERS",
-        help="Answers whose texts are asked about afresh, into a store of its own, to see how far a language model agrees "
+        help="Answers whose texts are asked about again, into a separate store, to see how far a language model agrees "
         "with itself (evaluate --second)",
         exists=True,
         dir_okay=False,
@@ -71,10 +71,10 @@ def annotate_cli(
 ):
     """Choose texts, get their answers, place the quotes and write them for training.
 
-    Answers that the store holds are not paid for again. Where a limit is reached, what was answered is written, and
+    Answers that the store holds are not paid for again. If a limit is reached, the answers so far are written, and
     the same command goes on from there.
 
-    With --again, in place of a corpus, the texts of answers are asked about a second time.
+    With --again, the texts of earlier answers are asked about a second time, in place of a corpus.
 
     Example: falconer annotate plan.json reviews.jsonl --sample 500 --store answers.db --output answers.spacy
     """
@@ -118,12 +118,12 @@ def annotate_cli(
 
 
 def check_texts(again: Path | None, corpus: Path | None, output: Path, others: dict[str, object]) -> None:
-    """RAISES (FalconerError): Texts come neither from a corpus nor from answers, or from both; or, beside those of
-    answers, something has no meaning, or would take the answers' place.
+    """RAISES (FalconerError): Texts come neither from a corpus nor from answers, or from both; or with those of answers,
+    an option has no meaning, or the output would replace the answers.
     """
     if (again is None) == (corpus is None):
         raise FalconerError(
-            "Expected texts to ask about: either a CORPUS, or --again ANSWERS, whose texts are asked about afresh."
+            "Expected texts to ask about: either a CORPUS, or --again ANSWERS, whose texts are asked about again."
         )
     if again is not None and (said := [name for name, value in others.items() if value]):
         raise FalconerError(
@@ -131,13 +131,11 @@ def check_texts(again: Path | None, corpus: Path | None, output: Path, others: d
             "has no meaning there. Leave it out."
         )
     if again is not None and output.resolve() == again.resolve():
-        raise FalconerError(
-            f"The second reading would take the place of the first, {str(again)!r}. Name another --output."
-        )
+        raise FalconerError(f"The second reading would replace the first, {str(again)!r}. Name another --output.")
 
 
 def get_answers(plan, again: Path | None, records, store, settings: dict[str, Any], **others: Any) -> Any:
-    """Of a corpus's texts; or of those of answers, afresh. settings: Of both; others: Of the first alone."""
+    """Get answers to a corpus's texts, or new ones to those of answers. others: Settings for a corpus alone."""
     from spacy_falconer.workflow.again import annotate_again
     from spacy_falconer.workflow.annotate import annotate, answered_docs
 
@@ -147,7 +145,7 @@ def get_answers(plan, again: Path | None, records, store, settings: dict[str, An
 
 
 def show_annotated(annotated, *, is_again: bool = False) -> None:
-    """Whose answers these are, what they come to, and what failed. `is_again`: They are not to be learned from."""
+    """Show whose answers these are, a summary, and what failed. `is_again`: They are not meant to be learned from."""
     from spacy_falconer.workflow.bill import format_failed
     from spacy_falconer.workflow.summary import format_answers
 
@@ -157,7 +155,7 @@ def show_annotated(annotated, *, is_again: bool = False) -> None:
     if not is_again:
         warn_of_one_sided(annotated.docs)
     if annotated.failed:
-        again = "They are not asked again, unless you say `answers delete --failures`."
+        again = "They are not asked about again until you run `answers delete --failures`."
         msg.warn(f"Texts without an answer: {len(annotated.failed)}. {again}", format_failed(annotated.failed))
     if annotated.stopped is not None:
         msg.warn(f"It stopped before the end: {len(annotated.docs)} of {annotated.n_chosen} texts are answered.")
@@ -166,9 +164,7 @@ def show_annotated(annotated, *, is_again: bool = False) -> None:
 def describe_written(annotated, output: Path, n_train: int, n_test: int, *, is_again: bool) -> str:
     if not is_again:
         return f"{n_train} answered texts to learn from, {n_test} to test on"
-    return (
-        f"{n_train} texts read again, by {', '.join(annotated.models)}. How far both agree: evaluate --second {output}"
-    )
+    return f"{n_train} texts read again, by {', '.join(annotated.models)}. See how far both agree: evaluate --second {output}"
 
 
 def warn_of_one_sided(docs) -> None:

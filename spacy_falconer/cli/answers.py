@@ -12,7 +12,7 @@ from spacy_falconer.errors import AnswerError
 if TYPE_CHECKING:
     from spacy_falconer.workflow.own.bring import Brought
 
-answers = typer.Typer(name="answers", help="Answers in a store: in, out, forgotten.", no_args_is_help=True)
+answers = typer.Typer(name="answers", help="Answers in a store: import, export, delete.", no_args_is_help=True)
 STORE = typer.Option(..., "--store", help="The store", exists=True, dir_okay=False)
 
 
@@ -22,35 +22,35 @@ def import_cli(
     file: Path = typer.Argument(
         ..., help="Recorded answers, or labelled data of your own", exists=True, dir_okay=False
     ),
-    store: Path = typer.Option(..., "--store", help="The store, made if it is not there"),
+    store: Path = typer.Option(..., "--store", help="The store; created if it does not exist"),
     plan: Path | None = typer.Option(
         None, "--plan", help="The plan whose steps the labels answer, as a .json file", exists=True, dir_okay=False
     ),
     names: list[str] = typer.Option(
-        [], "--map", metavar="LABEL=STEP", help="Which label is which step; may be repeated"
+        [], "--map", metavar="LABEL=STEP", help="Which label stands for which step; may be repeated"
     ),
     form: str | None = typer.Option(
-        None, "--format", help="recorded, docbin, conll, prodigy, label-studio or argilla; else what it looks like"
+        None, "--format", help="recorded, docbin, conll, prodigy, label-studio or argilla; by default recognized"
     ),
     complete: bool | None = typer.Option(
         None,
         "--complete/--partial",
-        help="What is not labelled is not there, or: is not known. Else as such files are meant",
+        help="What is not labelled is not there (complete), or not known (partial); by default as such files are meant",
     ),
-    model: str | None = typer.Option(None, "--model", help="Whose answers they are; people's, if no one is named"),
-    text_field: str = typer.Option("text", "--text-field", help="Where Label Studio's tasks have their text"),
+    model: str | None = typer.Option(None, "--model", help="Whose answers they are; by default people's"),
+    text_field: str = typer.Option("text", "--text-field", help="Field of the text in Label Studio's tasks"),
     output: Path | None = typer.Option(
-        None, "--output", "-o", help="What the store now answers about these texts, to learn from, as a .spacy file"
+        None, "--output", "-o", help="All the store's answers about these texts, to learn from, as a .spacy file"
     ),
     test_output: Path | None = typer.Option(None, "--test-output", help="A fifth of it, to test on, as a .spacy file"),
     seed: options.Seed = 0,
     quiet: options.Quiet = False,
     # fmt: on
 ):
-    """Put recorded answers, or labelled data of your own, into a store. Nobody is asked about such texts any more.
+    """Put recorded answers, or labelled data of your own, into a store. No language model is asked for these any more.
 
     Recorded answers that it holds already stay as they are. Labelled data (spaCy's .spacy, CoNLL, exports of Prodigy,
-    Label Studio and Argilla) needs the plan; where it was imported before, it makes way for what the file says now.
+    Label Studio and Argilla) needs the plan; what was imported before is replaced by what the file says now.
 
     Example: falconer answers import answers.jsonl --store answers.db
 
@@ -82,11 +82,11 @@ def import_recorded(file: Path, store: Path, *, quiet: bool) -> None:
 
 
 def refuse_labels(**given: Any) -> None:
-    """Recorded answers say themselves who answered what."""
+    """RAISES (AnswerError): Options are for labelled data, but recorded answers say themselves who answered what."""
     if said := [name for name, value in given.items() if value not in (None, [])]:
         raise AnswerError(
             f"The file holds recorded answers, which name their instructions and models; expected no --{said[0]}. Leave it "
-            "out; or name the form of the file by --format."
+            "out, or name the format of the file by --format."
         )
 
 
@@ -101,7 +101,9 @@ def import_labelled(
     from spacy_falconer.workflow.review import write_rejects
 
     if output is None and test_output is not None:
-        raise AnswerError(f"--test-output {str(test_output)!r} stands alone. Name the rest of the answers by --output.")
+        raise AnswerError(
+            f"--test-output {str(test_output)!r} is given without --output. Name a file for the other answers by --output."
+        )
     if output is not None:
         check_outputs(output, test_output, inputs=(file, plan, store))
     checked = read_plan(plan)
@@ -115,13 +117,13 @@ def import_labelled(
 
 
 def show_brought(brought: Brought, rejects: Path | None, *, quiet: bool) -> None:
-    """What became of a file. What its owner should know of it is told with --quiet, too."""
+    """Show what was taken from a file. Warnings are shown even with --quiet."""
     taken = brought.taken
     if rejects is not None:
         msg.warn(f"Not taken: {len(taken.rejects)}; all are in {rejects}. The first:", taken.rejects[0].reason)
     if brought.foreign:
         named = ", ".join(f"{name} ({n})" for name, n in brought.foreign.most_common(20))
-        msg.warn(f"Labels that are no step's, left out: {named}. Say which step they are by --map LABEL=STEP.")
+        msg.warn(f"Labels that belong to no step, left out: {named}. Say which step they are by --map LABEL=STEP.")
     if brought.missing:
         msg.warn(f"The file has no label {', '.join(brought.missing)}, which --map names.")
     if taken.n_misaligned:
@@ -129,9 +131,9 @@ def show_brought(brought: Brought, rejects: Path | None, *, quiet: bool) -> None
     if quiet:
         return
     for key, (n_texts, n_found) in brought.counts.items():
-        say(f"  {key}: answered of {n_texts} texts, true or found in {n_found}")
+        say(f"  {key}: answered for {n_texts} texts, true or found in {n_found}")
     if brought.unanswered:
-        msg.info(f"Steps of which it says nothing, and which stay open: {', '.join(brought.unanswered)}")
+        msg.info(f"Steps about which it says nothing, and which stay open: {', '.join(brought.unanswered)}")
     unread = ", ".join(f"{n} {name}" for name, n in taken.outcomes.items() if name != "answered")
     msg.good(
         f"{taken.n_answers} answers to {taken.n_texts} texts, read as {brought.form}"
@@ -142,7 +144,7 @@ def show_brought(brought: Brought, rejects: Path | None, *, quiet: bool) -> None
 @answers.command("export")
 def export_cli(
     # fmt: off
-    file: Path = typer.Argument(..., help="Where to write recorded answers, one JSON a text", dir_okay=False),
+    file: Path = typer.Argument(..., help="Where to write recorded answers, one line of JSON per text", dir_okay=False),
     store: Path = STORE,
     # fmt: on
 ):
@@ -161,16 +163,18 @@ def export_cli(
 def delete_cli(
     # fmt: off
     store: Path = STORE,
-    texts: Path | None = typer.Option(None, "--texts", help="Answers about these texts, a corpus", exists=True),
-    ids: list[str] = typer.Option([], "--id", help="Of the corpus, only the text with this id; may be repeated"),
+    texts: Path | None = typer.Option(None, "--texts", help="Answers about the texts of this corpus", exists=True),
+    ids: list[str] = typer.Option([], "--id", help="Only the corpus's text with this id; may be repeated"),
     model: str | None = typer.Option(None, "--model", help="Answers of this language model"),
     instruction: str | None = typer.Option(None, "--instruction", help="Answers to this instruction, word for word"),
-    failures: bool = typer.Option(False, "--failures", help="No answers, but that texts failed: they are asked again"),
+    failures: bool = typer.Option(
+        False, "--failures", help="Only forget which texts failed, so that they are asked again"
+    ),
     text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
     id_field: options.IdField = "id",
     # fmt: on
 ):
-    """Forget answers: those that fit all that is named. Nothing of them stays readable in the file.
+    """Delete the answers that match all given options. Nothing of them stays readable in the file.
 
     Example: falconer answers delete --store answers.db --texts withdrawn.jsonl
     """
@@ -180,11 +184,11 @@ def delete_cli(
     with plain_errors():
         if failures and any((texts, ids, model, instruction)):
             raise AnswerError(
-                "--failures stands alone: all texts that failed are asked again. Name nothing else with it."
+                "--failures cannot be combined with other options: all texts that failed are asked again. Leave them out."
             )
         if failures:
             ask_failed_again(store)
-            msg.good("Texts that failed are asked again")
+            msg.good("Texts that failed will be asked again")
             return
         records = CorpusFile(texts, text_field, id_field) if texts else None
         n_forgotten = forget(store, records=records, ids=ids, model=model, instruction=instruction)
@@ -198,7 +202,7 @@ def batches_cli(
     cancel: bool = typer.Option(False, "--cancel", help="Cancel them, and keep what they have answered"),
     # fmt: on
 ):
-    """The batches under way for a store, as they were last seen; or cancel them.
+    """Show the batches under way for a store, as they were last seen, or cancel them.
 
     Example: falconer answers batches --store answers.db
     """

@@ -35,5 +35,5 @@ app.add_typer(review)
 
 
 def main() -> None:
-    """The commands on their own."""
+    """Run the commands without spaCy's command line."""
     app()

@@ -48,10 +48,8 @@ def calibrate_cli(
         output.mkdir(parents=True, exist_ok=True)
         nlp.to_disk(output)
     if not quiet:
-        msg.good(f"Scores and thresholds by {len(docs)} answered texts. Pipeline: {output}")
+        msg.good(f"Scores and thresholds fitted to {len(docs)} answered texts. Pipeline: {output}")
         say(format_changes(changes))
-        msg.info(
-            "Before: as the scores were. After: each fifth of the texts by calibrations that were fitted to the others."
-        )
+        msg.info("Before: as the scores were. After: each fifth of the texts with calibrations fitted to the others.")
         say(format_thresholds(fitted))
         warn_of_thresholds(fitted)

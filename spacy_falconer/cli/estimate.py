@@ -14,7 +14,7 @@ def estimate_cli(
     corpus: Path = options.CORPUS,
     sample: options.Sample = 500,
     store: Path | None = typer.Option(
-        None, "--store", help="Answers that are not to be paid for again, if it is there", dir_okay=False
+        None, "--store", help="File of answers, if it exists, which are not paid for again", dir_okay=False
     ),
     model: options.Model = None,
     prices: options.Prices = None,
@@ -28,7 +28,7 @@ def estimate_cli(
     seed: options.Seed = 0,
     # fmt: on
 ):
-    """What annotate would take with the same options: requests, tokens, price and one prompt. Nothing is sent.
+    """Estimate what annotate takes with the same options: requests, tokens, price and one prompt. Nothing is sent.
 
     Example: falconer estimate plan.json reviews.jsonl --sample 500 --store answers.db
     """

@@ -18,7 +18,7 @@ def evaluate_cli(
         None,
         "--baselines",
         metavar="ANSWERS",
-        help="The answers it was trained on: keywords, regression and others that learn from them stand beside it",
+        help="The answers it was trained on; keywords, regression and others that learn from them are compared with it",
         exists=True,
         dir_okay=False,
     ),
@@ -34,21 +34,21 @@ def evaluate_cli(
         False, "--curve", help="Learn from growing parts of the training answers; it takes minutes"
     ),
     quick_curve: bool = typer.Option(
-        False, "--quick-curve", help="The same with the heads alone, upon the pre-trained encoder; it takes seconds"
+        False, "--quick-curve", help="The same with only the heads, on the pre-trained encoder; it takes seconds"
     ),
     source: options.Source = None,
     config: options.Config = None,
     json_file: Path | None = typer.Option(
-        None, "--json", help="Write all that was measured to this file, too; `report` shows it where it is scores.json"
+        None, "--json", help="Also write all that was measured to this file; `report` shows it if it is scores.json"
     ),
     seed: options.Seed = 0,
     gpu_id: options.Gpu = -1,
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Print no table"),
     # fmt: on
 ):
-    """Agreement with the language model, and with people where they answered.
+    """Measure the agreement with the language model, and with people if they answered.
 
-    With 95% intervals, and with --baselines beside simpler ways, on the same answers.
+    It comes with 95% intervals and, with --baselines, compared with simpler methods on the same answers.
 
     Example: falconer evaluate pipeline test.spacy --baselines train.spacy --json scores.json
     """

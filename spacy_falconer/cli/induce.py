@@ -17,7 +17,7 @@ from spacy_falconer.cli.train import show_training
 
 def induce_cli(
     # fmt: off
-    sentence: str = typer.Argument(..., help="What to mine, in one sentence, or a text file that holds it"),
+    sentence: str = typer.Argument(..., help="What to mine, in one sentence, or a text file with it"),
     corpus: Path = options.CORPUS,
     output: Path = typer.Option(
         ..., "--output", "-o", help="Folder for the plan, the answers, the pipeline, the rows and the report"
@@ -58,7 +58,7 @@ def induce_cli(
     quiet: options.Quiet = False,
     # fmt: on
 ):
-    """From a sentence and a corpus to a mined table, a pipeline and a report of both, in one go.
+    """Turn a sentence and a corpus into a mined table, a pipeline and a report, in one go.
 
     It may be stopped at any time: the same command goes on, and pays for nothing twice.
 
@@ -87,11 +87,11 @@ def induce_cli(
 
 
 def ignore(step: str, result: Any) -> None:
-    """With --quiet."""
+    """Show nothing, with --quiet."""
 
 
 def show_step(step: str, result: Any, *, output: Path) -> None:
-    """What came of a step, as soon as it is done."""
+    """Show the result of a step, as soon as it is done."""
     from spacy_falconer.workflow.report import format_scores
 
     if step == "plan":
@@ -101,7 +101,7 @@ def show_step(step: str, result: Any, *, output: Path) -> None:
     elif step == "train":
         show_training(result, output / "pipeline")
     elif step == "compose":
-        msg.info("The plan asks texts what it asked before: the trained pipeline took it, and was not trained again.")
+        msg.info("The plan still asks texts the same: the trained pipeline took it over, and was not trained again.")
     elif step == "evaluate":
         say(format_scores(result))
     elif step == "mine":
@@ -110,10 +110,10 @@ def show_step(step: str, result: Any, *, output: Path) -> None:
 
 
 def show_induced(found: Any, records: Any) -> None:
-    """What was done before, and everything that there is now."""
+    """Show what was done before, and everything that there is now."""
     from spacy_falconer.workflow.report import N_ROWS, format_folder
 
     if found.done_before:
-        msg.info(f"Done before, and not again: {', '.join(found.done_before)}.")
+        msg.info(f"Done before, and not repeated: {', '.join(found.done_before)}.")
     ids = {row["id"] for row in islice(found.rows(), N_ROWS)}
     say(format_folder(found.output, find_texts(records, ids)))

@@ -8,7 +8,7 @@ import typer
 from spacy_falconer.cli import mine_guarantee, mine_ray, options
 from spacy_falconer.cli.screen import mining, msg, plain_errors, say
 
-N_SEARCHED = 100_000  # Records among which the texts of the first rows are looked for.
+N_SEARCHED = 100_000  # Records to search for the texts of the first rows.
 
 
 def mine_cli(
@@ -37,12 +37,14 @@ def mine_cli(
         exists=True,
         dir_okay=False,
     ),
-    fresh: bool = typer.Option(False, "--fresh", help="Begin anew, rather than go on where an earlier run stopped"),
+    fresh: bool = typer.Option(False, "--fresh", help="Begin again, rather than go on where an earlier run stopped"),
     n_process: options.NProcess = 1,
-    batch_size: int = typer.Option(64, "--batch-size", help="Texts that are read at once; fewer of long ones", min=1),
+    batch_size: int = typer.Option(
+        64, "--batch-size", help="Texts that are read at once; fewer if they are long", min=1
+    ),
     precision: options.Precision = "fp32",
     part_size: int = typer.Option(
-        10_000, "--part-size", help="Texts that are kept at once: at most these are read again after a kill", min=1
+        10_000, "--part-size", help="Texts that are saved together: the most that are read again after a kill", min=1
     ),
     gpu_id: options.Gpu = -1,
     engine: mine_ray.Engine = "local",
@@ -64,13 +66,13 @@ def mine_cli(
     redact: options.Redact = None,
     annotator: options.Annotator = None,
     show: int = typer.Option(10, "--show", help="Rows to print at the end", min=0),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress, no table"),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress bar, no table"),
     # fmt: on
 ):
     """Run a pipeline over a corpus and write a row for every text that its plan keeps.
 
     It may be stopped, or killed, at any time: the same command goes on, and no row is lost or doubled. Rows of the
-    corpus that cannot be read stand in the .rejects.jsonl beside the rows. .jsonl or .parquet files appear when they are whole.
+    corpus that cannot be read go to the .rejects.jsonl beside the rows. A .jsonl or .parquet file appears when it is complete.
 
     Example: falconer mine pipeline reviews.jsonl --output rows.jsonl
     """
@@ -110,7 +112,7 @@ def mine_cli(
 
 
 def mine_here(nlp: Any, records: Any, output: Path, *, quiet: bool, **settings: Any) -> Any:
-    """Mine by this machine, with progress. RETURNS (MineReport)"""
+    """Mine on this machine, and show the progress. RETURNS: A MineReport."""
     from spacy_falconer.workflow.mine import count_done, mine
 
     n_done = 0 if settings["fresh"] else count_done(output)
@@ -125,28 +127,28 @@ def show_report(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: in
 
 
 def show_mined(nlp: Any, records: Any, output: Path, report: Any, *, n_rows: int) -> None:
-    """The first rows as a table, then what was read and found."""
+    """Show the first rows as a table, then what was read and found."""
     from spacy_falconer.workflow.mine import find_plan
     from spacy_falconer.workflow.mining.parts import read_first_rows
     from spacy_falconer.workflow.report import format_rows
 
-    if isinstance(output, Path) and isinstance(records.path, Path):  # What is far away is not read here.
+    if isinstance(output, Path) and isinstance(records.path, Path):  # Remote files are not read here.
         rows = read_first_rows(output, n_rows)
         say(format_rows(rows, find_plan(nlp), find_texts(records, {row["id"] for row in rows})))
     if report.n_texts and report.n_texts == report.n_before and not report.seconds:
-        msg.good(f"{report.n_rows} rows in {output}: mined before, from the same. To mine again, use --fresh.")
+        msg.good(f"{report.n_rows} rows in {output}: mined before, from the same inputs. To mine again, use --fresh.")
         return
     speed = f"{report.seconds:.1f} s, {report.texts_per_second:.1f} texts/s"
     before = f", {report.n_before} of them by an earlier run" if report.n_before else ""
     msg.good(f"{report.n_rows} rows of {report.n_texts} texts{before}, in {output} ({speed})")
     if report.n_duplicates:
-        msg.info(f"{report.n_duplicates} texts stood in the corpus before, and were not read again.")
+        msg.info(f"{report.n_duplicates} texts repeat earlier ones in the corpus, and were not read again.")
     if report.n_skipped:
         msg.info(f"{report.n_skipped} records were skipped: the earlier run has read them.")
 
 
 def find_texts(records: Any, ids: set[str]) -> dict[str, str]:
-    """The texts of some ids, where they stand near the beginning."""
+    """Return the texts with some ids, if they are near the beginning."""
     from spacy_falconer.workflow.mine import read_input
     from spacy_falconer.workflow.mining.mined import match_texts
 
@@ -155,7 +157,7 @@ def find_texts(records: Any, ids: set[str]) -> dict[str, str]:
 
 
 def show_problems(report: Any, output: Path) -> None:
-    """What a user must know of the rows, also with --quiet."""
+    """Show what a user must know about the rows, even with --quiet."""
     from spacy_falconer.workflow.mining.parts import Paths
 
     if report.n_rejected:
@@ -164,11 +166,11 @@ def show_problems(report: Any, output: Path) -> None:
             f"{report.n_rejected} rows of the corpus could not be read; they are in {rejects}, each with the reason."
         )
     if report.n_damaged:
-        msg.warn(f"{report.n_damaged} files are damaged: what stands after the damage is not mined.")
+        msg.warn(f"{report.n_damaged} files are damaged: what comes after the damage is not mined.")
     if n_other := sum(report.languages.values()):
         share, names = n_other / max(report.n_texts, 1), ", ".join(list(report.languages)[:3])
         msg.warn(
-            f"{n_other} texts ({share:.1%}) look to be in other languages than the pipeline's, first: {names}. "
+            f"{n_other} texts ({share:.1%}) seem to be in other languages than the pipeline's, mostly: {names}. "
             "Their scores mean little."
         )
     if report.n_unread_tokens:

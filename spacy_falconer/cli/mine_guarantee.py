@@ -1,4 +1,4 @@
-"""The part of `mine` that is about guarantees."""
+"""The part of the `mine` command for guarantees."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ Guarantee = Annotated[
         "--guarantee",
         metavar="WORDS",
         help="What the rows must reach against the language model, such as 'recall=0.95, delta=0.05' (also precision, "
-        "accuracy, label_budget, on); it is asked about the texts that the pipeline is not sure of",
+        "accuracy, label_budget, on); it is asked about the texts that the pipeline is not sure about",
     ),
 ]
 Store = Annotated[
-    Path | None, typer.Option("--store", help="With --guarantee: where answers are kept; made if it is not there")
+    Path | None, typer.Option("--store", help="With --guarantee: file that keeps answers; created if it does not exist")
 ]
 
 
 def warn_of_unasked(words: str | None, endpoint: dict[str, Any]) -> None:
-    """Say that nobody is asked without a guarantee, where it is said how to ask."""
+    """Warn that no language model is asked without a guarantee, if there are options for one."""
     said = [name for name, value in endpoint.items() if value not in (None, False, getattr(Endpoint, name, None))]
     if words is None and said:
         msg.warn("No language model is asked without --guarantee: the options for one are ignored.")
 
 
 def keep_promise(words: str | None, *args: Any, store: Path | None, **settings: Any) -> Any:
-    """Ask for the answers that a guarantee needs. RETURNS (Guaranteed | None): None where none is wanted.
+    """Ask for the answers that a guarantee needs. RETURNS (Guaranteed | None): None if none is wanted.
 
     RAISES (FalconerError): A guarantee without a store, or a store without a guarantee.
     """
@@ -60,9 +60,9 @@ def ask_for(
     since: Path | None,
     batch_size: int,
 ) -> Any:
-    """Say what is to come, ask, and say what is certain. RETURNS (Guaranteed)
+    """Show what it will take, ask, and show what is certain. RETURNS (Guaranteed): What is certain, and the answers.
 
-    endpoint: Settings of the endpoint, "redact" and "annotator", as `options` has them.
+    endpoint: Settings of the endpoint, "redact" and "annotator", as in `options`.
     precision, fresh, since, batch_size: As in `mine`.
     """
     from spacy_falconer.llm.store import AnswerStore

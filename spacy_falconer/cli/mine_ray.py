@@ -1,4 +1,4 @@
-"""The part of `mine` that is about many machines."""
+"""The part of the `mine` command for many machines."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from spacy_falconer.errors import CorpusError, FalconerError
 
 Engine = Annotated[str, typer.Option("--engine", metavar="local|ray", help="This machine, or a Ray cluster")]
 Workers = Annotated[
-    int | None, typer.Option("--workers", help="With ray, workers; else as many as the cluster has room for", min=1)
+    int | None,
+    typer.Option("--workers", help="With ray, how many workers; by default as many as there is room for", min=1),
 ]
-WorkerCpus = Annotated[int, typer.Option("--worker-cpus", help="With ray, CPUs of a worker", min=1)]
-WorkerGpus = Annotated[float, typer.Option("--worker-gpus", help="With ray, GPUs of a worker, such as 1 or 0.5", min=0)]
+WorkerCpus = Annotated[int, typer.Option("--worker-cpus", help="With ray, CPUs per worker", min=1)]
+WorkerGpus = Annotated[float, typer.Option("--worker-gpus", help="With ray, GPUs per worker, such as 1 or 0.5", min=0)]
 RayAddress = Annotated[
     str | None,
     typer.Option(
         "--ray-address",
-        help="Address of a running cluster, 'auto' for the one on this machine; else RAY_ADDRESS's, or one of its own",
+        help="Address of a running cluster, 'auto' for the one on this machine; by default RAY_ADDRESS, or a new cluster",
     ),
 ]
 
@@ -29,14 +30,14 @@ OPTIONS = {
 }  # fmt: skip
 DEFAULTS = {"address": None, "n_workers": None, "n_threads": 1, "n_gpus": 0.0}
 REMEDIES = {
-    "since": "It keeps no record of what it has read. Leave --since out, and mine all or only files that are new.",
-    "guarantee": "Who answers which text is decided where all are known. Leave --guarantee out, or mine on one machine.",
-    "n_process": "Its processes are workers. Leave --n-process out, and say --workers.",
+    "since": "It keeps no record of what it has read. Leave --since out, and mine all files, or only new ones.",
+    "guarantee": "Deciding who answers which text takes all texts. Leave --guarantee out, or mine on one machine.",
+    "n_process": "Its processes are workers. Leave --n-process out, and use --workers.",
 }
 
 
 def parse_corpus(value: str) -> Path:
-    """A path that is there, or an address, about which the engine will see."""
+    """Return a path that exists, or an address, which the engine will check."""
     path = parse_output(value)
     if "://" not in value and not path.exists():
         raise typer.BadParameter(f"Path '{value}' does not exist.")
@@ -55,33 +56,34 @@ def parse_output(value: str) -> Path:
 
 
 def is_on_ray(engine: str, corpus: Path, output: Path, *, cluster: dict[str, Any], **others: Any) -> bool:
-    """Whether a cluster is asked for.
+    """Return whether a cluster is asked for.
 
-    cluster: What is said of one, by the names that `mine_by_ray` has.
-    others: Options that it does not know, by their names: what was given, and the default.
-    RAISES (CorpusError): There is no such engine, or it cannot do what was asked of it.
+    cluster: The options of a cluster, by the names of `Cluster`.
+    others: Options that a cluster does not support, by name: what was given, and the default.
+    RAISES (CorpusError): There is no such engine, or it does not support an option.
     """
     if engine not in ("local", "ray"):
         raise CorpusError(f"There is no engine {engine!r}. Expected 'local' or 'ray'. Correct --engine.")
     if engine == "local":
         if address := next((str(path) for path in (corpus, output) if not isinstance(path, Path)), None):
             raise CorpusError(
-                f"{address!r} is no local path, as one machine reads and writes. Expected a path. Name one, or use --engine ray."
+                f"{address!r} is an address, but one machine reads and writes local files. Expected a path. Name one, or use "
+                "--engine ray."
             )
         if said := [option for name, option in OPTIONS.items() if cluster[name] != DEFAULTS[name]]:
             raise CorpusError(
-                f"{said[0]} is for a cluster, and the engine is 'local'. Add --engine ray, or leave it out."
+                f"{said[0]} is for a cluster, but the engine is 'local'. Add --engine ray, or leave it out."
             )
         return False
     for name, (given, default) in others.items():
         if given != default:
             option = f"--{name.replace('_', '-')}"
-            raise CorpusError(f"--engine ray does not know {option}, given as {str(given)!r}. {REMEDIES[name]}")
+            raise CorpusError(f"--engine ray does not support {option}, given as {str(given)!r}. {REMEDIES[name]}")
     return True
 
 
 def mine_by_ray(nlp: Any, records: Any, output: Path, *, quiet: bool, cluster: dict[str, Any], **settings: Any) -> Any:
-    """Mine by a cluster, with progress. RETURNS (MineReport)"""
+    """Mine on a cluster, and show the progress. RETURNS: A MineReport."""
     from spacy_falconer.workflow.cluster.cluster import Cluster
     from spacy_falconer.workflow.cluster.mine import count_done, mine_on_ray
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they come to. Each is described here once."""
+"""Options that several commands share, each described once, and what is made from them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MAX_IN_FLIGHT, TIMEOUT_S = Endpoint.max_in_flight, Endpoint.timeout_s
 
 
 def use_gpu(gpu_id: int) -> int:
-    """Compute on a GPU from here on, where one is named."""
+    """Compute on a GPU from here on, if one is named."""
     if gpu_id >= 0:
         import spacy
 
         with plain_errors():
             try:
                 spacy.require_gpu(gpu_id)
-            except Exception as error:  # Of CuPy's own, too, by what is missing.
+            except Exception as error:  # Also CuPy's own exceptions, depending on what is missing.
                 raise ModelError(
                     f"--gpu-id {gpu_id}: {error}. Expected the number of a GPU that CuPy and torch can use, from 0 "
                     "(pip install 'spacy[cuda12x]', or as fits your CUDA), or -1 for the CPU."
@@ -39,7 +39,7 @@ def use_gpu(gpu_id: int) -> int:
 
 
 def use_prices(path: Path | None) -> Path | None:
-    """Count dollars by a user's own price file from here on, where one is named."""
+    """Count dollars by the user's own price file from here on, if one is named."""
     if path is not None:
         os.environ[VARIABLE] = str(path)
         with plain_errors():
@@ -48,12 +48,12 @@ def use_prices(path: Path | None) -> Path | None:
 
 
 def parse_path(value: str) -> Path | None:
-    """A path; nothing where nothing is said, as a project's variables do."""
+    """Return a path, or None for a blank value, as from a project's variables."""
     return Path(value) if value.strip() else None
 
 
 def parse_file(value: str) -> Path | None:
-    """As `parse_path`, of a file that has to be there."""
+    """As `parse_path`, for a file that must exist."""
     path = parse_path(value)
     if path is not None and not path.is_file():
         raise typer.BadParameter(f"There is no file {value!r}. Expected one, or nothing.")
@@ -61,7 +61,7 @@ def parse_file(value: str) -> Path | None:
 
 
 def parse_source(value: str) -> Path:
-    """The folder of a pipeline, also of an installed one by its name; or a training config."""
+    """Return the folder of a pipeline, which may be given by an installed one's name, or the path of a training config."""
     from spacy_falconer.pipeline.source import find_installed
 
     path = Path(value) if Path(value).exists() else find_installed(value)
@@ -76,10 +76,12 @@ PIPELINE = typer.Argument(..., help="Folder of a trained pipeline, or the name o
 CORPUS = typer.Argument(
     ..., help="Texts: .jsonl, .csv, .tsv, .txt (each also .gz or .zst), .parquet, or a folder of them", exists=True
 )
-TextField = Annotated[list[str], typer.Option("--text-field", help="Column of the text; several are joined")]
+TextField = Annotated[
+    list[str], typer.Option("--text-field", help="Column of the text; may be repeated, and several are joined")
+]
 IdField = Annotated[str, typer.Option("--id-field", help="Column of the text's id")]
 Sample = Annotated[int, typer.Option("--sample", "-n", help="How many texts to answer at most", min=1)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables, errors only")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no tables, only errors")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random")]
 Gpu = Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to compute on; -1: the CPU", callback=use_gpu)]
 Config = Annotated[
@@ -93,51 +95,53 @@ Source = Annotated[
     Path | None,
     typer.Option(
         "--source", parser=parse_source, metavar="PATH",
-        help="Pipeline to go on from, such as an earlier task's: a folder, or the name of an installed one. It keeps its "
-        "instructions. Else the pre-trained one. A .cfg file is taken for --config",
+        help="Pipeline to start from, such as an earlier task's: a folder, or the name of an installed one. It keeps its "
+        "instructions. By default the pre-trained one. A .cfg file counts as --config",
     ),
 ]  # fmt: skip
 Replay = Annotated[
     Path | None,
     typer.Option(
         "--replay", parser=parse_file, metavar="FILE",
-        help="Answers to the source's own instructions, learned again beside the new ones",
+        help="Answers to the source's own instructions, learned again with the new ones",
     ),
 ]  # fmt: skip
 Target = Annotated[
     list[str],
     typer.Option(
         "--target", metavar="TARGET",
-        help="What thresholds are for: f1 (else), precision=0.95 or recall=0.9; KEY:recall=0.9 for one instruction. "
-        "Several have commas between them",
+        help="What thresholds are chosen for: f1 (the default), precision=0.95 or recall=0.9; KEY:recall=0.9 for one "
+        "instruction. Several are separated by commas",
     ),
 ]  # fmt: skip
 Precision = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="fp32, bf16, int8, compiled (by OpenVINO), or auto: the fastest here that says the same",
+        help="fp32, bf16, int8, compiled (by OpenVINO), or auto: the fastest here with nearly the same scores",
     ),
 ]  # fmt: skip
 NProcess = Annotated[int, typer.Option("--n-process", help="Processes that read texts", min=1)]
 RecordedOnly = Annotated[
-    bool, typer.Option("--recorded-only", help="Take only texts that the store answers already, and ask nobody")
+    bool, typer.Option("--recorded-only", help="Take only texts that the store answers already, and ask no one")
 ]
 
 Model = Annotated[
     str | None,
-    typer.Option("--model", help="The language model; of answers in the store, only its own count then"),
+    typer.Option("--model", help="The language model; if named, only its answers in the store count"),
 ]
-PlannerModel = Annotated[str | None, typer.Option("--planner-model", help="The language model that plans, if another")]
-MaxInFlight = Annotated[int, typer.Option("--max-in-flight", help="Most requests at a time", min=1)]
-RequestsPerMinute = Annotated[int | None, typer.Option("--requests-per-minute", help="No faster than this", min=1)]
-TokensPerMinute = Annotated[int | None, typer.Option("--tokens-per-minute", help="No faster than this", min=1)]
+PlannerModel = Annotated[
+    str | None, typer.Option("--planner-model", help="The language model that plans, if it is another one")
+]
+MaxInFlight = Annotated[int, typer.Option("--max-in-flight", help="The most requests at a time", min=1)]
+RequestsPerMinute = Annotated[int | None, typer.Option("--requests-per-minute", help="The most per minute", min=1)]
+TokensPerMinute = Annotated[int | None, typer.Option("--tokens-per-minute", help="The most per minute", min=1)]
 Timeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for one reply", min=0.001)
 ]
 Batch = Annotated[
     bool,
-    typer.Option("--batch/--no-batch", help="Ask by the provider's Batch API: at half the price, and within a day"),
+    typer.Option("--batch/--no-batch", help="Use the provider's Batch API: half the price, replies within a day"),
 ]
 Redact = Annotated[
     str | None,
@@ -148,7 +152,7 @@ Redact = Annotated[
 Annotator = Annotated[
     str | None,
     typer.Option(
-        "--annotator", metavar="MODULE:FUNCTION", help="A function of yours that answers, in a language model's place"
+        "--annotator", metavar="MODULE:FUNCTION", help="A function of yours that answers in the language model's place"
     ),
 ]
 Choose = Annotated[
@@ -157,14 +161,16 @@ Choose = Annotated[
 Rounds = Annotated[
     int,
     typer.Option(
-        "--rounds", help="Annotate in so many rounds; each takes what the last one's model is unsure of", min=1
+        "--rounds",
+        help="Annotate in this many rounds; each takes texts that the last one's model is unsure about",
+        min=1,
     ),
 ]
 FewShot = Annotated[int, typer.Option("--few-shot", help="Earlier answers to show with each text", min=0)]
 
 
 def parse_dollars(value: str) -> float | None:
-    """US dollars; nothing where nothing is said, as a project's variables do."""
+    """Return US dollars, or None for a blank value, as from a project's variables."""
     return float(value) if value.strip() else None
 
 
@@ -185,19 +191,19 @@ Prices = Annotated[
 ]  # fmt: skip
 MaxRequests = Annotated[
     int | None,
-    typer.Option("--max-requests", parser=parse_count, metavar="N", help="Send nothing more after so many requests"),
+    typer.Option("--max-requests", parser=parse_count, metavar="N", help="Send nothing more after this many requests"),
 ]
 
 
 def make_endpoint(
     model: str | None, *, max_cost: float | None = None, max_requests: int | None = None, **settings: Any
 ) -> Endpoint:
-    """How the language model is asked. `settings` has fields of Endpoint by their names."""
+    """Return how the language model is asked. `settings`: Further fields of Endpoint."""
     return Endpoint(model=model or None, ledger=Ledger(max_cost, max_requests), **settings)
 
 
 def tell_apart(source: Path | None, config: Path | None) -> tuple[Path | None, Path | None]:
-    """A pipeline to go on from and a training config: where the source is a config, it is one."""
+    """Return a pipeline to start from and a training config: a source that is a .cfg file counts as the config."""
     return (None, source) if source is not None and source.suffix == ".cfg" else (source, config)
 
 
@@ -211,7 +217,7 @@ def make_sampling(
     config: Path | None = None,
     **settings: Any,
 ) -> Sampling:
-    """Which texts are annotated. `settings` has further fields of Sampling by their names."""
+    """Return which texts are annotated. `settings`: Further fields of Sampling."""
     from spacy_falconer.workflow.choose import Sampling
 
     source, config = tell_apart(source, config)

@@ -10,13 +10,13 @@ from spacy_falconer.cli.screen import msg, open_corpus, plain_errors, say, show_
 
 def plan_cli(
     # fmt: off
-    sentence: str = typer.Argument(..., help="What to mine, in one sentence, or a text file that holds it"),
+    sentence: str = typer.Argument(..., help="What to mine, in one sentence, or a text file with it"),
     corpus: Path | None = typer.Option(
         None, "--corpus", help="The texts it is about; the planner is shown a few", exists=True
     ),
     output: Path = typer.Option(..., "--output", "-o", help="The checked plan, as a .json file"),
     known: str | None = typer.Option(
-        None, "--plan", help="A plan of your own, or a recorded one; else a language model is asked"
+        None, "--plan", help="A plan of your own, or a recorded one; by default a language model is asked"
     ),
     store: Path | None = typer.Option(None, "--store", help="Answer store that keeps the planner's replies, too"),
     planner_model: options.PlannerModel = None,
@@ -48,15 +48,15 @@ def plan_cli(
 
 
 def show_plan(found, output: Path) -> None:
-    """The plan as a tree, after whose it is; then what may be done with it."""
+    """Show whose plan it is, the plan as a tree, and what can be done with it."""
     from spacy_falconer.plan import format_tree
 
     origins = {
         "own": "This plan is your own; no language model was asked.",
         "recorded": f"This plan is a recorded answer, by {found.model}; no language model was asked.",
-        "kept": f"{output} answers this sentence already; no language model was asked. Remove the file to plan anew.",
+        "kept": f"{output} answers this sentence already; no language model was asked. Remove the file to plan again.",
         "asked": f"This plan is by {found.model}.",
     }
     msg.info(origins[found.origin])
     say(format_tree(found.plan))
-    msg.info(f"The plan is in {output}. Edit the file, if you like, before anything is spent on answers.")
+    msg.info(f"The plan is in {output}. You may edit the file before anything is spent on answers.")

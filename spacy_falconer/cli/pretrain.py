@@ -22,17 +22,19 @@ def pretrain_cli(
     seed: int = typer.Option(0, "--seed", help="Seed of everything random"),
     n_threads: int = typer.Option(2, "--n-threads", help="Threads of the processor", min=1),
     n_workers: int = typer.Option(
-        0, "--n-workers", help="Processes that make batches beside; for a GPU, most cores", min=0
+        0, "--n-workers", help="Further processes that make batches; for a GPU, most cores", min=0
     ),
     device: str = typer.Option("cpu", "--device", help="cpu, or cuda"),
-    max_texts: int = typer.Option(24, "--max-texts", help="Most texts of a batch; a GPU is fed by some hundred", min=1),
+    max_texts: int = typer.Option(24, "--max-texts", help="The most texts in a batch; a GPU needs some hundred", min=1),
     encoder_rate: float = typer.Option(1e-4, "--encoder-rate", help="Highest learning rate of the encoder"),
     head_rate: float = typer.Option(1e-3, "--head-rate", help="Highest learning rate of the heads"),
-    drift_weight: float = typer.Option(1.0, "--drift-weight", help="How firmly mean vectors are held to the encoder's"),
+    drift_weight: float = typer.Option(
+        1.0, "--drift-weight", help="How firmly mean vectors are kept near the encoder's"
+    ),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Print nothing"),
     # fmt: on
 ):
-    """Pre-train an encoder and both heads on public data. Goes on where an earlier call stopped.
+    """Pre-train an encoder and both heads on public data, or go on where an earlier call stopped.
 
     Example: falconer pretrain data --own pretraining/data --output run
     """
@@ -48,7 +50,7 @@ def pretrain_cli(
         )  # fmt: skip
         last = pretrain(settings, show=(lambda line: None) if quiet else print_line)
     if not quiet:
-        msg.good(f"Checkpoints: {last}, and beside it `best`, the best by its zero-shot scores")
+        msg.good(f"Checkpoints: {last}, and beside it `best`, the one with the best zero-shot scores")
 
 
 def print_line(values: dict) -> None:
@@ -61,7 +63,7 @@ def ship_cli(
         ..., help="Folders that pretrain wrote; the weights of several are averaged", exists=True, file_okay=False
     ),
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the pipeline"),
-    meta: Path = typer.Option(..., "--meta", help="What its meta.json says, as JSON", exists=True, dir_okay=False),
+    meta: Path = typer.Option(..., "--meta", help="The content of its meta.json, as JSON", exists=True, dir_okay=False),
     # fmt: on
 ):
     """Turn checkpoints into an ordinary spaCy pipeline, its weights in half precision.

@@ -17,9 +17,9 @@ def report_cli(
     prices: options.Prices = None,
     # fmt: on
 ):
-    """Write one HTML page of what a run came to, and print the plan, the agreement and the first rows.
+    """Write an HTML page with the results of a run, and print the plan, the agreement and the first rows.
 
-    The page is report.html in the folder. It loads nothing from elsewhere. What a run does not have is left out, and said.
+    The page is report.html in the folder. It loads nothing from elsewhere. What a run does not have is left out, with a note.
 
     Example: falconer report output --corpus reviews.jsonl
     """

@@ -7,7 +7,9 @@ import typer
 from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import msg, open_corpus, plain_errors, progress
 
-review = typer.Typer(name="review", help="Review by people: uncertain texts out, corrections in.", no_args_is_help=True)
+review = typer.Typer(
+    name="review", help="Review by people: export uncertain texts, import corrections.", no_args_is_help=True
+)
 
 
 @review.command("export")
@@ -21,12 +23,12 @@ def export_cli(
     store: Path | None = typer.Option(
         None,
         "--store",
-        help="Answers to compare with; without them, only texts it is unsure of",
+        help="Answers to compare with; without them, only texts it is unsure about are chosen",
         exists=True,
         dir_okay=False,
     ),
     rows: Path | None = typer.Option(
-        None, "--rows", help="Mined rows; only texts that they are of", exists=True, dir_okay=False
+        None, "--rows", help="Mined rows; only texts that they were mined from", exists=True, dir_okay=False
     ),
     model: options.Model = None,
     text_field: options.TextField = ["text"],  # noqa: B006 (typer copies it)
@@ -35,9 +37,9 @@ def export_cli(
     quiet: options.Quiet = False,
     # fmt: on
 ):
-    """Write the texts that a pipeline is unsure of, or contradicts the answers on, for people to look at.
+    """Write texts that a pipeline is unsure about, or where it contradicts the answers, for people to review.
 
-    Beside them stands what the tool needs to show them: a labelling configuration, or settings.
+    A second file has what the tool needs to show them: a labelling configuration, or settings.
 
     Example: falconer review export pipeline reviews.jsonl --store answers.db --format label-studio --output review.json
     """
@@ -56,7 +58,7 @@ def export_cli(
             )  # fmt: skip
     if done.n_left_out:
         msg.warn(
-            f"{done.n_left_out} texts with emoji and the like were left out: {tool} counts their characters otherwise"
+            f"{done.n_left_out} texts with emoji and the like were left out: {tool} counts their characters differently"
         )
     if not quiet:
         msg.good(f"{done.n_texts} texts to review in {output}, shown by {done.config}")
@@ -69,13 +71,13 @@ def import_cli(
     files: list[Path] = typer.Argument(
         ..., help="What Prodigy, Label Studio or Argilla exported, .json or .jsonl", exists=True, dir_okay=False
     ),
-    store: Path = typer.Option(..., "--store", help="Where the corrections go; made if it is not there"),
+    store: Path = typer.Option(..., "--store", help="Where the corrections go; created if it does not exist"),
     quiet: options.Quiet = False,
     # fmt: on
 ):
-    """Take people's corrections into a store. They win over a language model's answers, and over earlier ones of theirs.
+    """Take people's corrections into a store. They take precedence over a language model's answers and over earlier ones.
 
-    Records that cannot be taken stand in the .rejects.jsonl beside the first file, each with the reason.
+    Records that cannot be taken go to the .rejects.jsonl beside the first file, each with the reason.
 
     Example: falconer review import plan.json reviewed.jsonl --store answers.db
     """
@@ -92,7 +94,7 @@ def import_cli(
 
 
 def show_taken(taken, *, quiet: bool) -> None:
-    """What became of people's work. What they should know of it is told with --quiet, too."""
+    """Show what people's work led to. Warnings are shown even with --quiet."""
     for words, n_answers in taken.foreign.items():
         msg.warn(f"{n_answers} answers are to {words!r}, which the plan does not ask; they are kept under these words")
     if taken.n_misaligned:
@@ -100,7 +102,7 @@ def show_taken(taken, *, quiet: bool) -> None:
     if quiet:
         return
     outcomes = ", ".join(f"{taken.outcomes[name]} {name}" for name in ("answered", "rejected", "skipped", "open"))
-    msg.info(f"Records: {outcomes}; {taken.n_superseded} answers taken back by later ones of the same person")
+    msg.info(f"Records: {outcomes}; {taken.n_superseded} answers replaced by later ones of the same person")
     msg.good(
         f"{taken.n_answers} answers by people to {taken.n_texts} texts, {taken.n_new_texts} of them new to the store; "
         f"{taken.n_changed} answers were changed"

@@ -1,6 +1,6 @@
 """What the commands share: messages, progress bars, bills, and errors without a traceback.
 
-All that a command writes goes through `msg` and `say`: texts, columns, labels and models have names that a terminal might obey.
+All that a command writes goes through `msg` and `say`: texts, columns, labels and models may hold codes that control a terminal.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LINE_INTERVAL_S = 15.0
 
 
 def plain(text: str) -> str:
-    """A text without what a terminal would obey, but for the ends of its lines."""
+    """Return a text without characters that control a terminal, except line ends."""
     return "\n".join(showable(line) for line in re.split("\r\n|\r|\n", text))
 
 
@@ -36,13 +36,13 @@ def one_line(text: str) -> str:
 
 
 def say(text: str, *, file: IO[str] | None = None) -> None:
-    """Print a text, plain."""
+    """Print a text without characters that control a terminal."""
     print(plain(text), file=file, flush=True)
 
 
 @dataclass(frozen=True)
 class Messages:
-    """wasabi's messages, plain: a title of one line, and what it is about."""
+    """wasabi's messages without control characters: a title of one line, and a text."""
 
     printer: Printer
 
@@ -64,7 +64,7 @@ msg = Messages(Printer(pretty=sys.stdout.isatty()))
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """What the user can mend is told in one message; anything else keeps its traceback."""
+    """Show errors that the user can correct as one message; others keep their traceback."""
     try:
         yield
     except FalconerError as error:
@@ -73,7 +73,7 @@ def plain_errors() -> Iterator[None]:
 
 @contextmanager
 def open_corpus(path: Path | None, text_field: list[str], id_field: str) -> Iterator[Iterable[Record]]:
-    """A corpus whose bad rows stop nothing: how many there were is told at the end, and the first. Nothing without one."""
+    """Open a corpus whose bad rows are left out; their number and the first one are shown at the end. No path: no records."""
     from spacy_falconer.workflow.corpus_file import CorpusFile
 
     flaws: dict[str, None] = {}
@@ -89,7 +89,7 @@ def open_corpus(path: Path | None, text_field: list[str], id_field: str) -> Iter
 
 @contextmanager
 def show_bill(ledger: Ledger, *, quiet: bool) -> Iterator[None]:
-    """What was spent, at the end, also of a run that failed; before it, that a plan is waited for."""
+    """Show what was spent at the end, even if the run failed, and when the planner is asked."""
     from spacy_falconer.workflow.bill import format_bill
 
     if not quiet:
@@ -102,20 +102,20 @@ def show_bill(ledger: Ledger, *, quiet: bool) -> Iterator[None]:
 
 
 def tell_planning(step: str | Sequence[str], model: str) -> None:
-    """A line whenever the planner is asked: no bar can say how far it has come."""
+    """Print a line when the planner is asked: no progress bar can show how far it is."""
     if step == "plan":
         say(f"Planning: {model} is asked. This may take a minute.", file=sys.stderr)
 
 
 def show_cost(ledger: Ledger) -> Callable[[], str]:
-    """What was spent so far, for a progress bar."""
+    """Return a function that says what was spent so far, for a progress bar."""
     from spacy_falconer.workflow.bill import format_cost
 
     return lambda: format_cost(ledger.total) if ledger.rows() else ""
 
 
 def batch_lines(*, quiet: bool) -> Callable[[list[Any]], None]:
-    """A line for each batch under way, whenever something has changed."""
+    """Return a function that prints a line for each batch under way, whenever something has changed."""
     from spacy_falconer.workflow.bill import format_batches
 
     last = ""
@@ -134,9 +134,9 @@ def batch_lines(*, quiet: bool) -> Callable[[list[Any]], None]:
 def progress(
     title: str, total: int | None, *, quiet: bool, note: Callable[[], str] = lambda: ""
 ) -> Iterator[Callable[[int], Any]]:
-    """A bar with rate and time left in a terminal, a plain line now and then elsewhere, nothing with `quiet`.
+    """Show a bar with rate and time left in a terminal, a line now and then elsewhere, and nothing with `quiet`.
 
-    note: What to say beside it, such as the cost so far.
+    note: Returns what to show beside it, such as the cost so far.
     """
     from tqdm import tqdm
 
@@ -152,9 +152,9 @@ def progress(
 
 @contextmanager
 def mining(corpus: Any, n_done: int, *, quiet: bool) -> Iterator[Callable[[int], Any]]:
-    """The progress of a corpus being mined, after what an earlier run has done of it.
+    """Show the progress of mining a corpus, beyond what an earlier run has done.
 
-    corpus: Where it is far away, its rows are not counted: that would take reading it here.
+    corpus: If it is remote, its rows are not counted, as it would have to be read here.
     """
     from spacy_falconer.corpus.count import count_rows
 
@@ -166,7 +166,7 @@ def mining(corpus: Any, n_done: int, *, quiet: bool) -> Iterator[Callable[[int],
 
 
 def plain_lines(title: str, total: int | None, note: Callable[[], str] = lambda: "") -> Callable[[int], None]:
-    """A line every `LINE_INTERVAL_S` seconds, for logs."""
+    """Return a function that prints a line every `LINE_INTERVAL_S` seconds, for logs."""
     start = last = time.monotonic()
     n_done = 0
 

@@ -61,7 +61,7 @@ def show_training(report, output: Path) -> None:
         held_out = f"each held out once for scores and thresholds; the mean of {report.n_members} trainings"
     msg.good(f"Trained on {report.n_train} answered texts, {held_out}. Pipeline: {output}")
     if report.unasked:
-        msg.warn(f"Nobody was asked, so answered as before: {', '.join(report.unasked)}. Annotate by this plan.")
+        msg.warn(f"Not asked, so answered as before: {', '.join(report.unasked)}. Annotate with this plan.")
     if report.silent:
         msg.warn(f"No positive answer to learn from, so answered as before: {', '.join(report.silent)}. Annotate more.")
     warn_of_thresholds(report.fitted)

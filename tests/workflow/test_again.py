@@ -121,7 +121,7 @@ def test_the_command_and_what_evaluate_makes_of_it(review_plan, docs, saved, tmp
         ([], "either a CORPUS, or --again ANSWERS"),
         (["corpus.jsonl", "--again", "test.spacy"], "either a CORPUS, or --again ANSWERS"),
         (["--again", "test.spacy", "--recorded-only", "--rounds", 2], "--recorded-only, --rounds has no meaning there"),
-        (["--again", "test.spacy", "--output", "test.spacy"], "would take the place of the first"),
+        (["--again", "test.spacy", "--output", "test.spacy"], "would replace the first"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_sent(

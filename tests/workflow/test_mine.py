@@ -661,9 +661,9 @@ def test_the_command_says_what_was_read_and_what_was_not(trained, many, tmp_path
     said = run("--show", 3)
     rows = rows_of(tmp_path / "rows.jsonl")
     assert f"{len(rows)} rows of 201 texts" in said and "texts/s" in said and many[1].text in said
-    assert "170 texts stood in the corpus before" in said
+    assert "170 texts repeat earlier ones in the corpus" in said
     assert "1 rows of the corpus could not be read" in said and "rows.rejects.jsonl" in said
-    assert "1 texts (0.5%) look to be in other languages than the pipeline's, first: de" in said
+    assert "1 texts (0.5%) seem to be in other languages than the pipeline's, mostly: de" in said
     assert "mined before, from the same" in run()
     assert "mined before" not in run("--fresh") and "rows.rejects.jsonl" in run("--quiet")
 

@@ -163,9 +163,9 @@ def test_what_a_worker_refuses_is_said_plainly_and_blocks_no_other_run(trained, 
     ("options", "message"),
     [
         (["--engine", "spark"], "no engine 'spark'. Expected 'local' or 'ray'"),
-        (["--engine", "ray", "--since", "old.manifest.json"], "--engine ray does not know --since"),
-        (["--engine", "ray", "--n-process", "2"], "Leave --n-process out, and say --workers"),
-        (["--output", "memory://bucket/rows"], "'memory://bucket/rows' is no local path.*--engine ray"),
+        (["--engine", "ray", "--since", "old.manifest.json"], "--engine ray does not support --since"),
+        (["--engine", "ray", "--n-process", "2"], "Leave --n-process out, and use --workers"),
+        (["--output", "memory://bucket/rows"], "'memory://bucket/rows' is an address.*--engine ray"),
     ],
 )
 def test_options_that_do_not_go_together(trained, many, tmp_path, monkeypatch, options, message):

@@ -62,10 +62,10 @@ def test_from_ones_own_docbin_to_a_pipeline(folder):
         "answers import mine.spacy --plan plan.json --map MONEY=price --store answers.db --output train.spacy "
         "--test-output test.spacy"
     )
-    assert "price: answered of 40 texts, true or found in 20" in output and "stay open: gift" in output
+    assert "price: answered for 40 texts, true or found in 20" in output and "stay open: gift" in output
     assert "80 answers to 40 texts, read as docbin" in output and "32 answered texts to learn from, 8 to test" in output
     trained = run("train plan.json train.spacy --config tiny.cfg --output pipeline")
-    assert "Nobody was asked, so answered as before: gift" in trained
+    assert "Not asked, so answered as before: gift" in trained
     assert "model-last" not in trained  # A folder that is gone by now.
     doc = spacy.load(folder / "pipeline")("i paid 7 dollars and love it")
     assert [span.text for span in doc.spans["sc"] if span.label_ == "price"] == ["7 dollars"]
@@ -96,7 +96,7 @@ def test_what_its_owner_should_know_is_told_even_when_quiet(folder, review_answe
     tasks += [{"text": "A day.", "spans": [{"start": 0, "end": 5, "label": "DATE"}], "answer": "accept"}]
     (folder / "tasks.jsonl").write_text("\n".join(map(json.dumps, tasks)))
     output = run("answers import tasks.jsonl --plan plan.json --map MOONEY=gift --store answers.db --quiet")
-    assert "Labels that are no step's, left out: DATE (1)" in output and "no label MOONEY, which --map names" in output
+    assert "Labels that belong to no step, left out: DATE (1)" in output and "no label MOONEY, which --map names" in output
     assert "1 passages begin or end within a token" in output and "Not taken: 1; all are in" in output
     assert len(list(srsly.read_jsonl(folder / "tasks.rejects.jsonl"))) == 1
 
