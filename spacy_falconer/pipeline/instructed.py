@@ -131,8 +131,8 @@ class InstructedPipe(TrainablePipe):
         nlp = nlp if nlp is not None else self._made_in()
         if nlp is None or self.name not in nlp.component_names or nlp.get_pipe(self.name) is not self:
             raise ModelError(
-                f"{self.name!r} stands in another pipeline than the one it was made in, and cannot read an instruction "
-                "without it. Pass the pipeline that it stands in: nlp=nlp."
+                f"{self.name!r} is in another pipeline than the one it was made in, and cannot read an instruction without "
+                "it. Pass the pipeline that it is in: nlp=nlp."
             )
         return nlp
 

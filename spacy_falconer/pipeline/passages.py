@@ -91,7 +91,7 @@ def check_read(step: Step, pipe: InstructedPipe, *, is_read: bool) -> None:
     """RAISES (ModelError): The component does not know the step, or has not read the text."""
     if step.id not in pipe.labels:
         raise ModelError(
-            f"The plan's step {step.id!r} is no instruction of {pipe.name!r}, which knows: "
+            f"The plan's step {step.id!r} is not an instruction of {pipe.name!r}, which knows: "
             f"{', '.join(pipe.labels) or 'none'}. Add it by add_instruction({step.id!r}, ...), or train on the plan."
         )
     if not is_read:

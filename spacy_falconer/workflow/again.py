@@ -50,7 +50,7 @@ def annotate_again(
     chosen = [choose_same(doc) for doc in choose_random(docs, sampling.n_texts, seed=sampling.seed)]
     texts = [one.text for one in chosen]
     if not texts:
-        raise AnswerError("There are no answers to the plan's instructions to give again. Name a file that has some.")
+        raise AnswerError("There are no answers to the plan's instructions to read again. Name a file that has some.")
     endpoint = endpoint or Endpoint()
     endpoint = replace(endpoint, model=endpoint.model or find_reader(docs))
     begun = Memory(

@@ -99,7 +99,7 @@ def annotate(
         the annotator fails.
     RAISES (ServerError): There is no answer at all, and none could be had.
     RAISES (CorpusError): There is no text.
-    RAISES (ModelError): The texts are to be chosen by a pipeline that is not there.
+    RAISES (ModelError): The texts are to be chosen by a pipeline that does not exist.
     """
     endpoint = endpoint or Endpoint()
     own = take_place(annotator, endpoint, redact=redact, n_shots=sampling.n_shots)

@@ -36,7 +36,7 @@ def format_cost(row: LedgerRow) -> str:
 def format_estimate(found: Estimate) -> str:
     """Return what asking will take, with the least and the most, and one request in full."""
     if not found.n_texts:
-        return "Nothing is to be asked: the store answers all of the texts."
+        return "Nothing has to be asked: the store answers all of the texts."
     rows = [
         ("requests", found.n_requests), ("tokens in", found.n_input_tokens), ("tokens out", found.n_output_tokens)
     ]  # fmt: skip

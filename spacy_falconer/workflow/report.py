@@ -32,7 +32,7 @@ ROWS = {
 }
 LLM, PEOPLE = "the language model", "people"
 KINDS = {"labels": "labels", "spans": "passages"}
-CURVES = {"full": "trained as the pipeline was", "heads": "the heads alone, upon the pre-trained encoder"}
+CURVES = {"full": "trained as the pipeline was", "heads": "only the heads, on the pre-trained encoder"}
 
 
 def format_rows(rows: Sequence[Mapping[str, Any]], plan: Plan, texts: Mapping[str, str]) -> str:

@@ -188,7 +188,7 @@ def test_the_encoders_vectors_are_dropped_last(planned):
 
 def test_a_step_that_no_component_knows(planned):
     plan = plan_of({"id": "gift", "op": "get_label", "instruction": "A gift."})
-    with pytest.raises(ModelError, match="step 'gift' is no instruction of 'falconer_label'.*positive, defect"):
+    with pytest.raises(ModelError, match="step 'gift' is not an instruction of 'falconer_label'.*positive, defect"):
         planned(plan)("I love it.")
 
 

@@ -94,7 +94,7 @@ def test_a_sourced_component_asks_for_its_pipeline(make_nlp):
     falconer, nlp = make_nlp(), spacy.blank("en")
     add_falconer(nlp, falconer)
     del falconer
-    with pytest.raises(ModelError, match="Pass the pipeline that it stands in: nlp=nlp"):
+    with pytest.raises(ModelError, match="Pass the pipeline that it is in: nlp=nlp"):
         nlp.get_pipe("falconer_label").add_instruction("gift", "It was a gift.")
 
 

@@ -84,7 +84,7 @@ def test_other_texts_in_the_same_store_begin_another_reading(review_plan, docs, 
 
 
 def test_nothing_to_read_again(review_plan, own):
-    with pytest.raises(AnswerError, match="no answers to the plan's instructions to give again"):
+    with pytest.raises(AnswerError, match="no answers to the plan's instructions to read again"):
         read_again(review_plan, [], own)
 
 

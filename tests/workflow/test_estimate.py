@@ -59,7 +59,7 @@ def test_what_the_store_answers_costs_nothing(guess, review_plan, records, llm_s
     with AnswerStore(tmp_path / "a.db") as store:
         annotate(review_plan, records, store, sampling=Sampling(n_texts=60), endpoint=Endpoint())
     assert guess(tmp_path / "a.db").n_texts == 0
-    assert format_estimate(guess(tmp_path / "a.db")).startswith("Nothing is to be asked")
+    assert format_estimate(guess(tmp_path / "a.db")).startswith("Nothing has to be asked")
 
 
 def test_an_unknown_model_has_tokens_and_no_price(guess):

@@ -608,10 +608,10 @@ def test_since_what_is_no_manifest(trained, many, tmp_path):
     mine(trained[0], corpus, tmp_path / "monday.jsonl")
     with pytest.raises(CorpusError, match="would be replaced.*Name another output"):
         mine(trained[0], corpus, tmp_path / "monday.jsonl", since=tmp_path / "monday.manifest.json")
-    with pytest.raises(CorpusError, match="c.jsonl.*no manifest of a finished run"):
+    with pytest.raises(CorpusError, match="c.jsonl.*not the manifest of a finished run"):
         mine(trained[0], corpus, tmp_path / "b.jsonl", since=corpus.path)
     (tmp_path / "monday.seen.db").unlink()
-    with pytest.raises(CorpusError, match="not beside its 'monday.seen.db'"):
+    with pytest.raises(CorpusError, match="not beside its file 'monday.seen.db'"):
         mine(trained[0], corpus, tmp_path / "b.jsonl", since=tmp_path / "monday.manifest.json")
 
 

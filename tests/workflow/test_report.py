@@ -55,7 +55,7 @@ def test_the_page_says_what_the_run_came_to(folder):
     assert "Prices of loved things" in text and "only when positive" in text and "keep: positive and price" in text
     assert "3 rows mined from 100 texts" in text and "40 texts answered by a language model, 50% of all" in text
     for fact in (
-        "rejected: rows of the corpus that are no texts, or failed7",
+        "rejected: rows of the corpus that are not texts, or failed7",
         "damaged files",
         "de 4, ru 1",
         "no text",

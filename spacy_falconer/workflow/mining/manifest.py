@@ -153,7 +153,7 @@ def open_seen(since: Path | None, paths: Paths) -> Seen | None:
     found = read_manifest(since)
     seen = since.with_name(str(found["files"]["seen"])) if found else None
     if seen is None or not seen.exists():
-        missing = "no manifest of a finished run" if seen is None else f"not beside its {seen.name!r}"
+        missing = "not the manifest of a finished run" if seen is None else f"not beside its file {seen.name!r}"
         raise CorpusError(
             f"{str(since)!r} is {missing}. Expected the .manifest.json that mining wrote, with the .seen.db beside it. "
             "Name it, or mine everything, without --since."

@@ -1,4 +1,4 @@
-"""Mine one part of a corpus: write its rows, and note everything else that came of it."""
+"""Mine one part of a corpus: write its rows, and note its other results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mining run has done so far: one file, in which a part is noted with all that came of it, or not at all."""
+"""What a mining run has done so far: one file, in which a part is noted with all its results, or not at all."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Json = dict[str, Any]
 
 @dataclass
 class PartDone:
-    """What came of a part, besides its rows.
+    """The results of a part, besides its rows.
 
     content: The part's entry in the manifest.
     readings: Readings of the texts that were read, by their keys.
@@ -104,7 +104,7 @@ class MineState:
             return {key: _load(content) for key, content in found}
 
     def note(self, done: PartDone) -> None:
-        """Note that a part is done, with everything that came of it."""
+        """Note that a part is done, with all its results."""
         with plain_disk(self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             readings = ((key, _dump(done.readings[key])) for key in sorted(done.readings))  # In the table's own order.

@@ -65,7 +65,7 @@ def list_corpus(run: Run) -> list[Fact]:
         Fact("rows in the result", totals.get("n_rows", 0)),
         Fact("texts that repeat another", totals.get("n_duplicates", 0), "read once, and each has its rows"),
         Fact("read by an earlier run", totals.get("n_skipped", 0), "their rows are there"),
-        Fact("rejected", totals.get("n_rejected", 0), "rows of the corpus that are no texts, or failed", is_bad=True),
+        Fact("rejected", totals.get("n_rejected", 0), "rows of the corpus that are not texts, or failed", is_bad=True),
         Fact("damaged files", totals.get("n_damaged", 0), "read up to the damage", is_bad=True),
         Fact("tokens the encoder cannot read", totals.get("n_unread_tokens", 0), is_bad=True),
         Fact("texts that look like another language", other, "read all the same", is_bad=True),

@@ -98,7 +98,7 @@ def as_rate(value: Any) -> float | None:
 def list_facts(counts: Mapping[str, int], promise: Promise) -> list[Fact]:
     n_read = counts["n_asked"] + counts["n_recorded"]
     budget = f"at most {promise.label_budget:,} were allowed" if promise.label_budget is not None else ""
-    failed = "the language model was asked in vain: they keep the metamodel's answers, which count as wrong"
+    failed = "the language model gave none: they keep the metamodel's answers, which count as wrong"
     return [
         Fact("different texts", counts["n_texts"]),
         Fact("the language model was asked about", counts["n_asked"], budget),
