@@ -141,7 +141,7 @@ def test_plan_asks_and_says_that_it_may_be_edited(folder, llm_server):
     arguments = ["plan", 'prices over $25, "new"', "--corpus", folder / "corpus.jsonl", "--output", folder / "p.json"]
     output = plain(run(*arguments, "--planner-model", "gpt-5"))
     assert "This plan is by gpt-5." in output and "price = get_span: Amounts of money." in output
-    assert "Edit the file" in output and "cost" in output
+    assert "You may edit the file" in output and "cost" in output
     assert "answers this sentence already" in plain(run(*arguments)) and len(llm_server.requests) == 1
 
 
