@@ -168,7 +168,7 @@ def at_work(workshop, tmp_path, make_nlp, llm_server, monkeypatch):
     shutil.copytree(workshop, tmp_path / "work", symlinks=True)
     make_nlp(labels={}, spans={}).to_disk(tmp_path / "base")
     monkeypatch.setattr("spacy_falconer.pipeline.source.find_base", lambda: tmp_path / "base")
-    monkeypatch.setattr("spacy_falconer.workflow.train.LEAST_READS", 80)
+    monkeypatch.setattr("spacy_falconer.workflow.train.MIN_READS", 80)
     monkeypatch.chdir(tmp_path / "work")
 
 

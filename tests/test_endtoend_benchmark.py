@@ -104,7 +104,7 @@ def test_scores_stand_beside_the_models_own(corpus, monkeypatch):
     assert all(
         one.itself is None and one.share is None for one in score_rows(corpus, said)
     )  # It read too little again.
-    monkeypatch.setattr(scores, "LEAST_ANSWERS", 1)
+    monkeypatch.setattr(scores, "MIN_ANSWERS", 1)
     rows = {one.what: one for one in score_rows(corpus, said)}
     assert [one.what[1] for one in rows.values()] == ["kept", "values", "whole"]
     assert [one.what[1] for one in pick_main(list(rows.values()))] == ["values"]

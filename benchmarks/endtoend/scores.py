@@ -15,7 +15,7 @@ from spacy_falconer.workflow.scoring.said import Said
 
 KINDS = {"labels": "get_label", "spans": "get_span"}
 MACROS = {"labels": "all labels", "spans": "all spans"}
-LEAST_ANSWERS = 10  # Of the language model in its second reading, for its agreement with itself to say anything.
+MIN_ANSWERS = 10  # Of the language model in its second reading, for its agreement with itself to say anything.
 Line = Mapping[str, Any]
 
 
@@ -50,7 +50,7 @@ def score_rows(corpus: Corpus, said: Mapping[str, Sequence[Said]]) -> list[Score
         for measure in rows["ours"]:
             lines = {system: one[measure] for system, one in rows.items() if measure in one}
             again = lines.pop("LLM again", None)
-            is_known = again is not None and again["n_wanted"] >= LEAST_ANSWERS
+            is_known = again is not None and again["n_wanted"] >= MIN_ANSWERS
             found.append(Scored((name, measure), lines, *((again["f"], again["n"]) if is_known else (None,))))
     return found
 
@@ -77,7 +77,7 @@ def make_scored(corpus: Corpus, op: str, name: str, key: str, lines: dict[str, L
     """What is stated of the model's agreement with itself goes before what a second reading of fewer texts says."""
     known = {system: line for system, line in lines.items() if line is not None}
     again = known.pop("LLM again", None)
-    if key in corpus.stated or again is None or again.get("n_wanted", LEAST_ANSWERS) < LEAST_ANSWERS:
+    if key in corpus.stated or again is None or again.get("n_wanted", MIN_ANSWERS) < MIN_ANSWERS:
         return Scored((op, name), known, corpus.stated.get(key))
     return Scored((op, name), known, again["f"], len(corpus.again))
 

@@ -15,7 +15,7 @@ from spacy_falconer.metamodel.pretrain.read import Pieces
 
 LONGEST_JOINT = 420  # Pieces of a text that leave room for an instruction.
 SURE = 20.0  # A logit that costs nothing where it is right.
-MOST_PAIRS = 4  # Instructions of each primitive that a text is read with while the joint reader trains.
+MAX_PAIRS = 4  # Instructions of each primitive that a text is read with while the joint reader trains.
 
 
 class JointReader(nn.Module):
@@ -96,7 +96,7 @@ class JointMetamodel(Metamodel):
 def draw_pairs(pairs: Pairs, number: int) -> Tensor:
     """A few of the pairs of a text."""
     own = (pairs.text == number).nonzero()[:, 0]
-    return own[torch.randperm(len(own))[:MOST_PAIRS].sort().values.to(own.device)]
+    return own[torch.randperm(len(own))[:MAX_PAIRS].sort().values.to(own.device)]
 
 
 def take_text(texts: Pieces, number: int) -> tuple[Pieces, Tensor] | None:

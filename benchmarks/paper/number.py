@@ -33,7 +33,7 @@ from spacy_falconer.plan import Plan
 
 OWN = Path(__file__).parents[1] / "endtoend" / "data"
 SHARED, BY_PRIMITIVE, BY_INSTRUCTION = "one for all", "one for each primitive", "one for each instruction"
-N_PASSES, N_WARM, MOST_TEXTS = 2, 8, 100
+N_PASSES, N_WARM, MAX_TEXTS = 2, 8, 100
 
 
 def main(
@@ -73,7 +73,7 @@ def part_instructions(plan: Plan) -> dict[str, list[list[str]]]:
 
 def measure(corpus: Corpus) -> Json:
     """Texts a second and bytes of weights, for each way to part the instructions."""
-    texts, found = corpus.texts[:MOST_TEXTS], {}
+    texts, found = corpus.texts[:MAX_TEXTS], {}
     for name, parts in part_instructions(corpus.whole).items():
         seconds, n_bytes = 0.0, 0
         for keys in parts:

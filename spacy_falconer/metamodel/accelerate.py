@@ -26,7 +26,7 @@ Read = Callable[[Tensor, Tensor], Tensor]  # Ids and mask, (n_windows, n_pieces)
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "compiled")
 ON_CPU_ALONE = ("int8", "compiled")
-LEAST_LIKENESS = 0.9995  # `auto` rejects a precision whose mean cosine with float32's vectors is below this.
+MIN_LIKENESS = 0.9995  # `auto` rejects a precision whose mean cosine with float32's vectors is below this.
 N_WINDOWS, N_ROUNDS = 8, 2
 KEPT_SHAPES = 100  # Of batches that OpenVINO stays prepared for; by default memory grows with thousands of them.
 SAMPLE = (
@@ -142,7 +142,7 @@ def choose_precision(nlp: Language) -> str:
     for name in names[1:]:
         found, taken = measure(make_reader(encoder, name), batch)
         likeness = nn.functional.cosine_similarity(found, exact, dim=-1).mean().item()
-        if likeness >= LEAST_LIKENESS and taken < seconds:
+        if likeness >= MIN_LIKENESS and taken < seconds:
             best, seconds = name, taken
     return best
 

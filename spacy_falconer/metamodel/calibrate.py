@@ -27,10 +27,10 @@ class Calibration(NamedTuple):
 NOTHING = Calibration(1.0, 0.0)
 SHARED_SPREAD = Calibration(0.5, 1.0)  # How far all instructions together are expected to be from NOTHING,
 OWN_SPREAD = Calibration(0.2, 0.75)  # and each one from all together: standard deviations of slope and offset.
-LEAST_SLOPE = 0.05  # A higher score never means less.
-LEAST_SCORE = 1e-9
+MIN_SLOPE = 0.05  # A higher score never means less.
+MIN_SCORE = 1e-9
 FIXED = 1e-6
-MOST_STEPS, CLOSE_ENOUGH = 5000, 1e-6
+MAX_STEPS, CLOSE_ENOUGH = 5000, 1e-6
 N_DIGITS = 6  # A .json file loses more digits, and a loaded pipeline would then give other scores.
 
 
@@ -46,7 +46,7 @@ def calibrate(scores: NDArray, slopes: ArrayLike, offsets: ArrayLike) -> NDArray
 
 
 def log_odds(scores: NDArray) -> NDArray:
-    inside = numpy.clip(scores, LEAST_SCORE, 1 - LEAST_SCORE)
+    inside = numpy.clip(scores, MIN_SCORE, 1 - MIN_SCORE)
     return numpy.log(inside) - numpy.log1p(-inside)
 
 
@@ -84,8 +84,8 @@ def _make_rows(part: Candidates) -> tuple[NDArray, NDArray, NDArray]:
 
 def _keep_rising(found: NDArray, row: tuple[NDArray, NDArray, NDArray]) -> Calibration:
     """If higher scores are right less often, use a slope of almost none, and refit the offset to it."""
-    if found[0] < LEAST_SLOPE:
-        prior, spread = numpy.array([LEAST_SLOPE, 0.0]), numpy.array([FIXED, SHARED_SPREAD.offset])
+    if found[0] < MIN_SLOPE:
+        prior, spread = numpy.array([MIN_SLOPE, 0.0]), numpy.array([FIXED, SHARED_SPREAD.offset])
         found = _solve(*row, prior, spread)
     return Calibration(*numpy.round(found, N_DIGITS).tolist())
 
@@ -98,7 +98,7 @@ def _solve(columns: NDArray, hits: NDArray, weights: NDArray, prior: NDArray, sp
     # The curvature never exceeds this, so no step goes too far. Source: Böhning, Multinomial logistic regression, 1992.
     most_curved = numpy.linalg.inv(0.25 * (columns.T * weights) @ columns + numpy.diag(spread**-2.0))
     place = prior
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         gradient = columns.T @ (weights * (sigmoid(columns @ place) - hits)) + (place - prior) / spread**2
         step = most_curved @ gradient
         place = place - step

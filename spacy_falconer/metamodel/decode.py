@@ -8,7 +8,7 @@ import numpy
 from numpy.typing import NDArray
 
 B, I, O = 0, 1, 2  # noqa: E741 (the field's own names)
-LEAST_BEGIN = 0.05  # A token that is less likely to begin a span is not worth a candidate.
+MIN_BEGIN = 0.05  # A token that is less likely to begin a span is not worth a candidate.
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def decode_spans(scores: NDArray, lengths: list[int]) -> FoundSpans:
         return FoundSpans(empty, empty, empty, empty.astype("float64"))
     columns = scores.transpose(1, 0, 2).reshape(-1, 3)  # One long sequence: every instruction over all tokens.
     continues = _continue_scores(columns, lengths, n_instructions)
-    begins = (columns[:, B] >= LEAST_BEGIN) & (columns[:, B] > columns[:, I])
+    begins = (columns[:, B] >= MIN_BEGIN) & (columns[:, B] > columns[:, I])
     goes_on = (continues > 0.5) & ~begins
     start = numpy.flatnonzero(begins)
     stops = numpy.append(numpy.flatnonzero(~goes_on), len(columns))

@@ -11,7 +11,7 @@ UNKNOWN = -1
 SHARES = numpy.concatenate(
     [numpy.eye(3), numpy.zeros((1, 3))]
 )  # Shares of B, I and O in a token, by its target; UNKNOWN is last.
-MOST_WEIGHT = 4.0  # The most that a positive answer weighs if most are negative.
+MAX_WEIGHT = 4.0  # The most that a positive answer weighs if most are negative.
 
 
 def label_loss(logits: NDArray, targets: NDArray) -> tuple[float, NDArray]:
@@ -32,7 +32,7 @@ def label_loss(logits: NDArray, targets: NDArray) -> tuple[float, NDArray]:
 def _weigh_positives(wanted: NDArray, asked: NDArray) -> NDArray:
     """Return the weight of a yes for each instruction: the square root of the number of noes per yes, shape (K,)."""
     n_yes, n_no = (wanted == 1.0).sum(axis=0), (asked & (wanted == 0.0)).sum(axis=0)
-    return numpy.clip(numpy.sqrt(n_no / numpy.maximum(n_yes, 1)), 1.0, MOST_WEIGHT)
+    return numpy.clip(numpy.sqrt(n_no / numpy.maximum(n_yes, 1)), 1.0, MAX_WEIGHT)
 
 
 def span_loss(logits: NDArray, targets: NDArray, weights: NDArray) -> tuple[float, NDArray]:

@@ -10,7 +10,7 @@ import numpy
 from numpy.typing import NDArray
 
 GRID = numpy.round(numpy.arange(0.01, 1.0, 0.01), 2)
-LEAST_POSITIVES = 5
+MIN_POSITIVES = 5
 TRUST, CLOSE, TINY = 100, 0.01, 1e-9
 DELTA = 0.05  # At best, held-out answers can make us 1 - DELTA sure of a target.
 
@@ -80,9 +80,9 @@ class Curve:
 def choose_threshold(candidates: Candidates, target: Target) -> Choice | None:
     """Choose the threshold for a target from held-out answers with calibrated scores.
 
-    RETURNS: None if fewer than LEAST_POSITIVES were to be found.
+    RETURNS: None if fewer than MIN_POSITIVES were to be found.
     """
-    if candidates.n_wanted < LEAST_POSITIVES:
+    if candidates.n_wanted < MIN_POSITIVES:
         return None
     curve = expect(candidates)
     choose = {"f1": _choose_f1, "precision": _choose_precision, "recall": _choose_recall}[target.measure]

@@ -18,7 +18,7 @@ from spacy_falconer.plan.execute import execute
 from spacy_falconer.plan.schema import Plan, Step
 from spacy_falconer.types import ScoredSpan
 
-MOST_VECTORS = 4096  # The most to keep; each is as wide as the encoder.
+MAX_VECTORS = 4096  # The most to keep; each is as wide as the encoder.
 
 
 class DocReader:
@@ -117,7 +117,7 @@ class VectorStore:
         for text in wanted:
             self.kept.move_to_end((pipe, text))
         found = {text: self.kept[pipe, text] for text in wanted}
-        while len(self.kept) > MOST_VECTORS:
+        while len(self.kept) > MAX_VECTORS:
             self.kept.popitem(last=False)
         return found
 

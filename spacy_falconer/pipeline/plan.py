@@ -24,7 +24,7 @@ from spacy_falconer.plan.execute import execute, execute_sentences
 from spacy_falconer.plan.schema import Plan, Step, parse_plan
 from spacy_falconer.types import CharSpan
 
-MOST_TOKENS = 2**16  # In texts that are processed together, so that the docs of their sentences do not fill the memory.
+MAX_TOKENS = 2**16  # In texts that are processed together, so that the docs of their sentences do not fill the memory.
 
 
 @Language.factory(
@@ -72,7 +72,7 @@ class FalconerPlan(Pipe):
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         store = VectorStore()  # For this stream alone: the encoder may be trained before the next one.
         for batch in minibatch(stream, batch_size):
-            for some in cut_texts(numpy.array([len(doc) for doc in batch]), MOST_TOKENS):
+            for some in cut_texts(numpy.array([len(doc) for doc in batch]), MAX_TOKENS):
                 try:
                     docs = self._finish(batch[some], store)
                 except Exception as error:

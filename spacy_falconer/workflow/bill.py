@@ -12,7 +12,7 @@ from spacy_falconer.llm.estimate import Estimate
 from spacy_falconer.llm.ledger import Ledger, LedgerRow
 from spacy_falconer.llm.prices import REMEDY, prices_origin
 
-EXAMPLE_WIDTH, MOST_REASONS = 60, 5
+EXAMPLE_WIDTH, MAX_REASONS = 60, 5
 
 
 def format_bill(ledger: Ledger) -> str:
@@ -73,7 +73,7 @@ def format_failed(failed: Mapping[str, str]) -> str:
     examples = {reason: text for text, reason in failed.items()}
     return "\n".join(
         f"{n} x {' '.join(reason.split())} For example: {examples[reason][:EXAMPLE_WIDTH]!r}"
-        for reason, n in Counter(failed.values()).most_common(MOST_REASONS)
+        for reason, n in Counter(failed.values()).most_common(MAX_REASONS)
     )
 
 

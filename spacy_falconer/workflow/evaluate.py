@@ -20,8 +20,8 @@ from spacy_falconer.workflow.remember import plan_of
 from spacy_falconer.workflow.report import LLM, PEOPLE
 from spacy_falconer.workflow.scoring.agreement import Texts, agree, make_texts
 from spacy_falconer.workflow.scoring.baselines import (
-    MOST_KEPT_TEST,
-    MOST_KEPT_TRAIN,
+    MAX_KEPT_TEST,
+    MAX_KEPT_TRAIN,
     Baselines,
     ask_baselines,
     read_second,
@@ -177,7 +177,7 @@ def draw(
     elif others.base is None:
         return None, ["Without a learning curve of the heads: no pre-trained pipeline is named."]
     else:
-        train_docs, docs, wanted = train_docs[:MOST_KEPT_TRAIN], docs[:MOST_KEPT_TEST], wanted[:MOST_KEPT_TEST]
+        train_docs, docs, wanted = train_docs[:MAX_KEPT_TRAIN], docs[:MAX_KEPT_TEST], wanted[:MAX_KEPT_TEST]
         train, tests = others.train.take(range(len(train_docs))), others.tests.take(range(len(docs)))
         teach = teach_heads(others.base, train, tests, train_docs, seed=seed)
     found = draw_curve(train_docs, wanted, texts_of(docs), teach, kind=curve, seed=seed)

@@ -24,7 +24,7 @@ from spacy_falconer.plan import Plan
 from spacy_falconer.plan.schema import Step
 from spacy_falconer.workflow.answers import list_asked, read_answers
 
-MOST_REPLAYED = 1.0  # The most earlier answers per new one.
+MAX_REPLAYED = 1.0  # The most earlier answers per new one.
 BATCH_TEXTS = 32
 
 Kept = Sequence[tuple[InstructedPipe, list[str]]]  # Components, and their instructions that must stay as they are.
@@ -41,7 +41,7 @@ def remember(
     source (Path): The earlier pipeline. replay: Answers to its instructions, if there are any.
     silent: Keys of the plan without a positive answer. The answers to them are left out of `docs`.
     """
-    again = sample(replay, round(MOST_REPLAYED * len(docs)), seed=seed)
+    again = sample(replay, round(MAX_REPLAYED * len(docs)), seed=seed)
     said = find_said(again)
     again = [leave_out(doc, list_asked(doc) - said["get_label"] - said["get_span"]) for doc in again]
     nlp = load_pipeline(source)

@@ -22,7 +22,7 @@ from spacy_falconer.workflow.choose import UNCERTAIN, Chosen, Sampling, pick, pi
 from spacy_falconer.workflow.evaluate import evaluate
 from spacy_falconer.workflow.memory import Memory
 from spacy_falconer.workflow.scores import read_scores
-from spacy_falconer.workflow.train import LEAST_ANSWERS, train
+from spacy_falconer.workflow.train import MIN_ANSWERS, train
 
 DEV_SHARE = 0.2  # The share of texts that are chosen first, at random, to measure the agreement on.
 N_READ = 2000  # Texts that a round's model reads, to find those that it is least sure about.
@@ -57,10 +57,10 @@ def annotate_in_rounds(
 
 
 def check_sizes(sizes: Sequence[int], sampling: Sampling) -> None:
-    if min(sizes) < LEAST_ANSWERS:
+    if min(sizes) < MIN_ANSWERS:
         raise CorpusError(
             f"The {sampling.n_rounds} rounds of --sample {sampling.n_texts} have as few as {min(sizes)} texts; expected "
-            f"at least {LEAST_ANSWERS} to learn from. Take fewer rounds or more texts."
+            f"at least {MIN_ANSWERS} to learn from. Take fewer rounds or more texts."
         )
 
 

@@ -37,9 +37,9 @@ from spacy_falconer.workflow.thresholds import fit_candidates, join_candidates, 
 Part = tuple[list[Doc], list[Doc]]  # Answers to learn from, and held-out ones.
 
 DEV_SHARE = 0.2
-LEAST_ANSWERS = 8
+MIN_ANSWERS = 8
 BATCH_TEXTS = 8
-N_EPOCHS, LEAST_READS, MOST_READS = 5, 1200, 12_000  # Reads of texts; few answers are read more often than many.
+N_EPOCHS, MIN_READS, MAX_READS = 5, 1200, 12_000  # Reads of texts; few answers are read more often than many.
 FEW_ANSWERS, N_MEMBERS = 600, 3  # Up to this many answers, there are several trainings,
 MEMBER_EPOCHS, MEMBER_READS = 3, 500  # each of which reads less.
 SOURCE_RATE = 1.5e-4  # What was trained before needs smaller steps than fresh heads.
@@ -163,9 +163,9 @@ def check_enough(docs: Sequence[Doc], plan: Plan) -> None:
     check_answered(docs, plan)
     keys = {step.id for step in plan.text_steps()}
     n_answered = sum(bool(keys & list_asked(doc)) for doc in docs)
-    if n_answered < LEAST_ANSWERS:
+    if n_answered < MIN_ANSWERS:
         raise AnswerError(
-            f"There are {n_answered} answered texts; expected at least {LEAST_ANSWERS} to learn from. "
+            f"There are {n_answered} answered texts; expected at least {MIN_ANSWERS} to learn from. "
             "Annotate more, or import recorded answers whose instructions are the plan's, word for word."
         )
 
@@ -221,8 +221,8 @@ def count_batch_tokens(docs: Sequence[Doc]) -> int:
 
 def count_steps(n_texts: int, n_batches: int, n_members: int = 1) -> int:
     """Return the number of steps. Few answers are read more often than many; one of several members reads less."""
-    n_epochs, least = (N_EPOCHS, LEAST_READS) if n_members == 1 else (MEMBER_EPOCHS, MEMBER_READS)
-    n_reads = min(MOST_READS, max(least, n_epochs * n_texts))
+    n_epochs, least = (N_EPOCHS, MIN_READS) if n_members == 1 else (MEMBER_EPOCHS, MEMBER_READS)
+    n_reads = min(MAX_READS, max(least, n_epochs * n_texts))
     return max(1, round(n_reads / n_texts * n_batches))
 
 

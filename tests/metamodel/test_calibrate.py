@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy
 import pytest
 
-from spacy_falconer.metamodel.calibrate import LEAST_SLOPE, NOTHING, calibrate, fit_calibrations
+from spacy_falconer.metamodel.calibrate import MIN_SLOPE, NOTHING, calibrate, fit_calibrations
 from spacy_falconer.metamodel.reliability import measure_ece
 from spacy_falconer.metamodel.threshold import Candidates
 
@@ -64,7 +64,7 @@ def test_without_a_right_candidate_nothing_is_fitted():
 def test_a_higher_score_never_means_less():
     part = draw(500, slope=-1.0)
     fitted = fit_calibrations({"one": part})["one"]
-    assert fitted.slope == pytest.approx(LEAST_SLOPE, rel=0.02)
+    assert fitted.slope == pytest.approx(MIN_SLOPE, rel=0.02)
     assert calibrate(part.scores, *fitted).mean() == pytest.approx(part.hits.mean(), abs=0.05)
 
 

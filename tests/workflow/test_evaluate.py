@@ -28,7 +28,7 @@ from spacy_falconer.workflow.report import format_scores
 from spacy_falconer.workflow.scoring.agreement import make_texts
 from spacy_falconer.workflow.scoring.baselines import ask_regression, read_second
 from spacy_falconer.workflow.scoring.curve import draw_curve, rank
-from spacy_falconer.workflow.scoring.disagree import MOST, MOST_CHARACTERS, list_disagreements
+from spacy_falconer.workflow.scoring.disagree import MAX_CHARACTERS, MOST, list_disagreements
 from spacy_falconer.workflow.scoring.keywords import ask_dictionary, ask_keywords, find_pattern
 from spacy_falconer.workflow.scoring.regression import fit, predict_label
 from spacy_falconer.workflow.scoring.said import Said, read_answers, read_llm, read_people
@@ -398,7 +398,7 @@ def test_the_surest_of_every_kind_come_in_turn_and_no_more_than_twenty():
 def test_of_a_long_text_the_passage_is_shown():
     text = "x" * 50_000
     (one,) = disagree(Said({}, {"a": frozenset([(40_000, 40_005)])}), Said({}, {"a": frozenset()}), text)
-    assert len(one["text"]) == MOST_CHARACTERS and one["start"] <= 40_000 < one["start"] + MOST_CHARACTERS
+    assert len(one["text"]) == MAX_CHARACTERS and one["start"] <= 40_000 < one["start"] + MAX_CHARACTERS
     assert one["n_characters"] == 50_000
 
 

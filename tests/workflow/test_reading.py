@@ -53,7 +53,7 @@ def test_the_cpu_reads_as_many_as_it_is_told_and_fewer_long_ones(nlp, sizes):
 
 def test_few_texts_are_read_by_all_processes_and_come_back_in_order(monkeypatch):
     """Texts of one chunk are shared: longer ones, which cost more, in smaller parts."""
-    monkeypatch.setattr(reading, "LEAST_CHARACTERS", 10)
+    monkeypatch.setattr(reading, "MIN_CHARACTERS", 10)
     monkeypatch.setattr(reading, "_read", lambda texts: [reading.Reading(failure=text) for text in texts])
     taken = []
 

@@ -133,9 +133,7 @@ def test_too_few_answers_for_a_target_are_told(eager, answers):
     fitted = {one.key: one for one in fit_thresholds(eager, answers[:30], parse_targets(["recall=0.9"], plan=PLAN))}
     n = fitted["positive"].choice.n
     assert n < 29 and f"was chosen on {n} held-out answers; it takes 29 to show it" in fitted["positive"].explain()
-    assert (
-        fitted["defect"].explain().startswith("defect: no held-out answer supports recall=0.9; its threshold stays")
-    )
+    assert fitted["defect"].explain().startswith("defect: no held-out answer supports recall=0.9; its threshold stays")
 
 
 def test_calibrate_writes_a_pipeline_with_new_thresholds(eager, answers, tmp_path):

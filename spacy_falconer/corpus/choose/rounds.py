@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from spacy_falconer.corpus.choose.sample import Floats
 
 PATIENCE = 2
-LEAST_GAIN = 0.01
+MIN_GAIN = 0.01
 
 
 def combine_rounds(weights_per_round: Sequence[ArrayLike]) -> list[Floats]:
@@ -34,7 +34,7 @@ def combine_rounds(weights_per_round: Sequence[ArrayLike]) -> list[Floats]:
 
 
 def has_stopped_growing(
-    scores_per_round: Sequence[float | None], *, patience: int = PATIENCE, least_gain: float = LEAST_GAIN
+    scores_per_round: Sequence[float | None], *, patience: int = PATIENCE, least_gain: float = MIN_GAIN
 ) -> bool:
     """Return whether the last rounds brought nothing: none was better by `least_gain` than the best before them.
 

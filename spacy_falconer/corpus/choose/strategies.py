@@ -18,8 +18,8 @@ from spacy_falconer.errors import FalconerError
 T = TypeVar("T")
 
 SHARE_RANDOM = 0.5
-LEAST_SHARE = 0.05  # Keeps an instruction that is hardly ever true from getting nearly all of the choice.
-LEAST_ODDS = 1e-6
+MIN_SHARE = 0.05  # Keeps an instruction that is hardly ever true from getting nearly all of the choice.
+MIN_ODDS = 1e-6
 
 
 def choose_random(items: Iterable[T], n: int, *, seed: int) -> list[T]:
@@ -128,7 +128,7 @@ def split_choice(n_instructions: int, shares: ArrayLike | None) -> Floats:
         raise FalconerError(
             f"shares is {shares!r}; expected {n_instructions} numbers from 0 to 1, one per instruction. Correct it."
         )
-    rarity = 1 / numpy.maximum(given, LEAST_SHARE)
+    rarity = 1 / numpy.maximum(given, MIN_SHARE)
     return rarity / rarity.sum()
 
 
@@ -150,7 +150,7 @@ def rank(scores: Floats) -> Floats:
 
 
 def log_odds(scores: Floats) -> Floats:
-    inside = numpy.clip(scores, LEAST_ODDS, 1 - LEAST_ODDS)
+    inside = numpy.clip(scores, MIN_ODDS, 1 - MIN_ODDS)
     return numpy.log(inside) - numpy.log1p(-inside)
 
 

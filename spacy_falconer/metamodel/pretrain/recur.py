@@ -13,7 +13,7 @@ from random import Random
 from spacy_falconer.metamodel.pretrain.data import Row
 
 BLANK = "___"
-MOST_WORDS, LEAST_CHARACTERS = 4, 3
+MAX_WORDS, MIN_CHARACTERS = 4, 3
 SHORTEST_SENTENCE = 30
 PER_PASSAGE = 4
 SENTENCE = re.compile(r"[^.!?]+[.!?]+[\"')\]]*(?:\s+|$)|[^.!?]+$")
@@ -48,7 +48,7 @@ def _ask_passage(text: str, rng: Random) -> Iterator[Row]:
 
 def _is_telling(words: str, rest: str) -> bool:
     """Return whether words are more than the opening of a sentence, and occur elsewhere, but not too often."""
-    if words.split()[0] in STARTERS or len(words.split()) > MOST_WORDS or len(words) < LEAST_CHARACTERS:
+    if words.split()[0] in STARTERS or len(words.split()) > MAX_WORDS or len(words) < MIN_CHARACTERS:
         return False
     return 1 <= sum(1 for _ in _find(words, rest)) <= 3
 

@@ -33,7 +33,7 @@ from spacy_falconer.workflow.mining.state import CLUSTER_HEAD, give_way
 from spacy_falconer.workflow.mining.tabular import check_parquet, join_parquet
 
 READER_CPUS = 0  # Readers wait for disks and workers most of the time; they must fit in beside the workers.
-MOST_BLOCKS = 10_000  # Blocks of splits that Ray Data plans with.
+MAX_BLOCKS = 10_000  # Blocks of splits that Ray Data plans with.
 # A part is a block of its own, which is passed on as soon as it is read.
 QUIET = {"target_max_block_size": 1, "enable_progress_bars": False, "print_on_execution_start": False}
 
@@ -165,7 +165,7 @@ def stream_parts(
     """Read splits in tasks, mine their parts in workers that hold the pipeline, and yield each part's note."""
     n_workers = choose_n_workers(cluster, ray.cluster_resources())
     rows = [{"number": number, "split": pickle.dumps(split)} for number, split in splits]
-    parts = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map_batches(
+    parts = ray.data.from_items(rows, override_num_blocks=min(len(rows), MAX_BLOCKS)).map_batches(
         read_parts, batch_size=1, batch_format="pyarrow", fn_kwargs={"job": job}, num_cpus=READER_CPUS
     )
     done = parts.map_batches(

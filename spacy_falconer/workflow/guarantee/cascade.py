@@ -21,9 +21,9 @@ Ints = NDArray[numpy.int64]
 Bools = NDArray[numpy.bool_]
 Ask = Callable[[Ints], Known]
 
-MOST_PILOT, LEAST_PILOT, PILOT_SHARE = 200, 20, 0.03
+MAX_PILOT, MIN_PILOT, PILOT_SHARE = 200, 20, 0.03
 EVEN = 0.3  # The share of the pilot that is drawn uniformly.
-N_BLOCKS, LEAST_BLOCK = 60, 20  # How many blocks an order grows or shrinks by, and the fewest texts in one.
+N_BLOCKS, MIN_BLOCK = 60, 20  # How many blocks an order grows or shrinks by, and the fewest texts in one.
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Cascade:
     def _choose_pilot(self) -> Ints:
         """Choose texts to learn the metamodel's errors from, mostly those where errors are likely."""
         unread = numpy.flatnonzero(~self.known.is_read)
-        n_texts = min(len(unread), int(numpy.clip(PILOT_SHARE * len(unread), LEAST_PILOT, MOST_PILOT)))
+        n_texts = min(len(unread), int(numpy.clip(PILOT_SHARE * len(unread), MIN_PILOT, MAX_PILOT)))
         weights = sum(numpy.sqrt(numpy.minimum(one.risk_false + one.risk_missed, 1.0)) for one in self.questions)[
             unread
         ]
@@ -189,7 +189,7 @@ class Cascade:
 
     def _block(self, lane: Lane) -> int:
         """Return the least texts that an order grows or shrinks by. Fewer would mean asking the language model more often."""
-        return max(LEAST_BLOCK, len(lane.order) // N_BLOCKS)
+        return max(MIN_BLOCK, len(lane.order) // N_BLOCKS)
 
     def _is_within(self, number: int, lane: Lane, step: int, allowed: dict[str, float]) -> bool:
         """Return whether an order that has grown by `step` hides no more errors than allowed; if not, undo the step."""

@@ -28,7 +28,7 @@ from spacy_falconer.workflow.guarantee.schedule import Hazard, find_rates, make_
 SLACK, FAR = 0.95, 1.2  # Shares of the allowed errors that are planned with: at first, and at most.
 # Shares of delta that the bound on false things may get; 0 means that every text of which anything is said is read.
 FALSE_SHARES = (0.5, 0.05, 0.2, 0.8, 0.95, 0.0)
-LEAST_SHARE = 1e-9
+MIN_SHARE = 1e-9
 ROUNDING = 1e-9
 
 
@@ -155,7 +155,7 @@ def share_delta(promise: Promise, n_questions: int, false_share: float = 0.5) ->
     """
     kinds = list(list_kinds(promise).values())
     n_others = len(kinds) - (FALSE in kinds)
-    share = (max(false_share, LEAST_SHARE) if n_others else 1.0) if FALSE in kinds else 0.0
+    share = (max(false_share, MIN_SHARE) if n_others else 1.0) if FALSE in kinds else 0.0
     delta = promise.delta / n_questions
     return {kind: delta * (share if kind == FALSE else (1.0 - share) / n_others) for kind in kinds}
 

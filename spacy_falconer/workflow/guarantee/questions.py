@@ -43,8 +43,8 @@ class Kind:
 
 FALSE, MISSED, WRONG = Kind(1.0, 0.0), Kind(0.0, 1.0), Kind(1.0, 1.0, is_text=True)
 GRADE = 0.7  # How much less often a text is drawn that can hide fewer errors: 0 for no less, 1 for in proportion.
-LEAST_MOST = 1e-9
-MOST_QUANTILE = 0.98  # Of the numbers of passages in texts with any; texts with more are left to the language model.
+MIN_BOUND = 1e-9
+MAX_QUANTILE = 0.98  # Of the numbers of passages in texts with any; texts with more are left to the language model.
 
 
 def list_kinds(promise: Promise) -> dict[str, Kind]:
@@ -79,7 +79,7 @@ class Question:
     def most_said(self) -> int:
         """The most things that may be said of a text for the metamodel to be trusted with it."""
         some = self.n_said[self.n_said > 0]
-        return int(numpy.quantile(some, MOST_QUANTILE)) if self.is_span and len(some) else 1
+        return int(numpy.quantile(some, MAX_QUANTILE)) if self.is_span and len(some) else 1
 
 
 @dataclass
@@ -178,7 +178,7 @@ def find_shares(most: Sequence[Floats]) -> Floats:
 
 def find_limit(most: Floats) -> float:
     """Return the most errors that any of these texts can hide; never quite 0, so that it can be divided by."""
-    return max(float(most.max(initial=0.0)), LEAST_MOST)
+    return max(float(most.max(initial=0.0)), MIN_BOUND)
 
 
 def _find_size(seen: Floats, shares: Floats) -> float:

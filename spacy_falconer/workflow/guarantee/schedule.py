@@ -22,7 +22,7 @@ Floats = NDArray[numpy.float64]
 RATES = numpy.concatenate([numpy.geomspace(0.002, 0.5, 32), [0.6, 0.7, 0.85, 0.95, 0.99]])
 N_DEVIATIONS = 0.3  # How many standard deviations more errors than expected are planned for.
 N_SPREAD = 0.5  # How many standard deviations the other scenarios are away from the likeliest one.
-LEAST_RISK, PRIOR = 1e-5, numpy.diag([1 / 1.0**2, 1 / 0.25**2])
+MIN_RISK, PRIOR = 1e-5, numpy.diag([1 / 1.0**2, 1 / 0.25**2])
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def rescale(risks: Floats, known: NDArray[numpy.bool_], errors: Floats, *, most:
     most (float): The highest possible risk.
     RETURNS: The risks in several scenarios that fit what was seen, the likeliest first, shape (5, n_texts).
     """
-    logs = numpy.log(numpy.maximum(risks, LEAST_RISK))
+    logs = numpy.log(numpy.maximum(risks, MIN_RISK))
     features = numpy.stack([numpy.ones(known.sum()), logs[known]], axis=1)
     weights, seen = numpy.array([0.0, 1.0]), errors[known]
     for _ in range(25):

@@ -32,7 +32,7 @@ from spacy_falconer.workflow.mining.mined import Row, find_mined, reads_sentence
 CHUNK_TEXTS = 512  # After this many texts, the strings that they added to the vocabulary are forgotten.
 CHUNK_CHARACTERS = 2**20
 # With several processes, each gets this many chunks, or chunks of at least this many characters.
-CHUNKS_EACH, LEAST_CHARACTERS = 8, 2**13
+CHUNKS_EACH, MIN_CHARACTERS = 8, 2**13
 KEPT_WORDS = 20_000  # Strings that stay, so that most need not be made again for each chunk.
 EXACT = "fp32"  # The precision that `nlp.pipe` reads in.
 BATCH_CHARACTERS = 2**18  # The most at once, so that fewer long texts are read together.
@@ -220,7 +220,7 @@ def _start(folder: str, n_threads: int, batch_size: int, precision: str) -> None
 
 def _read_among(pool: ProcessPoolExecutor, n_process: int, chunks: Sequence[Sequence[str]]) -> Iterator[list[Reading]]:
     """Read chunks, cut finer if there are few: each process gets several, so that none waits long for the others at the end."""
-    most = max(LEAST_CHARACTERS, sum(len(text) for chunk in chunks for text in chunk) // (n_process * CHUNKS_EACH))
+    most = max(MIN_CHARACTERS, sum(len(text) for chunk in chunks for text in chunk) // (n_process * CHUNKS_EACH))
     pieces = [
         [[chunk[i] for i in some] for some in cut_chunks(range(len(chunk)), chunk, most=most)] for chunk in chunks
     ]

@@ -17,7 +17,7 @@ from spacy_falconer.workflow.review.files import Found, Reject
 from spacy_falconer.workflow.review.work import ANSWERED, OPEN, Mark, Work
 
 ENTITIES = "ents"
-LEAST_TRUE = 0.5  # The least value of a category that counts as true.
+MIN_TRUE = 0.5  # The least value of a category that counts as true.
 
 Vocabulary = dict[str, tuple[str, ...]]  # By the source of passages: the steps that it marks anywhere in the file.
 
@@ -68,7 +68,7 @@ def read_doc(doc: Doc, names: Names, vocabulary: Vocabulary, *, by: str, complet
         Mark(key, span.start_char, span.end_char)
         for span in chain.from_iterable(find_sources(doc).values()) for key in names.take(span.label_, "get_span")
     ]  # fmt: skip
-    true = [name for name, value in doc.cats.items() if value >= LEAST_TRUE]
+    true = [name for name, value in doc.cats.items() if value >= MIN_TRUE]
     labels = dict.fromkeys(key for name in true for key in names.take(name, "get_label"))
     asked = () if complete else find_asked(doc, names, vocabulary)
     outcome = ANSWERED if (asked or complete) and doc.text.strip() else OPEN

@@ -18,7 +18,7 @@ from spacy_falconer.workflow.scoring.keywords import ask_dictionary, ask_keyword
 from spacy_falconer.workflow.scoring.regression import predict_label
 from spacy_falconer.workflow.scoring.said import SECOND, Said, read_llm
 
-MOST_KEPT_TRAIN, MOST_KEPT_TEST = 600, 300  # Texts whose encodings are held in memory, for the curve.
+MAX_KEPT_TRAIN, MAX_KEPT_TEST = 600, 300  # Texts whose encodings are held in memory, for the curve.
 # Their names in tables.
 NAMES = {
     "llm": "LLM",
@@ -61,8 +61,8 @@ def ask_baselines(
         )
         return Baselines(said, ["Without zero-shot: no pre-trained pipeline is named."])
     base = load_base(source, plan)
-    train = encode(base, train_texts, n_kept=MOST_KEPT_TRAIN)
-    tests = encode(base, texts, n_kept=MOST_KEPT_TEST)
+    train = encode(base, train_texts, n_kept=MAX_KEPT_TRAIN)
+    tests = encode(base, texts, n_kept=MAX_KEPT_TEST)
     said["regression"] = ask_regression(plan, train.vectors, train_docs, tests.vectors, seed=seed)
     said["zero_shot"] = tests.said
     return Baselines(said, [], base, train, tests)

@@ -16,11 +16,11 @@ from spacy_falconer.workflow.base import Base, Encoded, ask_heads, train_heads
 from spacy_falconer.workflow.files import digest
 from spacy_falconer.workflow.scoring.agreement import TAIL, Texts, agree, answers_of, count, count_all, prf, resample
 from spacy_falconer.workflow.scoring.said import Said, ask_pipeline, decide, read_answers
-from spacy_falconer.workflow.train import DEV_SHARE, LEAST_ANSWERS, train
+from spacy_falconer.workflow.train import DEV_SHARE, MIN_ANSWERS, train
 
 SHARES = (0.25, 0.5, 1.0)
 GRID = numpy.round(numpy.arange(0.05, 1.0, 0.05), 2)
-LEAST_WANTED, DEFAULT, CLOSE = 5, 0.5, 0.01
+MIN_WANTED, DEFAULT, CLOSE = 5, 0.5, 0.01
 Json = dict[str, Any]
 Teach = Callable[
     [list[int]], list[Said]
@@ -37,7 +37,7 @@ def draw_curve(
         its interval. None if there are too few answers for two parts.
     """
     order = rank(docs, seed=seed)
-    sizes = [n for n in (round(share * len(docs)) for share in SHARES) if n >= LEAST_ANSWERS]
+    sizes = [n for n in (round(share * len(docs)) for share in SHARES) if n >= MIN_ANSWERS]
     if len(sizes) < 2:
         return None
     said = [teach(order[:n]) for n in sizes]
@@ -118,7 +118,7 @@ def choose_thresholds(found: Sequence[Said], wanted: Sequence[Said]) -> dict[str
 def best_threshold(key: str, found: Sequence[Said], wanted: Sequence[Said]) -> float:
     kind = "labels" if key in found[0].scores else "spans"
     n_wanted = sum(len(one) for one in answers_of(wanted, kind, key) if one is not None)
-    if n_wanted < LEAST_WANTED:
+    if n_wanted < MIN_WANTED:
         return DEFAULT
 
     def f_score(threshold: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from spacy_falconer.workflow.scoring.said import Place, Said
 
-MOST, MOST_CHARACTERS, BEFORE = 20, 1500, 300
+MOST, MAX_CHARACTERS, BEFORE = 20, 1500, 300
 Json = dict[str, Any]
 
 
@@ -70,6 +70,6 @@ def cut(made: Json) -> Json:
     """Return a disagreement with only a part of its text, which begins a little before the first passage."""
     marks: Iterable[Any] = [*made.get("found", ()), *made.get("wanted", ())]
     first, text = min((mark[0] for mark in marks), default=0), made["text"]
-    start = max(0, min(first - BEFORE, len(text) - MOST_CHARACTERS))
-    shown = {**made, "text": text[start : start + MOST_CHARACTERS], "start": start, "n_characters": len(text)}
+    start = max(0, min(first - BEFORE, len(text) - MAX_CHARACTERS))
+    shown = {**made, "text": text[start : start + MAX_CHARACTERS], "start": start, "n_characters": len(text)}
     return {name: value for name, value in shown.items() if name != "number"}

@@ -14,8 +14,8 @@ from spacy_falconer.plan import Plan, Step
 from spacy_falconer.workflow.scoring.said import Place, Said, read_answers
 
 Phrase = tuple[str, ...]
-LEAST_STEM, MOST_STEM = 4, 6  # First letters by which the forms of a word are recognized.
-MOST_WORDS = 12  # Longer passages do not recur word for word.
+MIN_STEM, MAX_STEM = 4, 6  # First letters by which the forms of a word are recognized.
+MAX_WORDS = 12  # Longer passages do not recur word for word.
 NAMES = r"[A-Z][\w&'-]*(?:\s+(?:of\s+)?[A-Z][\w&'-]*)*"
 # Beginnings of words in an instruction, and what the passages then look like in a text. What may begin at any character has a
 # limited length: else a long text without spaces takes time quadratic in its length.
@@ -52,9 +52,9 @@ def find_words(step: Step) -> list[re.Pattern]:
     """Return patterns for the instruction's content words, each by its beginning, so that other forms are found, too."""
     words = re.findall(r"[^\W\d_]+", step.instruction.lower())
     stems = dict.fromkeys(
-        word[: max(LEAST_STEM, min(MOST_STEM, len(word) - 1))] for word in words if word not in STOP_WORDS
+        word[: max(MIN_STEM, min(MAX_STEM, len(word) - 1))] for word in words if word not in STOP_WORDS
     )
-    return [re.compile(rf"\b{re.escape(stem)}\w*", re.IGNORECASE) for stem in stems if len(stem) >= LEAST_STEM]
+    return [re.compile(rf"\b{re.escape(stem)}\w*", re.IGNORECASE) for stem in stems if len(stem) >= MIN_STEM]
 
 
 def count_words(text: str, words: Sequence[re.Pattern]) -> int:
@@ -100,7 +100,7 @@ def learn_phrases(key: str, docs: Sequence[Doc]) -> set[Phrase]:
     """Return the phrases that were an answer at least half of the times that they occurred in training texts."""
     answers = [(doc, read_answers(doc).spans[key]) for doc in docs if key in read_answers(doc).spans]
     spans = [doc.char_span(*place) for doc, places in answers for place in places if place[0] >= 0]
-    phrases = {words(span) for span in spans if span is not None and len(span) <= MOST_WORDS}
+    phrases = {words(span) for span in spans if span is not None and len(span) <= MAX_WORDS}
     n_seen, n_right = Counter[Phrase](), Counter[Phrase]()
     for doc, places in answers:
         for place, phrase in find_phrases(doc, phrases):
@@ -113,7 +113,7 @@ def find_phrases(doc: Doc, phrases: AbstractSet[Phrase]) -> Iterator[tuple[Place
     """Yield, from left to right and without overlaps, the longest phrase at each token, with its characters."""
     tokens, start = words(doc), 0
     while start < len(tokens):
-        lengths = range(min(MOST_WORDS, len(tokens) - start), 0, -1)
+        lengths = range(min(MAX_WORDS, len(tokens) - start), 0, -1)
         length = next((n for n in lengths if tokens[start : start + n] in phrases), 0)
         if length:
             last = doc[start + length - 1]

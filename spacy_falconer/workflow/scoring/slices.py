@@ -10,7 +10,7 @@ import numpy
 from spacy_falconer.workflow.scoring.agreement import Texts, count_all, find_interval, prf, resample
 from spacy_falconer.workflow.scoring.said import Said
 
-N_LENGTHS, LEAST_TEXTS = 3, 5
+N_LENGTHS, MIN_TEXTS = 3, 5
 Json = dict[str, Any]
 Part = tuple[
     str, str, str | None, list[int]
@@ -29,7 +29,7 @@ def slice_agreement(
     return [
         {"by": by, "name": name, "n_texts": len(rows), **score_part(rows, found, wanted, texts, but=but, seed=seed)}
         for by, name, but, rows in parts
-        if len(rows) >= LEAST_TEXTS
+        if len(rows) >= MIN_TEXTS
     ]
 
 

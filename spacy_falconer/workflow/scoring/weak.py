@@ -10,8 +10,8 @@ import numpy
 from spacy_falconer.workflow.scoring.agreement import Texts
 from spacy_falconer.workflow.scoring.said import Said
 
-LEAST_F1 = 0.5  # Below it, fewer than a third of the answers that either side gives are given by both.
-LEAST_KAPPA = 0.4  # Below it, agreement beyond chance is less than moderate. Source: Landis and Koch, 1977.
+MIN_F1 = 0.5  # Below it, fewer than a third of the answers that either side gives are given by both.
+MIN_KAPPA = 0.4  # Below it, agreement beyond chance is less than moderate. Source: Landis and Koch, 1977.
 REMEDY = (
     "More answers may help (--sample, --choose balanced), or plainer words; else leave what is doubtful to the "
     "language model: mine --guarantee."
@@ -19,7 +19,7 @@ REMEDY = (
 
 
 def note_weak(scores: Mapping[str, Any], wanted: Sequence[Said], texts: Texts, *, behind: str) -> list[str]:
-    """Return one line that names the weak instructions, if there are any: those whose F1 is below `LEAST_F1` with its whole
+    """Return one line that names the weak instructions, if there are any: those whose F1 is below `MIN_F1` with its whole
     interval, and labels whose F1 is not clearly above that of a yes to every text, with little agreement beyond chance.
     Statements that take counting, comparing or inference end up here, and very rare ones. `behind`: whose answers are wanted.
     """
@@ -28,7 +28,7 @@ def note_weak(scores: Mapping[str, Any], wanted: Sequence[Said], texts: Texts, *
         for key, line in scores[kind]["per_instruction"].items():
             low, high = line["f_ci"] or (1.0, 1.0)
             base = find_base_f1(key, wanted, texts) if kind == "labels" else None
-            if high < LEAST_F1 or (base is not None and low <= base and find_kappa(line) < LEAST_KAPPA):
+            if high < MIN_F1 or (base is not None and low <= base and find_kappa(line) < MIN_KAPPA):
                 beside = "" if base is None else f"; yes to every text {base:.2f}"
                 weak.append(f"{key} (F1 {line['f']:.2f}, {low:.2f} to {high:.2f}{beside})")
     return [f"Too far behind {behind} to be relied on: {', '.join(weak)}. {REMEDY}"] if weak else []

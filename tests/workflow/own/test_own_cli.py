@@ -96,7 +96,9 @@ def test_what_its_owner_should_know_is_told_even_when_quiet(folder, review_answe
     tasks += [{"text": "A day.", "spans": [{"start": 0, "end": 5, "label": "DATE"}], "answer": "accept"}]
     (folder / "tasks.jsonl").write_text("\n".join(map(json.dumps, tasks)))
     output = run("answers import tasks.jsonl --plan plan.json --map MOONEY=gift --store answers.db --quiet")
-    assert "Labels that belong to no step, left out: DATE (1)" in output and "no label MOONEY, which --map names" in output
+    assert (
+        "Labels that belong to no step, left out: DATE (1)" in output and "no label MOONEY, which --map names" in output
+    )
     assert "1 passages begin or end within a token" in output and "Not taken: 1; all are in" in output
     assert len(list(srsly.read_jsonl(folder / "tasks.rejects.jsonl"))) == 1
 
