@@ -80,8 +80,8 @@ def annotate_cli(
     """
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.plan import read_plan
-    from spacy_falconer.workflow.annotate import check_outputs, write_annotated
     from spacy_falconer.workflow.times import Took, note_beside
+    from spacy_falconer.workflow.written import check_outputs, write_annotated
 
     with plain_errors():
         check_outputs(output, test_output, inputs=(plan, corpus, store, recorded), test_answers=test_answers)
@@ -137,7 +137,8 @@ def check_texts(again: Path | None, corpus: Path | None, output: Path, others: d
 def get_answers(plan, again: Path | None, records, store, settings: dict[str, Any], **others: Any) -> Any:
     """Get answers to a corpus's texts, or new ones to those of answers. others: Settings for a corpus alone."""
     from spacy_falconer.workflow.again import annotate_again
-    from spacy_falconer.workflow.annotate import annotate, answered_docs
+    from spacy_falconer.workflow.annotate import annotate
+    from spacy_falconer.workflow.written import answered_docs
 
     if again is not None:
         return annotate_again(plan, answered_docs(again, plan), store, **settings)

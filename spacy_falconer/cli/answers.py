@@ -96,9 +96,9 @@ def import_labelled(
 ) -> None:  # fmt: skip
     from spacy_falconer.llm.store import AnswerStore
     from spacy_falconer.plan import read_plan
-    from spacy_falconer.workflow.annotate import check_outputs
     from spacy_falconer.workflow.own.bring import bring_answers, write_brought
     from spacy_falconer.workflow.review import write_rejects
+    from spacy_falconer.workflow.written import check_outputs
 
     if output is None and test_output is not None:
         raise AnswerError(

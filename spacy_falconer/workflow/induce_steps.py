@@ -24,7 +24,7 @@ from spacy_falconer.llm.forms import prompt_version
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.types import Record
-from spacy_falconer.workflow.annotate import Annotated, annotate, write_annotated
+from spacy_falconer.workflow.annotate import Annotated, annotate
 from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.evaluate import evaluate
@@ -38,6 +38,7 @@ from spacy_falconer.workflow.plan import dump_questions
 from spacy_falconer.workflow.targets import Targets
 from spacy_falconer.workflow.times import Took, note_time
 from spacy_falconer.workflow.train import TrainReport, find_default_config, train
+from spacy_falconer.workflow.written import write_annotated
 
 Progress = Callable[[str, "int | None"], AbstractContextManager[Callable[[int], Any]]]
 

@@ -11,9 +11,10 @@ from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.llm.redact import Redactor
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.types import Record
-from spacy_falconer.workflow.annotate import annotate, hold_out
+from spacy_falconer.workflow.annotate import annotate
 from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.endpoint import Endpoint
+from spacy_falconer.workflow.written import hold_out
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import parse_plan
 from spacy_falconer.types import Answer, Quote, Record
 from spacy_falconer.workflow import answers
-from spacy_falconer.workflow.annotate import annotate, write_annotated
+from spacy_falconer.workflow.annotate import annotate
 from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.evaluate import evaluate
 from spacy_falconer.workflow.page import read_run
@@ -33,6 +33,7 @@ from spacy_falconer.workflow.scoring.keywords import ask_dictionary, ask_keyword
 from spacy_falconer.workflow.scoring.regression import fit, predict_label
 from spacy_falconer.workflow.scoring.said import Said, read_answers, read_llm, read_people
 from spacy_falconer.workflow.scoring.slices import slice_agreement
+from spacy_falconer.workflow.written import write_annotated
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from spacy_falconer.llm.annotate import partial_answers
 from spacy_falconer.llm.store import HUMAN, AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.plan.show import show_ids
-from spacy_falconer.workflow.annotate import ground, write_annotated
+from spacy_falconer.workflow.annotate import ground
 from spacy_falconer.workflow.choose import RANDOM, Chosen
 from spacy_falconer.workflow.own.forms import choose_form, read_labelled
 from spacy_falconer.workflow.own.names import Names, parse_renames
@@ -20,6 +20,7 @@ from spacy_falconer.workflow.review.decide import find_usual
 from spacy_falconer.workflow.review.files import Found
 from spacy_falconer.workflow.review.take import Taken, split_rejects, take_works
 from spacy_falconer.workflow.review.work import ANSWERED, OPEN, Work
+from spacy_falconer.workflow.written import write_annotated
 
 
 @dataclass(frozen=True)
