@@ -94,7 +94,7 @@ def mine_cli(
             "requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute, "timeout_s": timeout,
             "is_batch": batch, "redact": redact, "annotator": annotator,
         }  # fmt: skip
-        mine_guarantee.warn_of_unasked(guarantee, endpoint)
+        mine_guarantee.warn_of_ignored(guarantee, endpoint, n_process=n_process)
         cluster = {"address": ray_address, "n_workers": workers, "n_threads": worker_cpus, "n_gpus": worker_gpus}
         on_ray = mine_ray.is_on_ray(engine, corpus, output, cluster=cluster, **alone)
         nlp = load_pipeline(pipeline)

@@ -26,11 +26,13 @@ Store = Annotated[
 ]
 
 
-def warn_of_unasked(words: str | None, endpoint: dict[str, Any]) -> None:
-    """Warn that no language model is asked without a guarantee, if there are options for one."""
+def warn_of_ignored(words: str | None, endpoint: dict[str, Any], *, n_process: int) -> None:
+    """Warn of options that have no effect: how to ask, if no one is asked; several processes, if one has to read."""
     said = [name for name, value in endpoint.items() if value not in (None, False, getattr(Endpoint, name, None))]
     if words is None and said:
         msg.warn("No language model is asked without --guarantee: the options for one are ignored.")
+    if words is not None and n_process > 1:
+        msg.warn("With --guarantee, one process reads the corpus: --n-process is ignored.")
 
 
 def keep_promise(words: str | None, *args: Any, store: Path | None, **settings: Any) -> Any:

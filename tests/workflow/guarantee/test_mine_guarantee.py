@@ -330,3 +330,10 @@ def test_answers_about_passages_stand_in_the_row():
     (row,) = make_reading(answer, plan).rows
     assert [one["text"] for one in row["spans"]["thing"]] == ["pad", "mouse"]
     assert [(one["for"]["text"], one["value"]) for one in row["labels"]["praised"]] == [("pad", False), ("mouse", True)]
+
+
+def test_what_a_guarantee_does_not_use_is_said(saved, corpus, llm_server):
+    result, _, _ = mine(saved, corpus, "accuracy=0.5, on=positive", "--n-process", 2)
+    assert result.exit_code == 0 and "one process reads the corpus: --n-process is ignored" in " ".join(
+        result.output.split()
+    )
