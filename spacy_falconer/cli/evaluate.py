@@ -63,7 +63,7 @@ def evaluate_cli(
     with plain_errors():
         if json_file is not None:
             check_not_read(json_file, answers, baselines, second)
-            check_writable(json_file)
+            check_writable(json_file, in_place=True)
         nlp = load_pipeline(pipeline)
         plan = name_plan(nlp)
         docs, train_docs, again = (
@@ -74,6 +74,7 @@ def evaluate_cli(
             **find_origin(*options.tell_apart(source, config)), seed=seed,
         )  # fmt: skip
     if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
         srsly.write_json(json_file, scores)
     if not quiet:
         say(format_scores(scores))

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from itertools import takewhile
 
 import numpy
 import spacy
@@ -25,6 +26,14 @@ def find_cutter(nlp: Language | None) -> Callable[[], AbstractContextManager[Lan
     return partial(nullcontext, _make_rules(nlp.lang if nlp is not None else "en", marks))
 
 
+def cut_text(text: str, cutter: Language) -> list[CharSpan]:
+    """Return the sentences of a text; all of it, if the pipeline fails on it. Then it also fails to read it, and that is told."""
+    try:
+        return cut_sentences(cutter(text))
+    except Exception:
+        return [CharSpan(0, len(text))]
+
+
 def cut_sentences(doc: Doc) -> list[CharSpan]:
     """Return the sentences of a text that are not blank."""
     return [CharSpan(sent.start_char, sent.end_char) for sent in doc.sents if sent.text.strip()]
@@ -38,10 +47,12 @@ def make_sentence(nlp: Language, text: str) -> Doc:
 
 
 def _find_cutters(nlp: Language) -> list[str]:
-    """Return the components before the first of ours, without the transformer that ours listen to."""
-    ours = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory.startswith("falconer_")]
-    before = nlp.pipe_names[: nlp.pipe_names.index(ours[0])] if ours else nlp.pipe_names
-    return [name for name in before if not {*getattr(nlp.get_pipe(name), "listening_components", ())} & {*ours}]
+    """Return the components before the plan's that are not ours, less a transformer that only ours listen to."""
+    factories = {name: nlp.get_pipe_meta(name).factory for name in nlp.pipe_names}
+    before = list(takewhile(lambda name: factories[name] != "falconer_plan", factories))
+    others = [name for name in before if not factories[name].startswith("falconer_")]
+    heard_by = {name: {*getattr(nlp.get_pipe(name), "listening_components", ())} for name in others}
+    return [name for name in others if not heard_by[name] or heard_by[name] & {*others}]
 
 
 @contextmanager

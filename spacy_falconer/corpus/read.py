@@ -88,7 +88,7 @@ def make_record(row: Row, line: int, file: InputFile, *, text_field: Sequence[st
     wrong = [name for name, part in zip(text_field, parts, strict=True) if not isinstance(part, str)]
     if wrong:
         return Flaw(describe_column(wrong[0], row), show_row(row))
-    if id_field != ID_FIELD and id_field not in row:
+    if id_field not in ("", ID_FIELD) and id_field not in row:
         columns = ", ".join(map(str, row))[:SHOWN]
         return Flaw(
             f"there is no id column {id_field!r}; the columns: {columns}. Name it with --id-field", show_row(row)

@@ -25,12 +25,12 @@ def split_sentences(records: Iterable[Record], nlp: Language | None = None) -> I
 
     nlp (Language): The components before ours in this pipeline cut the texts. By default, English rules do.
     """
-    from spacy_falconer.corpus.cut import cut_sentences, find_cutter  # Imports spaCy, which takes time.
+    from spacy_falconer.corpus.cut import cut_text, find_cutter  # Imports spaCy, which takes time.
 
     open_cutter, rest = find_cutter(nlp), iter(records)
     while chunk := list(islice(rest, ZONE_SIZE)):
         with open_cutter() as cutter, cutter.memory_zone():
-            places = [cut_sentences(cutter(record.text)) for record in chunk]
+            places = [cut_text(record.text, cutter) for record in chunk]
         for record, cut in zip(chunk, places, strict=True):
             for place in cut:
                 yield replace(record, text=record.text[place.start : place.end], place=place)

@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import count, zip_longest
 from typing import IO, Any
 
 from spacy_falconer.corpus.files import InputFile, name_without_ending, open_bytes
@@ -92,12 +92,9 @@ def read_csv(file: InputFile) -> Numbered:
             reason = f"the columns' names cannot be read, and without them nothing in the file can: {header.reason}"
             yield number, replace(header, reason=reason, file_ends=True)
             return
-        if twice := next((name for name in header if name and header.count(name) > 1), None):
-            reason = f"two columns are called {twice!r}, so that it is not clear which is meant. Rename one"
-            yield number, Flaw(reason, ",".join(header)[:SHOWN], file_ends=True)
-            return
+        names = number_names(header)
         for number, cells in rows:
-            yield number, cells if isinstance(cells, Flaw) else name_cells(cells, header)
+            yield number, cells if isinstance(cells, Flaw) else name_cells(cells, names)
 
 
 def read_rows(lines: Iterator[str], kind: str) -> Iterator[tuple[int, Cells | Flaw]]:
@@ -230,6 +227,15 @@ def read_alone(line: str, kind: str, error: csv.Error) -> Cells | Flaw:
         "; a cell that begins with a double quote must end with one, and one inside it must be written twice"
     )  # fmt: skip
     return Flaw(f"not {kind} ({error}){remedy}", mend(line.rstrip("\r\n")[:SHOWN]))
+
+
+def number_names(header: Cells) -> Cells:
+    """Return the columns' names; of several columns of one name, all but the first with a number: "note", "note.1"."""
+    names: Cells = []
+    for name in header:
+        others = (name if n == 0 else f"{name}.{n}" for n in count())
+        names.append(next(other for other in others if other not in names))
+    return names
 
 
 def name_cells(cells: Cells, header: Cells) -> Row | Flaw:

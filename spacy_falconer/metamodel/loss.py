@@ -63,7 +63,7 @@ def pair_weights(targets: NDArray, lengths: list[int]) -> NDArray:
 def span_targets(length: int, spans: list[tuple[int, int]], unknown: list[tuple[int, int]]) -> NDArray[numpy.int64]:
     """Return B, I and O of one text for one instruction. Of overlapping answers, the longest counts.
 
-    Tokens that only an unalignable answer touches are UNKNOWN.
+    Tokens that only a shorter one holds, or an unalignable one, are UNKNOWN.
     """
     targets = numpy.full(length, O, dtype="int64")
     for start, end in unknown:
@@ -72,6 +72,8 @@ def span_targets(length: int, spans: list[tuple[int, int]], unknown: list[tuple[
         if numpy.isin(targets[start:end], (O, UNKNOWN)).all():
             targets[start:end] = I
             targets[start] = B
+        else:
+            targets[start:end][targets[start:end] == O] = UNKNOWN
     return targets
 
 

@@ -26,9 +26,10 @@ def whole(path: Path) -> Iterator[Path]:
         yield part
 
 
-def check_writable(path: Path | None, *, is_folder: bool = False) -> None:
+def check_writable(path: Path | None, *, is_folder: bool = False, in_place: bool = False) -> None:
     """Check before long work that its result can be written. Nothing is created.
 
+    in_place (bool): A file that exists is written over, not replaced; it may be a device.
     RAISES (CorpusError): The file, or what is to be in the folder, cannot be written.
     """
     if path is None:
@@ -36,6 +37,9 @@ def check_writable(path: Path | None, *, is_folder: bool = False) -> None:
     with writable(path):
         if path.is_dir() and not is_folder:
             raise IsADirectoryError("it is a folder")
+        if in_place and path.exists():
+            path.open("ab").close()
+            return
         folder = path if is_folder else path.parent
         with TemporaryFile(dir=next(one for one in (folder, *folder.absolute().parents) if one.exists())):
             pass
@@ -61,12 +65,15 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     _remove(part)
     try:
         yield part
-        if part.is_dir():
-            _remove(path)
-        os.replace(part, path)
     except BaseException:
         _remove(part)
         raise
+    if part.is_dir():
+        place = path.resolve()  # A link stays, and what it leads to is replaced.
+        _remove(place)
+        shutil.move(part, place)
+    else:
+        os.replace(part, path)
 
 
 def check_not_read(output: Path, *inputs: Path | None) -> None:

@@ -58,9 +58,10 @@ def obtain_plan(
     RAISES (ServerError): There is no plan for this sentence, and no endpoint to ask.
     RAISES (CorpusError): There is a corpus, and no text of it can be read.
     """
-    taken, kept = _find_known(sentence, known), _find_kept(sentence, output)
-    check_unedited(taken, kept, known, output)
-    found = taken or kept
+    found = _find_known(sentence, known)
+    if known is not None and found is not None:
+        check_unedited(sentence, found, known, output)
+    found = found or _find_kept(sentence, output)
     if found is None:
         texts = choose_texts(records, redact=redact, seed=seed)
         check_readable(texts, records)
@@ -71,12 +72,16 @@ def obtain_plan(
     return found
 
 
-def check_unedited(taken: FoundPlan | None, kept: FoundPlan | None, known: Path | None, output: Path) -> None:
-    """RAISES (PlanError): The given plan would replace another one that was written later."""
-    if known is None or taken is None or kept is None or taken.plan == kept.plan or is_older(output, [known]):
+def check_unedited(sentence: str, found: FoundPlan, known: Path, output: Path) -> None:
+    """RAISES (PlanError): The given plan would replace another one for the same sentence that was written later."""
+    try:
+        kept = _find_kept(sentence, output)
+    except PlanError:  # What cannot be read may be replaced.
+        return
+    if kept is None or kept.plan == found.plan or is_older(output, [known]):
         return
     raise PlanError(
-        f"{str(output)!r} differs from {str(known)!r}, which would replace it, and was changed after it. To go on with your "
+        f"{str(output)!r} differs from {str(known)!r}, which would replace it, and is the newer one. To go on with your "
         f"changes, leave the other plan out (--plan, in a project --vars.plan ''); to discard them, remove {str(output)!r}."
     )
 

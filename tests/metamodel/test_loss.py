@@ -62,7 +62,7 @@ def test_scores_that_are_to_be_said_again_are_what_the_gradient_leads_to():
         ([(0, 1), (1, 2)], [], [B, B, O, O]),
         ([], [(2, 4)], [O, O, UNKNOWN, UNKNOWN]),  # an answer that fits no token boundary is not "false"
         ([(0, 4), (1, 2)], [], [B, I, I, I]),  # of nested answers the longest
-        ([(0, 2), (1, 3)], [], [B, I, O, O]),
+        ([(0, 2), (1, 3)], [], [B, I, UNKNOWN, O]),
         ([(0, 2)], [(1, 4)], [B, I, UNKNOWN, UNKNOWN]),
     ],
 )

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import spacy
+import srsly
 import torch
 from spacy.language import Language
 from spacy.training import Example
@@ -145,8 +146,6 @@ def test_blank_sentences_are_none(eager, text):
 
 def test_a_corpus_is_cut_as_the_pipeline_cuts(eager, tmp_path):
     """Whatever sets its sentence starts: the rows are those of the pipeline itself."""
-    import srsly
-
     from spacy_falconer.types import Record
     from spacy_falconer.workflow.mine import mine
 
@@ -191,3 +190,46 @@ def test_passages_are_learned_wherever_they_are_written(
     doc = spacy.load(tmp_path / "trained")("i paid 7 dollars and love it 7")
     assert [span.text for span in doc.spans["falconer"]] == ["7 dollars"] and "sc" not in doc.spans
     assert {one.key for one in fit_thresholds(nlp, docs)} >= {"positive", "price"}
+
+
+@Language.component("test_fail_at_bad")
+def fail_at_bad(doc):
+    if "bad" in doc.text:
+        raise ValueError("bad")
+    return doc
+
+
+def rows_of(nlp, texts, path):
+    from spacy_falconer.types import Record
+    from spacy_falconer.workflow.mine import mine
+
+    mine(nlp, [Record(str(n), text) for n, text in enumerate(texts)], path)
+    return [(row["id"], row["sentence"]["start"], row["sentence"]["end"]) for row in srsly.read_jsonl(path)]
+
+
+def sentences_of(nlp, texts):
+    rows = [(str(n), row["sentence"]) for n, text in enumerate(texts) for row in nlp(text)._.mined]
+    return [(name, place["start"], place["end"]) for name, place in rows]
+
+
+def test_a_text_that_a_component_fails_on_stops_no_other(eager, tmp_path):
+    eager.add_pipe("sentencizer", first=True)
+    eager.add_pipe("test_fail_at_bad", after="sentencizer")
+    eager.add_pipe("falconer_plan").set_plan(plan_of(POSITIVE, MONEY, unit="sentence"))
+    texts = ["i love it. fine.", "it is bad. it broke.", "i paid 5 dollars."]
+    assert rows_of(eager, texts, tmp_path / "rows.jsonl") == sentences_of(eager, [texts[0], "", texts[2]])
+    assert len(list(srsly.read_jsonl(tmp_path / "rows.rejects.jsonl"))) == 1
+
+
+@pytest.mark.parametrize(
+    "where", [{"first": True}, {"after": "transformer"}, {"after": "falconer_label"}, {"last": True}]
+)
+@pytest.mark.parametrize("other", [None, "entity_ruler"])
+def test_a_corpus_is_cut_alike_wherever_the_cutter_stands(eager, tmp_path, where, other):
+    eager.add_pipe("sentencizer", config={"punct_chars": ["!"]}, **where)
+    if other:
+        eager.add_pipe(other, first=True)
+    eager.add_pipe("falconer_plan").set_plan(plan_of(POSITIVE, MONEY, unit="sentence"))
+    texts = ["i love it. fine! i paid 5 dollars.", "it broke! bad"]
+    found = rows_of(eager, texts, tmp_path / "rows.jsonl")
+    assert found == sentences_of(eager, texts) and len(found) == 4

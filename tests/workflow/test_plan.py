@@ -63,14 +63,18 @@ def test_a_plan_that_was_edited_is_not_replaced_by_the_one_it_was_taken_from(fin
     find(known=known)
     edited = {**json.loads((tmp_path / "plan.json").read_text()), "keep": "price"}
     (tmp_path / "plan.json").write_text(json.dumps(edited))
-    with pytest.raises(
-        PlanError, match="differs from .*recorded.json.* was changed after it.*leave the other plan out"
-    ):
+    with pytest.raises(PlanError, match="differs from .*recorded.json.* is the newer one.*leave the other plan out"):
         find(known=known)
     assert find().plan.keep == "price"
     later = (tmp_path / "plan.json").stat().st_mtime_ns + 10**9
     os.utime(known, ns=(later, later))
     assert find(known=known).plan.keep == "positive and price"  # It is the newer one.
+
+
+def test_a_plan_that_cannot_be_read_may_be_replaced(find, recorded, tmp_path):
+    known = recorded(SENTENCE)
+    (tmp_path / "plan.json").write_text("broken")
+    assert find(known=known).origin == "recorded"
 
 
 def test_a_recorded_plan_may_begin_with_a_byte_order_mark(find, recorded):
