@@ -226,15 +226,15 @@ def read_alone(line: str, kind: str, error: csv.Error) -> Cells | Flaw:
     remedy = "" if kind == "tsv" or '"' not in line else (
         "; a cell that begins with a double quote must end with one, and one inside it must be written twice"
     )  # fmt: skip
-    return Flaw(f"not {kind} ({error}){remedy}", mend(line.rstrip("\r\n")[:SHOWN]))
+    return Flaw(f"not {kind} ({error}){remedy}", show(line))
 
 
 def number_names(header: Cells) -> Cells:
     """Return the columns' names; of several columns of one name, all but the first with a number: "note", "note.1"."""
     names: Cells = []
     for name in header:
-        others = (name if n == 0 else f"{name}.{n}" for n in count())
-        names.append(next(other for other in others if other not in names))
+        numbered = (f"{name}.{n}" for n in count(1))
+        names.append(name if not name or name not in names else next(one for one in numbered if one not in names))
     return names
 
 
@@ -248,13 +248,8 @@ def name_cells(cells: Cells, header: Cells) -> Row | Flaw:
             start,
         )
     if any(not cell.isascii() and HALF_CHARACTER.search(cell) for cell in cells):
-        return Flaw("not UTF-8", mend(start))
+        return Flaw("not UTF-8", show(start))
     return dict(zip_longest(header, cells))
-
-
-def mend(text: str) -> str:
-    """Return a text without the half characters that stand for bytes that are not UTF-8."""
-    return text.encode("utf8", "surrogateescape").decode("utf8", "replace")
 
 
 def read_txt(file: InputFile) -> Numbered:
@@ -299,6 +294,7 @@ def read_batch(batch: Any) -> Iterator[Row | Flaw]:
             yield Flaw("a value that Python cannot hold")
 
 
-def show(data: bytes) -> str:
-    """Return the beginning of some data as text."""
+def show(data: bytes | str) -> str:
+    """Return the beginning of some data as text. In a text, half characters stand for bytes that are not UTF-8."""
+    data = data.encode("utf8", "surrogateescape") if isinstance(data, str) else data
     return data[: 4 * SHOWN].decode("utf8", "replace").rstrip("\r\n")[:SHOWN]
