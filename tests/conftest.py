@@ -14,6 +14,7 @@ import pytest
 import spacy
 import torch
 from server import ScriptedServer
+from spacy.language import Language
 from spacy.tokens import Span, SpanGroup
 
 from spacy_falconer.llm.store import AnswerStore
@@ -24,6 +25,18 @@ WORDS = ["the", "a", "i", "paid", "for", "it", "and", "love", "loved", "this", "
 WORDS += ["great", "price", "cost", "works", "dollars", "buy"]
 LABELS = {"positive": "The reviewer is satisfied.", "defect": "It broke."}
 SPANS = {"price": "Amounts of money.", "praised": "Features that are praised."}
+
+
+@Language.factory("test_fails_on", default_config={"word": ""})
+def make_fails_on(nlp, name, word):
+    """A component of the user's that fails on texts with a word."""
+
+    def fail(doc):
+        if word in doc.text:
+            raise ValueError("It cannot be read.")
+        return doc
+
+    return fail
 
 
 def pytest_addoption(parser):

@@ -28,7 +28,8 @@ RayAddress = Annotated[
 OPTIONS = {
     "address": "--ray-address", "n_workers": "--workers", "n_threads": "--worker-cpus", "n_gpus": "--worker-gpus"
 }  # fmt: skip
-DEFAULTS = {"address": None, "n_workers": None, "n_threads": 1, "n_gpus": 0.0}
+WORKER_CPUS, WORKER_GPUS = 1, 0.0
+DEFAULTS = {"address": None, "n_workers": None, "n_threads": WORKER_CPUS, "n_gpus": WORKER_GPUS}
 REMEDIES = {
     "since": "It keeps no record of what it has read. Leave --since out, and mine all files, or only new ones.",
     "guarantee": "Deciding who answers which text takes all texts. Leave --guarantee out, or mine on one machine.",

@@ -82,9 +82,7 @@ def answer_to_doc(answer: Answer, plan: Plan, nlp: Language, *, spans_key: str =
     """
     doc = nlp.make_doc(answer.text)
     doc.user_data["model"] = answer.model
-    doc.user_data["asked"] = {
-        step.id: step.instruction for step in plan.text_steps() if step.instruction in answer.said(step.op)
-    }
+    doc.user_data["asked"] = {key: plan.steps_by_id[key].instruction for key in list_answered(answer, plan)}
     doc.cats = read_labels(answer, plan)
     doc.spans[spans_key] = ground(doc, answer, plan, name=spans_key)
     if answer.gold is not None:

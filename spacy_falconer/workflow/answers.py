@@ -62,13 +62,18 @@ def check_same_questions(docs: Iterable[Doc], plan: Plan, path: Path) -> None:
 
 def check_answered(docs: Iterable[Doc], plan: Plan) -> None:
     """RAISES (AnswerError): No text has an answer to the plan's instructions."""
-    keys = {step.id for step in plan.text_steps()}
-    if not any(keys & list_asked(doc) for doc in docs):
-        asked = "; ".join(f"{key}: {step.instruction!r}" for key, step in plan.steps_by_id.items() if key in keys)
+    if not keep_answered(docs, plan):
+        asked = "; ".join(f"{step.id}: {step.instruction!r}" for step in plan.text_steps())
         raise AnswerError(
             f"The answers are to none of the plan's instructions. Expected some to: {asked}. Annotate with this plan, or give "
             "recorded answers whose instructions are the plan's, word for word."
         )
+
+
+def keep_answered(docs: Iterable[Doc], plan: Plan) -> list[Doc]:
+    """Return the texts with an answer to any of the plan's instructions."""
+    keys = {step.id for step in plan.text_steps()}
+    return [doc for doc in docs if keys & list_asked(doc)]
 
 
 def list_asked(doc: Doc) -> set[str]:

@@ -13,7 +13,7 @@ from spacy_falconer.errors import AnswerError, ModelError
 from spacy_falconer.pipeline.score import weights_of
 from spacy_falconer.pipeline.source import choose_source
 from spacy_falconer.plan import Plan
-from spacy_falconer.workflow.answers import list_asked
+from spacy_falconer.workflow.answers import keep_answered
 from spacy_falconer.workflow.calibration import Calibrations, find_reliability, read_calibrations
 from spacy_falconer.workflow.fitted import list_thresholds
 from spacy_falconer.workflow.mine import find_plan
@@ -171,7 +171,7 @@ def draw(
     """Return the learning curve, or None and why there is none."""
     if curve not in CURVES:
         raise AnswerError(f"The curve is {curve!r}; expected one of {', '.join(CURVES)}.")
-    train_docs = [doc for doc in train_docs if list_asked(doc) & plan.steps_by_id.keys()]
+    train_docs = keep_answered(train_docs, plan)
     if not train_docs:
         return None, ["Without a learning curve: it takes the training answers, by --baselines."]
     if curve == "full":

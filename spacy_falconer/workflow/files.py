@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from spacy_falconer.errors import CorpusError
 from spacy_falconer.llm.rows import hash_parts
 from spacy_falconer.types import Record
 
+ANOTHER_OUTPUT = "Expected a place on a disk with free space, in a folder that you may write to. Check them, or choose another output."
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -22,7 +25,7 @@ def whole(path: Path) -> Iterator[Path]:
 
     RAISES (CorpusError): It cannot be written there.
     """
-    with writable(path), whole_or_nothing(path) as part:
+    with plain_disk(path), whole_or_nothing(path) as part:
         yield part
 
 
@@ -34,7 +37,7 @@ def check_writable(path: Path | None, *, is_folder: bool = False, in_place: bool
     """
     if path is None:
         return
-    with writable(path):
+    with plain_disk(path):
         if path.is_dir() and not is_folder:
             raise IsADirectoryError("it is a folder")
         if in_place and path.exists():
@@ -46,15 +49,12 @@ def check_writable(path: Path | None, *, is_folder: bool = False, in_place: bool
 
 
 @contextmanager
-def writable(path: Path) -> Iterator[None]:
-    """RAISES (CorpusError): The block fails to write to the disk."""
+def plain_disk(path: Path, *, cannot: str = "written", advice: str = ANOTHER_OUTPUT) -> Iterator[None]:
+    """RAISES (CorpusError): The disk, or a database on it, refuses what the block does."""
     try:
         yield
-    except OSError as error:
-        raise CorpusError(
-            f"{str(path)!r} cannot be written ({error}). Expected a place on a disk with free space, in a folder that you may "
-            "write to. Check them, or choose another output."
-        ) from error
+    except (OSError, sqlite3.Error) as error:
+        raise CorpusError(f"{str(path)!r} cannot be {cannot} ({error}). {advice}") from error
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from spacy_falconer.metamodel.average import average_models
 from spacy_falconer.pipeline.components import find_instructed, set_spans_key
 from spacy_falconer.pipeline.source import find_parts
 from spacy_falconer.plan import Plan, write_plan
-from spacy_falconer.workflow.answers import check_answered, list_asked
+from spacy_falconer.workflow.answers import check_answered, keep_answered, list_asked
 from spacy_falconer.workflow.fitted import Fitted, note_fitted
 from spacy_falconer.workflow.remember import find_silent, leave_out, remember
 from spacy_falconer.workflow.targets import BEST_F1, Targets
@@ -161,8 +161,7 @@ def make_report(plan: Plan, parts: Sequence[Part], fitted: list[Fitted]) -> Trai
 
 def check_enough(docs: Sequence[Doc], plan: Plan) -> None:
     check_answered(docs, plan)
-    keys = {step.id for step in plan.text_steps()}
-    n_answered = sum(bool(keys & list_asked(doc)) for doc in docs)
+    n_answered = len(keep_answered(docs, plan))
     if n_answered < MIN_ANSWERS:
         raise AnswerError(
             f"There are {n_answered} answered texts; expected at least {MIN_ANSWERS} to learn from. "

@@ -8,11 +8,11 @@ from pathlib import Path
 import spacy
 from spacy.tokens import Doc
 
-from spacy_falconer.corpus.docbin import LANGUAGE, SPANS_KEY, split_docs, write_docbin
+from spacy_falconer.corpus.docbin import LANGUAGE, split_docs, write_docbin
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.annotate import Annotated
-from spacy_falconer.workflow.answers import read_answers
+from spacy_falconer.workflow.answers import list_asked, read_answers
 from spacy_falconer.workflow.choose import HELD_OUT, TEST_SHARE
 from spacy_falconer.workflow.files import check_not_read, check_writable, whole
 
@@ -84,4 +84,4 @@ def write_annotated(
 def answered_docs(path: Path, plan: Plan) -> list[Doc]:
     """Return the texts of a file of answers that any of the plan's instructions were asked about."""
     docs, _ = read_answers(path, plan, spacy.blank(LANGUAGE))
-    return [doc for doc in docs if doc.cats or doc.spans[SPANS_KEY].attrs["asked"]]
+    return [doc for doc in docs if list_asked(doc)]

@@ -192,13 +192,6 @@ def test_passages_are_learned_wherever_they_are_written(
     assert {one.key for one in fit_thresholds(nlp, docs)} >= {"positive", "price"}
 
 
-@Language.component("test_fail_at_bad")
-def fail_at_bad(doc):
-    if "bad" in doc.text:
-        raise ValueError("bad")
-    return doc
-
-
 def rows_of(nlp, texts, path):
     from spacy_falconer.types import Record
     from spacy_falconer.workflow.mine import mine
@@ -214,7 +207,7 @@ def sentences_of(nlp, texts):
 
 def test_a_text_that_a_component_fails_on_stops_no_other(eager, tmp_path):
     eager.add_pipe("sentencizer", first=True)
-    eager.add_pipe("test_fail_at_bad", after="sentencizer")
+    eager.add_pipe("test_fails_on", config={"word": "bad"}, after="sentencizer")
     eager.add_pipe("falconer_plan").set_plan(plan_of(POSITIVE, MONEY, unit="sentence"))
     texts = ["i love it. fine.", "it is bad. it broke.", "i paid 5 dollars."]
     assert rows_of(eager, texts, tmp_path / "rows.jsonl") == sentences_of(eager, [texts[0], "", texts[2]])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -16,11 +16,13 @@ from typing import IO, Any
 from spacy_falconer.errors import CorpusError
 from spacy_falconer.plan import Plan
 from spacy_falconer.plan.execute import Row
-from spacy_falconer.workflow.files import whole_or_nothing
+from spacy_falconer.workflow import files
 from spacy_falconer.workflow.mining.tabular import join_parquet, read_parquet, without_nan, write_parquet
 
 ROWS = ("rows.jsonl", "rows.parquet", "rows")  # Their names in an output folder.
 BLOCK = 2**20  # Bytes.
+GO_ON = "What was mined before is kept. Check the disk's free space and permissions, and run the same again to go on."
+plain_disk = partial(files.plain_disk, cannot="written or read", advice=GO_ON)
 
 
 @dataclass(frozen=True)
@@ -69,25 +71,13 @@ class Paths:
 
 
 @contextmanager
-def plain_disk(path: Path) -> Iterator[None]:
-    """RAISES (CorpusError): The block fails to read or write a file or a database."""
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise CorpusError(
-            f"{str(path)!r} cannot be written or read ({error}). What was mined before is kept. Check the disk's free space "
-            "and permissions, and run the same again to go on."
-        ) from error
-
-
-@contextmanager
 def durable(path: Path) -> Iterator[Path]:
     """Yield where to write a file that appears only when it is complete, and outlives a loss of power.
 
     RAISES (CorpusError): The disk is full, or cannot be written. What was written is removed.
     """
     with plain_disk(path):
-        with whole_or_nothing(path) as part:
+        with files.whole_or_nothing(path) as part:
             yield part
             with part.open("rb") as written:
                 os.fsync(written.fileno())

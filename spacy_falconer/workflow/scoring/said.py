@@ -18,6 +18,7 @@ from spacy_falconer.pipeline.score import asked_keys, places
 from spacy_falconer.plan import Plan, Step, parse_plan
 from spacy_falconer.plan.execute import execute
 from spacy_falconer.types import ScoredSpan
+from spacy_falconer.workflow.answers import list_asked
 from spacy_falconer.workflow.thresholds import all_spans, read_docs
 
 Place = tuple[int, int]
@@ -70,7 +71,7 @@ def list_corrected(doc: Doc) -> set[str]:
     """
     if "human" in doc.user_data or doc.user_data.get("model") != HUMAN:
         return set(doc.user_data.get("human", ()))
-    return {*doc.cats, *asked_keys(doc.spans.get(SPANS_KEY))}
+    return list_asked(doc)
 
 
 def _take_back(said: Mapping[str, Any], corrected: set[str], before: Mapping[str, Any]) -> dict[str, Any]:

@@ -202,7 +202,7 @@ def test_what_is_promised_of_are_the_passages_that_stand_in_rows(saved, threshol
 
 def test_a_text_that_the_pipeline_fails_on_says_nothing(saved):
     nlp = spacy.load(saved)
-    nlp.add_pipe("fails_on_dollars", last=True)
+    nlp.add_pipe("test_fails_on", config={"word": "dollars"}, last=True)
     plan = nlp.get_pipe("falconer_plan").plan
     sayings = read_sayings(
         nlp, [write_texts(i) for i in range(3)], plan.text_steps(), batch_size=4, tick=lambda n: None
@@ -210,13 +210,6 @@ def test_a_text_that_the_pipeline_fails_on_says_nothing(saved):
     assert "fails on it" in sayings.readings[0].failure and sayings.readings[2].failure is None
     assert not any(said[0] for said in sayings.said)
     assert all(question.risk_missed[0] == 1.0 for question in sayings.questions)
-
-
-@Language.component("fails_on_dollars")
-def fail_on_dollars(doc):
-    if "dollars" in doc.text:
-        raise ValueError("It cannot be read.")
-    return doc
 
 
 def test_it_says_what_it_will_cost_before_and_what_is_certain_after(saved, corpus, llm_server):
