@@ -4,7 +4,7 @@
 
 Everything is read in turns, a block of texts at a time, in one run on one machine. Seconds are those of the processor,
 which other programs on the machine disturb less, and of the clock; ratios are of the processor's, against the row that
-is named. bare: the encoder's forward pass alone, of whole texts sorted by length, in batches of as many pieces as ours.
+is named. On a GPU (--gpu-id 0 --block 2050) they are the clock's. bare: the encoder's forward pass alone, of whole texts sorted by length, in batches of as many pieces as ours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from benchmarks.page import on_page
 from benchmarks.speed.decisions import print_decisions
 from benchmarks.speed.growth import print_growth
 from benchmarks.speed.readers import make_nlp, read_bare, read_gliner, read_ours, read_spacys_own
+from spacy_falconer.cli.options import Gpu
 from spacy_falconer.corpus.read import read_corpus
+from spacy_falconer.metamodel.device import on_gpu
 
 PRICES = Path(__file__).parents[2] / "spacy_falconer" / "llm" / "prices.json"
 CHARACTERS_PER_TOKEN, PROMPT_TOKENS, ANSWER_TOKENS = 4.0, 450, 80  # Of a text's request with four instructions.
@@ -49,10 +51,12 @@ def main(
     speed: bool = typer.Option(True, help="Compare speeds"),
     latency_s: float = typer.Option(1.5, help="Of an LLM's request"),
     model: str = typer.Option("gpt-4o-mini", help="The LLM whose price is taken"),
+    gpu_id: Gpu = -1,
     # fmt: on
 ):
     torch.set_num_threads(threads)
-    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, {threads} threads")
+    machine = torch.cuda.get_device_name() if on_gpu() else platform.processor() or platform.machine()
+    print(f"{machine}, torch {torch.__version__}, {threads} threads")
     names, some = precisions.split(","), spread([one.text for one in read_corpus(texts)], n_texts)
     if speed:
         took = compare(pipeline, names, some, block, spacys_own=spacys_own, gliner=gliner, gliner_share=gliner_share)
@@ -95,16 +99,19 @@ def add(row: list, read, texts: list[str]) -> None:
     prepared = getattr(read, "prepare", list)(texts)
     clock, used = time.perf_counter(), time.process_time()
     said = read(prepared)
+    if on_gpu():
+        torch.cuda.synchronize()
     own = said if said else (time.perf_counter() - clock, time.process_time() - used)
-    row[0] += own[1]
+    row[0] += own[0] if on_gpu() else own[1]
     row[1] += own[0]
     row[2] += len(texts)
 
 
 def print_speeds(took: dict) -> None:
     per_text = {name: used / n for name, (used, _, n) in took.items()}
+    unit = "clock" if on_gpu() else "processor"
     print(
-        f"{'':22}{'texts':>7}{'processor s':>13}{'clock s':>9}{'texts/processor s':>19}{'against bare':>14}{'against fp32':>14}"
+        f"{'':22}{'texts':>7}{f'{unit} s':>13}{'clock s':>9}{f'texts/{unit} s':>19}{'against bare':>14}{'against fp32':>14}"
     )
     for name, (used, clock, n) in took.items():
         kind, _, precision = name.rpartition(" ")

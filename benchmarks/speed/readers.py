@@ -48,12 +48,13 @@ def read_bare(nlp: Language, precision: str) -> Iterator[Read]:
     """The encoder's forward pass alone: whole texts (cut where they are too long), sorted by length, pieces made before."""
     model = find_models(nlp)[0]
     read = make_reader(model.transformer, precision) or read_exactly(model.transformer)
-    budget = pieces_at_once(model.transformer.device)
+    device = model.transformer.device
+    budget = pieces_at_once(device)
 
     def forward(batches: list) -> None:
         with torch.no_grad():
             for ids, mask in batches:
-                read(ids, mask)
+                read(ids.to(device), mask.to(device))
 
     def prepare(texts: Sequence[str]) -> list:
         found = model.tokenizer(list(texts), truncation=True, max_length=model.attrs["max_pieces"])["input_ids"]

@@ -28,6 +28,10 @@ def pretrain_cli(
     max_texts: int = typer.Option(24, "--max-texts", help="The most texts in a batch; a GPU needs some hundred", min=1),
     encoder_rate: float = typer.Option(1e-4, "--encoder-rate", help="Highest learning rate of the encoder"),
     head_rate: float = typer.Option(1e-3, "--head-rate", help="Highest learning rate of the heads"),
+    encoder_dropout: float = typer.Option(
+        0.0, "--encoder-dropout", help="Dropout in the encoder; 0.1 for runs of several hundred thousand texts"
+    ),
+    cap: int = typer.Option(5000, "--cap", help="The most texts of one data set", min=1),
     drift_weight: float = typer.Option(
         1.0, "--drift-weight", help="How firmly mean vectors are kept near the encoder's"
     ),
@@ -46,7 +50,8 @@ def pretrain_cli(
         settings = PretrainSettings(
             data=data, corpora=corpora, output=output, encoder=find_encoder(encoder), own=own, start=start,
             minutes=minutes, max_steps=max_steps, seed=seed, n_threads=n_threads, n_workers=n_workers, device=device,
-            max_texts=max_texts, encoder_rate=encoder_rate, head_rate=head_rate, drift_weight=drift_weight,
+            max_texts=max_texts, encoder_rate=encoder_rate, head_rate=head_rate, encoder_dropout=encoder_dropout, cap=cap,
+            drift_weight=drift_weight,
         )  # fmt: skip
         last = pretrain(settings, show=(lambda line: None) if quiet else print_line)
     if not quiet:

@@ -48,8 +48,7 @@ def make_pipeline(checkpoints: Sequence[Path]) -> Language:
     encoder, public_name = config["model"], config["model"]["name"]
     n_pieces = min(encoder["max_pieces"], tokenizer.model_max_length)
     encoder.update(name=str(checkpoints[0] / "encoder"), max_pieces=n_pieces, overlap=n_pieces // 4)
-    nlp = spacy.blank("en")
-    nlp.batch_size = BATCH_SIZE
+    nlp = spacy.blank("en", config={"nlp": {"batch_size": BATCH_SIZE}})
     nlp.add_pipe("transformer", config={key: value for key, value in config.items() if key != "factory"})
     for factory in PARTS:
         head = {"hidden_width": settings["hidden_width"], "learn_rate_factor": LEARN_RATE_FACTOR}

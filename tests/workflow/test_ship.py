@@ -61,6 +61,10 @@ def later(trained, review_answers, tmp_path_factory, training_overrides):
     return plan, docs, train(plan, docs, source=first, replay=earlier, overrides=overrides, quiet=True)
 
 
+def test_what_is_shipped_reads_in_the_batches_that_it_was_trained_in(base):
+    assert spacy.load(base).batch_size == 64
+
+
 def test_what_is_shipped_answers_at_once(base, checkpoint):
     nlp, live = spacy.load(base), make_pipeline([checkpoint])
     for one in (nlp, live):

@@ -70,13 +70,17 @@ def read_model(
     return Metamodel(network, hidden_width=hidden_width, dropout=dropout), tokenizer
 
 
-def read_checkpoint(folder: Path, *, attention: str = "eager") -> tuple[Metamodel, Any, dict[str, Any]]:
-    """Return the model, its tokenizer and its settings."""
+def read_checkpoint(
+    folder: Path, *, attention: str = "eager", encoder_dropout: float | None = None
+) -> tuple[Metamodel, Any, dict[str, Any]]:
+    """Return the model, its tokenizer and its settings. encoder_dropout (float | None): In place of the saved one."""
     found = find_checkpoint(folder)
     if found is None:
         raise ModelError(f"No complete checkpoint in {folder}: no {SETTINGS}. Give a folder that pretrain wrote.")
     settings = json.loads((found / SETTINGS).read_text(encoding="utf8"))
     sizes = {key: settings[key] for key in ("hidden_width", "dropout", "encoder_dropout")}
+    if encoder_dropout is not None:
+        sizes["encoder_dropout"] = encoder_dropout
     model, tokenizer = read_model(found / ENCODER, **sizes, attention=attention)
     heads = torch.load(found / HEADS, weights_only=True)
     model.label.load_state_dict(heads["label"])

@@ -14,6 +14,7 @@ import spacy
 import torch
 from torch import Tensor
 
+from spacy_falconer.metamodel.device import leave_out_cudnn_attention
 from spacy_falconer.metamodel.pretrain import checkpoint as files
 from spacy_falconer.metamodel.pretrain import data as sets
 from spacy_falconer.metamodel.pretrain.collate import Batch
@@ -75,6 +76,7 @@ def pretrain(
     """
     torch.set_num_threads(settings.n_threads)
     torch.manual_seed(settings.seed)
+    leave_out_cudnn_attention()
     settings.output.mkdir(parents=True, exist_ok=True)
     trainer = start_trainer(settings, show, build or start_model)
     chosen = {key: getattr(settings, key) for key in ("cap", "seed", "max_characters", "leave_out", "recurring")}
@@ -112,7 +114,8 @@ def start_trainer(settings: PretrainSettings, show: Show, build: Build) -> Train
 def start_model(settings: PretrainSettings) -> tuple[Metamodel, Any]:
     """Return an encoder with fresh heads, or the model of an earlier run."""
     if settings.start is not None:
-        model, tokenizer, _ = files.read_checkpoint(settings.start, attention=settings.attention)
+        chosen = {"attention": settings.attention, "encoder_dropout": settings.encoder_dropout}
+        model, tokenizer, _ = files.read_checkpoint(settings.start, **chosen)
         return model, tokenizer
     sizes = {key: getattr(settings, key) for key in ("hidden_width", "dropout", "encoder_dropout")}
     return files.read_model(settings.encoder, **sizes, attention=settings.attention)

@@ -5,10 +5,11 @@ import json
 
 import pytest
 import torch
+from torch import nn
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.pretrain.checkpoint import find_checkpoint, read_checkpoint
-from spacy_falconer.metamodel.pretrain.loop import compute_factor, pretrain
+from spacy_falconer.metamodel.pretrain.loop import compute_factor, pretrain, start_model
 
 
 def stop_after(n_calls):
@@ -46,6 +47,19 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(make_settings):
     assert find_checkpoint(stopped.output / "last")
     assert same_weights(whole, pretrain(stopped))
     assert read_log(stopped)[-1]["step"] == 9
+
+
+def test_a_run_from_a_checkpoint_has_its_own_dropout(make_settings):
+    first = pretrain(make_settings("first", max_steps=1))
+    model, _ = start_model(make_settings("second", start=first, encoder_dropout=0.3))
+    layers = [layer for layer in model.encoder.modules() if isinstance(layer, nn.Dropout)]
+    assert layers and {layer.p for layer in layers} == {0.3}
+
+
+def test_cudnn_attention_which_is_slow_for_every_new_shape_is_left_out(make_settings):
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    pretrain(make_settings(max_steps=1))
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
 
 
 def test_a_budget_of_minutes_ends_the_run(make_settings):
