@@ -1,14 +1,28 @@
-"""Where pipelines compute."""
+"""Where pipelines compute, and what torch's libraries keep there."""
 
 from __future__ import annotations
 
+import os
+
 import torch
 from thinc.api import get_torch_default_device
+
+KEPT_KERNELS = 16
 
 
 def on_gpu() -> bool:
     """Return whether a GPU was asked for, for example with `spacy.require_gpu`."""
     return get_torch_default_device().type != "cpu"
+
+
+def keep_few_kernels() -> None:
+    """Let oneDNN and ideep, torch's libraries on processors, keep what they prepared for the last shapes of batches alone.
+
+    By default each keeps a thousand kernels of 50 kB to more than a megabyte. They read their settings when they first
+    compute, so a process that has computed before stays as it is. Whoever has set one has decided.
+    """
+    for setting in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(setting, str(KEPT_KERNELS))
 
 
 def leave_out_cudnn_attention() -> None:

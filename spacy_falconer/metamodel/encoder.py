@@ -24,7 +24,7 @@ from thinc.types import Floats2d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.metamodel.device import leave_out_cudnn_attention, on_gpu
+from spacy_falconer.metamodel.device import keep_few_kernels, leave_out_cudnn_attention, on_gpu
 from spacy_falconer.metamodel.read import pad_windows, read_windows, texts_of, token_characters
 from spacy_falconer.metamodel.shim import ReadingShim
 from spacy_falconer.metamodel.windows import Windows, align_tokens, cut_windows
@@ -107,6 +107,7 @@ class PieceTransformer(TransformerModel):
     def __init__(self, name: str, *, windows: dict[str, int], freeze_words: bool = False, **settings: Any):
         wanted = settings.pop("mixed_precision", False)
         scaled = wanted and on_gpu()
+        keep_few_kernels()
         if on_gpu():
             leave_out_cudnn_attention()
         super().__init__(name, _no_span_getter, mixed_precision=scaled, **settings)

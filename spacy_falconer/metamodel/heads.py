@@ -17,10 +17,6 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-BF16_ROWS = (
-    128  # Rows are filled up to a multiple. Torch prepares a product in bfloat16 for each number of rows, and keeps it.
-)
-
 
 class Tensors:
     """A dataclass of tensors, or of other such dataclasses, that moves to a device as a whole."""
@@ -82,9 +78,8 @@ class Interaction(nn.Module):
 
     def project(self, tokens: Tensor, instructions: Tensor) -> tuple[Tensor, Tensor]:
         """*Shape:* -> (N, 2H), (K, 2H)"""
-        rows = functional.pad(tokens, (0, 0, 0, -len(tokens) % BF16_ROWS)) if self.in_bf16 else tokens
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self.in_bf16):
-            projected = self.tokens(self.norm_tokens(rows)).float()[: len(tokens)]
+            projected = self.tokens(self.norm_tokens(tokens)).float()
         return projected, self.instructions(self.norm_instructions(instructions))
 
 
