@@ -41,7 +41,8 @@ MIN_ANSWERS = 8
 BATCH_TEXTS = 8
 N_EPOCHS, MIN_READS, MAX_READS = 5, 1200, 12_000  # Reads of texts; few answers are read more often than many.
 FEW_ANSWERS, N_MEMBERS = 600, 3  # Up to this many answers, there are several trainings,
-MEMBER_EPOCHS, MEMBER_READS = 3, 500  # each of which reads less.
+MEMBER_EPOCHS, MEMBER_READS = 3, 500  # each of which reads less, and keeps
+START_SHARE = 0.2  # this share of the weights that it started from, which know more than few answers teach.
 SOURCE_RATE = 1.5e-4  # What was trained before needs smaller steps than fresh heads.
 N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 
@@ -81,7 +82,7 @@ def train(
 
     A fifth of the answers is held out, to choose the model, to calibrate its scores and to choose its thresholds. Few
     answers are too valuable for that: then several members are trained from the source, each with another part held out,
-    and the pipeline is their mean. So it learns from all answers, and is judged by all of them.
+    and the pipeline is their mean, with a share of the source. So it learns from all answers, and is judged by all of them.
 
     docs: Answers, as `corpus.docbin` makes them.
     source (Path): A pipeline to start from: the pre-trained one, or that of an earlier task, whose instructions are
@@ -137,17 +138,17 @@ def teach_member(
         folder = Path(name)
         paths = write_inputs(plan, learned, dev_docs, folder)
         options = {**paths, "system.seed": seed, **(overrides or {})}
-        return run_training(
-            fill_config(config, learned, options, source=source, n_members=n_members), folder, quiet=quiet
-        )
+        filled = fill_config(config, learned, options, source=source, n_members=n_members)
+        best = run_training(filled, folder, quiet=quiet)
+        return best if n_members == 1 else average([best, init_nlp(filled)], (1 - START_SHARE, START_SHARE))
 
 
-def average(members: Sequence[Language]) -> Language:
-    """Return the first pipeline, with the mean of all their weights."""
-    for name, pipe in members[0].pipeline:
+def average(pipelines: Sequence[Language], shares: Sequence[float] | None = None) -> Language:
+    """Return the first pipeline, with the mean of all their weights. shares: How much each counts; None: all alike."""
+    for name, pipe in pipelines[0].pipeline:
         if hasattr(pipe, "model"):
-            average_models([member.get_pipe(name).model for member in members])
-    return members[0]
+            average_models([one.get_pipe(name).model for one in pipelines], shares)
+    return pipelines[0]
 
 
 def make_report(plan: Plan, parts: Sequence[Part], fitted: list[Fitted]) -> TrainReport:

@@ -28,6 +28,12 @@ def test_the_first_has_the_mean_of_all_weights():
     assert all((model.predict(rows) == before).all() for model, before in zip(models[1:], others, strict=True))
 
 
+def test_one_may_count_more_than_another():
+    models = [make_model(seed) for seed in (1, 2)]
+    average_models(models, (0.75, 0.25))
+    assert models[0].layers[1].get_param("W").tolist() == [[1.25, 1.25]]
+
+
 def test_one_alone_stays_as_it_is():
     model, rows = make_model(1), numpy.ones((4, 3), dtype="float32")
     before = model.predict(rows)

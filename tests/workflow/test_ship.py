@@ -104,6 +104,20 @@ def test_few_answers_all_speak_for_the_thresholds(base, review_plan, review_answ
     assert "Training 3 of 3, on 2" in capsys.readouterr().out
 
 
+def read_encoder(nlp):
+    return nlp.get_pipe("transformer").model.transformer.state_dict()
+
+
+@pytest.mark.parametrize(("share", "stays"), [(1.0, True), (0.2, False)])
+def test_few_answers_leave_a_share_of_what_was_known(base, review_plan, review_answers, monkeypatch, share, stays):
+    monkeypatch.setattr("spacy_falconer.workflow.train.START_SHARE", share)
+    docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
+    overrides = {"training.max_steps": 2, "training.eval_frequency": 2}
+    nlp, _ = train(review_plan, docs, source=base, overrides=overrides, quiet=True)
+    before, after = read_encoder(spacy.load(base)), read_encoder(nlp)
+    assert all(torch.allclose(after[name], value, atol=1e-6) for name, value in before.items()) == stays
+
+
 def test_what_no_answer_says_yes_to_is_not_learned(review_plan, review_answers):
     docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
     left = leave_out(docs[1], ["gift", "price"])
