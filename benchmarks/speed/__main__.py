@@ -4,7 +4,8 @@
 
 Everything is read in turns, a block of texts at a time, in one run on one machine. Seconds are those of the processor,
 which other programs on the machine disturb less, and of the clock; ratios are of the processor's, against the row that
-is named. On a GPU (--gpu-id 0 --block 2050) they are the clock's. bare: the encoder's forward pass alone, of whole texts sorted by length, in batches of as many pieces as ours.
+is named. On a GPU (--gpu-id 0 --block 2050) they are the clock's. bare: the encoder's forward pass alone, of whole texts
+sorted by length, in batches of as many pieces as ours.
 """
 
 from __future__ import annotations

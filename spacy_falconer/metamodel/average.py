@@ -20,23 +20,22 @@ def average_models(models: Sequence[Model], shares: Sequence[float] | None = Non
 
     shares: How much each counts, 1 in all; None: all alike.
     """
-    shares = shares or [1 / len(models)] * len(models)
     for nodes in zip(*(list(model.walk()) for model in models), strict=True):
         for name in nodes[0].param_names:
             if nodes[0].has_param(name):
-                nodes[0].set_param(name, add_shares([node.get_param(name) for node in nodes], shares))
+                nodes[0].set_param(name, mean([node.get_param(name) for node in nodes], shares))
         for shims in zip(*(node.shims for node in nodes), strict=True):
             shims[0]._model.load_state_dict(average_states([shim._model.state_dict() for shim in shims], shares))
 
 
 def average_states(states: Sequence[State], shares: Sequence[float] | None = None) -> dict[str, Tensor]:
     """Return the mean of torch modules' states. Values that are not floating-point are those of the first."""
-    shares = shares or [1 / len(states)] * len(states)
     return {
-        name: add_shares([state[name] for state in states], shares) if value.is_floating_point() else value
+        name: mean([state[name] for state in states], shares) if value.is_floating_point() else value
         for name, value in states[0].items()
     }
 
 
-def add_shares(values: Sequence[Any], shares: Sequence[float]) -> Any:
+def mean(values: Sequence[Any], shares: Sequence[float] | None) -> Any:
+    shares = shares or [1 / len(values)] * len(values)
     return sum(share * value for value, share in zip(values, shares, strict=True))

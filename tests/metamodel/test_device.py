@@ -10,7 +10,6 @@ import sys
 import pytest
 
 CHECK = """
-import os, sys
 from spacy_falconer.metamodel.device import keep_few_kernels
 keep_few_kernels()
 import torch

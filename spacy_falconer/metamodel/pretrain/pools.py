@@ -36,16 +36,6 @@ class Pools(Dataset):
         return [collate(batches[i], self.reader) for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-@dataclass(frozen=True)
-class PackedPools(Dataset):
-    """Every pool as bytes. Thousands of small tensors take far longer from one process to another than one string of bytes."""
-
-    pools: Pools
-
-    def __getitem__(self, number: int) -> bytes:
-        return pickle.dumps(self.pools[number])
-
-
 def iterate_pools(pools: Pools, start: int) -> Iterator[list[Batch]]:
     """Yield the pools from number `start` on, without end."""
     n_workers = pools.settings.n_workers
@@ -53,8 +43,8 @@ def iterate_pools(pools: Pools, start: int) -> Iterator[list[Batch]]:
         yield from (pools[number] for number in range(start, sys.maxsize))
         return
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # Its threads do not survive a fork.
-    packed = DataLoader(
-        PackedPools(pools), batch_size=None, sampler=range(start, sys.maxsize), num_workers=n_workers, prefetch_factor=4,
-        multiprocessing_context="fork", generator=torch.Generator(),
+    packed = DataLoader(  # As bytes: thousands of small tensors take far longer from one process to another.
+        pools, batch_size=None, collate_fn=pickle.dumps, sampler=range(start, sys.maxsize), num_workers=n_workers,
+        prefetch_factor=4, multiprocessing_context="fork", generator=torch.Generator(),
     )  # fmt: skip
     yield from map(pickle.loads, packed)
