@@ -102,10 +102,12 @@ def annotate(
     """
     endpoint = endpoint or Endpoint()
     own = take_place(annotator, endpoint, redact=redact, n_shots=sampling.n_shots)
-    if recorded_only:
-        return take_answered(plan, records, store, sampling=sampling, model=endpoint.model)
-    found = take_recorded(recorded, plan, records, store, sampling=sampling, model=endpoint.model)
+    found = (
+        take_answered(plan, records, store, sampling=sampling, model=endpoint.model) if recorded_only
+        else take_recorded(recorded, plan, records, store, sampling=sampling, model=endpoint.model)
+    )  # fmt: skip
     if found is not None:
+        warn_of_unused(sampling, own, warn)
         return found
     sampling = sampling if sampling.is_plain else sampling.name_source()
     texts = list_candidates(read_units(records, plan.unit), sampling)
@@ -178,6 +180,20 @@ def open_memory(path: Path | None, plan: Plan, texts: Sequence[str], sampling: S
     config = sampling.config.read_text(encoding="utf8") if sampling.config else ""
     settings = [sampling.n_texts, sampling.strategy, sampling.n_rounds, sampling.seed, str(sampling.source)]
     return Memory(path, digest(dump_questions(plan), json.dumps(settings), config, *texts))
+
+
+def warn_of_unused(sampling: Sampling, annotator: Annotator | None, warn: Callable[[str], Any]) -> None:
+    """Name what has no meaning where the answers that there are decide about which texts are taken."""
+    said = {
+        f"the strategy {sampling.strategy!r}": sampling.strategy != RANDOM,
+        f"{sampling.n_rounds} rounds": sampling.n_rounds > 1,
+        f"the annotator {annotator.name!r}" if annotator else "": annotator is not None,
+    }
+    if unused := [name for name, is_said in said.items() if is_said]:
+        warn(
+            f"Recorded answers were taken, a random sample of them, and no one was asked: {', '.join(unused)} made no "
+            "difference. Leave it out, or annotate without recorded answers."
+        )
 
 
 def warn_of_stale(n_stale: int, store: AnswerStore, warn: Callable[[str], Any]) -> None:

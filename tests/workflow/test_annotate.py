@@ -223,6 +223,19 @@ def test_recorded_answers_to_something_else_are_left_alone(
     assert empty.models() == ["gpt-4.1-mini"]
 
 
+@pytest.mark.parametrize("only", [True, False])
+def test_what_recorded_answers_leave_without_meaning_is_named(
+    only, review_plan, records, store, review_answers, tmp_path
+):
+    write_exchange(review_answers[:15], tmp_path / "recorded.jsonl")
+    told = []
+    given = {"recorded_only": True} if only else {"recorded": tmp_path / "recorded.jsonl"}
+    ask(review_plan, records, store, strategy="balanced", n_rounds=3, warn=told.append, **given)
+    assert len(told) == 1 and "'balanced'" in told[0] and "3 rounds" in told[0]
+    ask(review_plan, records, store, warn=told.append, **given)
+    assert len(told) == 1
+
+
 def test_changed_prompts_are_told_of_before_they_are_asked_again(review_plan, records, empty, llm_server, monkeypatch):
     ask(review_plan, records, empty)
     for room in ("ask", "annotate", "estimate"):
