@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.architectures import HeadShim
 from spacy_falconer.metamodel.device import on_gpu
-from spacy_falconer.metamodel.encoder import EncoderShim, PieceTransformer, has_bf16
+from spacy_falconer.metamodel.encoder import EncoderShim, PieceTransformer, has_bf16, trains_in_bf16
 from spacy_falconer.metamodel.heads import Interaction
 from spacy_falconer.metamodel.read import PIECES_ON_GPU
 
@@ -60,6 +60,20 @@ def accelerate(nlp: Language, precision: str = "auto") -> Iterator[str]:
     finally:
         for encoder, fast in zip(encoders, before, strict=True):
             encoder.fast = fast
+
+
+@contextmanager
+def read_as_trained(nlp: Language) -> Iterator[None]:
+    """Inside the block, which may train, read texts in bfloat16 with the encoders that this machine trains in it."""
+    models = (node for node in walk(nlp) if isinstance(node, PieceTransformer) and trains_in_bf16(node))
+    shims = [model.layers[0].shims[0] for model in models]
+    for shim in shims:
+        shim.reads_in_bf16 = True
+    try:
+        yield
+    finally:
+        for shim in shims:
+            shim.reads_in_bf16 = False
 
 
 def check_precision(precision: str) -> str:

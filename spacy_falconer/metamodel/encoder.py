@@ -24,7 +24,12 @@ from thinc.types import Floats2d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.metamodel.device import keep_few_kernels, leave_out_cudnn_attention, on_gpu
+from spacy_falconer.metamodel.device import (
+    attention_for_training,
+    keep_few_kernels,
+    leave_out_cudnn_attention,
+    on_gpu,
+)
 from spacy_falconer.metamodel.read import pad_windows, read_windows, texts_of, token_characters
 from spacy_falconer.metamodel.shim import ReadingShim
 from spacy_falconer.metamodel.windows import Windows, align_tokens, cut_windows
@@ -193,8 +198,7 @@ def forward_train(
         raise ModelError("The pipeline is accelerated, and cannot be trained. Train it outside of `accelerate`.")
     wordpieces = pad_windows(windows.input_ids, model.tokenizer)
     model.transformer.get_input_embeddings().requires_grad_(not model.attrs["freeze_words"])
-    in_bf16 = model.attrs["train_in_bf16"] and has_bf16()  # On this machine, not on the one that saved it.
-    with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=trains_in_bf16(model)), attention_for_training():
         output, backprop_encoder = model.layers[0](wordpieces, is_train=True)
 
     def backprop(d_batch: FullTransformerBatch) -> Sequence[Doc]:
@@ -236,6 +240,11 @@ def set_unread_tokens(docs: Sequence[Doc], batch: FullTransformerBatch) -> None:
         n_unread = sum(not doc[int(i)].is_space for i in unread)
         if n_unread:
             doc.user_data["n_unread_tokens"] = n_unread
+
+
+def trains_in_bf16(model: PieceTransformer) -> bool:
+    """Return whether the encoder is trained in bfloat16 on this machine, which may not be the one that saved it."""
+    return model.attrs["train_in_bf16"] and has_bf16()
 
 
 @cache

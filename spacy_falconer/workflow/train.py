@@ -24,6 +24,7 @@ from thinc.api import Config
 
 from spacy_falconer.corpus.docbin import SPANS_KEY, fold_docs, split_docs, write_docbin
 from spacy_falconer.errors import AnswerError, ModelError
+from spacy_falconer.metamodel.accelerate import read_as_trained
 from spacy_falconer.metamodel.average import average_models
 from spacy_falconer.pipeline.components import find_instructed, set_spans_key
 from spacy_falconer.pipeline.source import find_parts
@@ -32,7 +33,7 @@ from spacy_falconer.workflow.answers import check_answered, keep_answered, list_
 from spacy_falconer.workflow.fitted import Fitted, note_fitted
 from spacy_falconer.workflow.remember import find_silent, leave_out, remember
 from spacy_falconer.workflow.targets import BEST_F1, Targets
-from spacy_falconer.workflow.thresholds import fit_candidates, join_candidates, read_candidates
+from spacy_falconer.workflow.thresholds import Heard, fit_candidates, join_candidates, read_candidates
 
 Part = tuple[list[Doc], list[Doc]]  # Answers to learn from, and held-out ones.
 
@@ -83,6 +84,7 @@ def train(
     A fifth of the answers is held out, to choose the model, to calibrate its scores and to choose its thresholds. Few
     answers are too valuable for that: then several members are trained from the source, each with another part held out,
     and the pipeline is their mean, with a share of the source. So it learns from all answers, and is judged by all of them.
+    A member learns to the end of its schedule: with few answers, which step was best is mostly chance.
 
     docs: Answers, as `corpus.docbin` makes them.
     source (Path): A pipeline to start from: the pre-trained one, or that of an earlier task, whose instructions are
@@ -102,7 +104,7 @@ def train(
         if len(parts) > 1 and not quiet:
             print(f"\nTraining {i + 1} of {len(parts)}, on {len(part[0])} of {len(docs)} answered texts")
         members.append(teach(*part, seed=seed + i, n_members=len(parts)))
-    heard = [read_candidates(member, dev_docs) for member, (_, dev_docs) in zip(members, parts, strict=True)]
+    heard = [hear(member, dev_docs) for member, (_, dev_docs) in zip(members, parts, strict=True)]
     nlp = average(members)
     fitted = [one for one in fit_candidates(join_candidates(heard), targets) if one.key in plan.steps_by_id]
     compose(nlp, plan)
@@ -130,7 +132,7 @@ def teach_member(
     n_members: int,
     quiet: bool,
 ) -> Language:
-    """Train once, and return the pipeline of the best evaluation."""
+    """Train once. RETURNS: The pipeline of the best evaluation; or one of several members, with a share of its source."""
     silent = find_silent(plan, train_docs)
     taught = train_docs if source is None else [leave_out(doc, silent) for doc in train_docs]
     learned = taught if source is None else remember(source, plan, taught, replay, silent=silent, seed=seed)
@@ -139,8 +141,16 @@ def teach_member(
         paths = write_inputs(plan, learned, dev_docs, folder)
         options = {**paths, "system.seed": seed, **(overrides or {})}
         filled = fill_config(config, learned, options, source=source, n_members=n_members)
-        best = run_training(filled, folder, quiet=quiet)
-        return best if n_members == 1 else average([best, init_nlp(filled)], (1 - START_SHARE, START_SHARE))
+        if n_members == 1:
+            return run_training(filled, folder, quiet=quiet)
+        last = run_training(filled, None, quiet=quiet)
+        return average([last, init_nlp(filled)], (1 - START_SHARE, START_SHARE))
+
+
+def hear(nlp: Language, docs: Sequence[Doc]) -> Heard:
+    """Return what a pipeline says of held-out answers."""
+    with read_as_trained(nlp):
+        return read_candidates(nlp, docs)
 
 
 def average(pipelines: Sequence[Language], shares: Sequence[float] | None = None) -> Language:
@@ -187,7 +197,8 @@ def fill_config(
     batcher = {**read_batcher(path), "size": count_batch_tokens(docs)}
     n_batches = sum(1 for _ in registry.resolve({"batcher": batcher})["batcher"](docs))
     n_steps = count_steps(len(docs), n_batches, n_members)
-    fitting = {"training.batcher.size": batcher["size"], **schedule(n_steps)}
+    n_evaluations = N_EVALUATIONS if n_members == 1 else 1
+    fitting = {"training.batcher.size": batcher["size"], **schedule(n_steps, n_evaluations)}
     if source is not None:
         fitting["training.optimizer.learn_rate.initial_rate"] = SOURCE_RATE
     config = load_config(path, overrides={**fitting, **overrides})
@@ -226,26 +237,26 @@ def count_steps(n_texts: int, n_batches: int, n_members: int = 1) -> int:
     return max(1, round(n_reads / n_texts * n_batches))
 
 
-def schedule(n_steps: int) -> dict[str, Any]:
+def schedule(n_steps: int, n_evaluations: int) -> dict[str, Any]:
     return {
         "training.max_steps": n_steps,
-        "training.eval_frequency": max(1, n_steps // N_EVALUATIONS),
+        "training.eval_frequency": max(1, n_steps // n_evaluations),
         "training.optimizer.learn_rate.total_steps": n_steps,
         "training.optimizer.learn_rate.warmup_steps": int(WARMUP_SHARE * n_steps),
     }
 
 
-def run_training(config: Config, folder: Path, *, quiet: bool) -> Language:
-    """Run spaCy's own training. RETURNS: The pipeline of the best evaluation."""
+def run_training(config: Config, folder: Path | None, *, quiet: bool) -> Language:
+    """Run spaCy's own training. RETURNS: The pipeline of the best evaluation, by way of the folder; without one, the last."""
     nlp = init_nlp(config)
     keys = {pipe.name: pipe.cfg["spans_key"] for pipe in find_instructed(nlp, "get_span")}
     move_spans(nlp, dict.fromkeys(keys, SPANS_KEY))  # The answers are under this key.
-    with open(devnull, "w") as nowhere:
+    with open(devnull, "w") as nowhere, read_as_trained(nlp):
         stdout, stderr = (nowhere, nowhere) if quiet else (Screen(), sys.stderr)
         run_training_loop(nlp, folder, stdout=stdout, stderr=stderr)
-    best = spacy.load(folder / "model-best")
-    move_spans(best, keys)
-    return best
+    trained = nlp if folder is None else spacy.load(folder / "model-best")
+    move_spans(trained, keys)
+    return trained
 
 
 def move_spans(nlp: Language, keys: Mapping[str, str]) -> None:
