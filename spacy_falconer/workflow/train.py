@@ -42,8 +42,8 @@ MIN_ANSWERS = 8
 BATCH_TEXTS = 8
 N_EPOCHS, MIN_READS, MAX_READS = 5, 1200, 12_000  # Reads of texts; few answers are read more often than many.
 FEW_ANSWERS, N_MEMBERS = 600, 3  # Up to this many answers, there are several trainings,
-MEMBER_EPOCHS, MEMBER_READS = 3, 500  # each of which reads less, and keeps
-START_SHARE = 0.2  # this share of the weights that it started from, which know more than few answers teach.
+MEMBER_EPOCHS, MEMBER_READS, MAX_EPOCHS = 3, 500, 12  # each of which reads less,
+START_COUNTS = 12  # and keeps a share of the weights that it started from, which count as much as a dozen answers.
 SOURCE_RATE = 1.5e-4  # What was trained before needs smaller steps than fresh heads.
 N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
 
@@ -144,7 +144,8 @@ def teach_member(
         if n_members == 1:
             return run_training(filled, folder, quiet=quiet)
         last = run_training(filled, None, quiet=quiet)
-        return average([last, init_nlp(filled)], (1 - START_SHARE, START_SHARE))
+        kept = START_COUNTS / (START_COUNTS + len(train_docs))
+        return average([last, init_nlp(filled)], (1 - kept, kept))
 
 
 def hear(nlp: Language, docs: Sequence[Doc]) -> Heard:
@@ -232,8 +233,10 @@ def count_batch_tokens(docs: Sequence[Doc]) -> int:
 
 def count_steps(n_texts: int, n_batches: int, n_members: int = 1) -> int:
     """Return the number of steps. Few answers are read more often than many; one of several members reads less."""
-    n_epochs, least = (N_EPOCHS, MIN_READS) if n_members == 1 else (MEMBER_EPOCHS, MEMBER_READS)
-    n_reads = min(MAX_READS, max(least, n_epochs * n_texts))
+    if n_members == 1:
+        n_reads = min(MAX_READS, max(MIN_READS, N_EPOCHS * n_texts))
+    else:
+        n_reads = min(MAX_EPOCHS * n_texts, max(MEMBER_READS, MEMBER_EPOCHS * n_texts))
     return max(1, round(n_reads / n_texts * n_batches))
 
 

@@ -108,9 +108,9 @@ def read_encoder(nlp):
     return nlp.get_pipe("transformer").model.transformer.state_dict()
 
 
-@pytest.mark.parametrize(("share", "stays"), [(1.0, True), (0.2, False)])
-def test_few_answers_leave_a_share_of_what_was_known(base, review_plan, review_answers, monkeypatch, share, stays):
-    monkeypatch.setattr("spacy_falconer.workflow.train.START_SHARE", share)
+@pytest.mark.parametrize(("counts", "stays"), [(1e12, True), (12, False)])
+def test_few_answers_leave_a_share_of_what_was_known(base, review_plan, review_answers, monkeypatch, counts, stays):
+    monkeypatch.setattr("spacy_falconer.workflow.train.START_COUNTS", counts)
     docs, _ = make_docs(review_answers, review_plan, spacy.blank("en"))
     overrides = {"training.max_steps": 2, "training.eval_frequency": 2}
     nlp, _ = train(review_plan, docs, source=base, overrides=overrides, quiet=True)
