@@ -19,6 +19,7 @@ from spacy_falconer.metamodel.accelerate import (
     heads_in_bf16,
     large_batches,
     list_candidates,
+    read_as_trained,
 )
 from spacy_falconer.metamodel.read import PIECES_ON_CPU, PIECES_ON_GPU, pieces_at_once
 
@@ -70,6 +71,19 @@ def test_an_accelerated_pipeline_is_not_trained(nlp, answered):
     with accelerate(nlp, "bf16"), pytest.raises(ModelError, match="outside of `accelerate`"):
         nlp.update([example])
     nlp.update([example])
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_what_trains_in_bfloat16_reads_in_it_while_it_trains(nlp, answered, monkeypatch, mixed):
+    monkeypatch.setattr("spacy_falconer.metamodel.encoder.has_bf16", lambda: True)
+    nlp.get_pipe("transformer").model.attrs["train_in_bf16"] = mixed
+    exact = vectors(nlp)
+    with accelerate(nlp, "bf16"):
+        less = vectors(nlp)
+    with read_as_trained(nlp):
+        assert numpy.array_equal(vectors(nlp), less if mixed else exact)
+        nlp.update([Example(nlp.make_doc("it broke"), answered(nlp, "it broke", {"positive": 0.0}, []))])
+    assert numpy.array_equal(vectors(nlp), exact)
 
 
 def test_heads_meet_in_bfloat16_for_as_long_as_the_block_lasts(nlp, monkeypatch):
