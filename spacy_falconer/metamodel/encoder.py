@@ -198,7 +198,8 @@ def forward_train(
         raise ModelError("The pipeline is accelerated, and cannot be trained. Train it outside of `accelerate`.")
     wordpieces = pad_windows(windows.input_ids, model.tokenizer)
     model.transformer.get_input_embeddings().requires_grad_(not model.attrs["freeze_words"])
-    with torch.autocast("cpu", torch.bfloat16, enabled=trains_in_bf16(model)), attention_for_training():
+    attention = attention_for_training(wordpieces.input_ids.shape[1])
+    with torch.autocast("cpu", torch.bfloat16, enabled=trains_in_bf16(model)), attention:
         output, backprop_encoder = model.layers[0](wordpieces, is_train=True)
 
     def backprop(d_batch: FullTransformerBatch) -> Sequence[Doc]:
