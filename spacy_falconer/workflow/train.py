@@ -240,7 +240,7 @@ def count_steps(n_texts: int, n_batches: int, n_members: int = 1) -> int:
     return max(1, round(n_reads / n_texts * n_batches))
 
 
-def schedule(n_steps: int, n_evaluations: int) -> dict[str, Any]:
+def schedule(n_steps: int, n_evaluations: int = N_EVALUATIONS) -> dict[str, Any]:
     return {
         "training.max_steps": n_steps,
         "training.eval_frequency": max(1, n_steps // n_evaluations),
