@@ -138,10 +138,11 @@ class EncoderShim(ReadingShim, HFShim):
     """Holds the encoder, and saves no path, though transformers remembers the folder that it was loaded from.
 
     `fast` reads in the encoder's place inside `accelerate`: ids and mask, shape (n_windows, n_pieces), to vectors,
-    shape (n_windows, n_pieces, D), float32. It is never saved.
+    shape (n_windows, n_pieces, D), float32. `reads_in_bf16` is set inside `read_as_trained`. Neither is ever saved.
     """
 
     fast: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
+    reads_in_bf16 = False
 
     def to_bytes(self) -> bytes:
         if self._hfmodel.transformer is not None:

@@ -66,9 +66,11 @@ def pieces_at_once(device: torch.device) -> int:
 
 def encode_pieces(model: TransformerModel, wordpieces: WordpieceBatch) -> torch.Tensor:
     """Return the encoder's last vectors, float32, from the fast copy that `accelerate` has made, if there is one."""
-    fast = model.layers[0].shims[0].fast
+    shim = model.layers[0].shims[0]
+    fast = shim.fast
     if fast is None:
-        return model.layers[0].predict(wordpieces).last_hidden_state
+        with torch.autocast("cpu", torch.bfloat16, enabled=shim.reads_in_bf16):
+            return model.layers[0].predict(wordpieces).last_hidden_state
     device = get_torch_default_device()
     with torch.no_grad():
         return fast(*(torch.from_numpy(rows).to(device) for rows in (wordpieces.input_ids, wordpieces.attention_mask)))

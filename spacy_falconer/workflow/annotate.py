@@ -102,10 +102,10 @@ def annotate(
     """
     endpoint = endpoint or Endpoint()
     own = take_place(annotator, endpoint, redact=redact, n_shots=sampling.n_shots)
-    found = (
-        take_answered(plan, records, store, sampling=sampling, model=endpoint.model) if recorded_only
-        else take_recorded(recorded, plan, records, store, sampling=sampling, model=endpoint.model)
-    )  # fmt: skip
+    if recorded_only:
+        found = take_answered(plan, records, store, sampling=sampling, model=endpoint.model)
+    else:
+        found = take_recorded(recorded, plan, records, store, sampling=sampling, model=endpoint.model)
     if found is not None:
         warn_of_unused(sampling, own, warn)
         return found
@@ -184,12 +184,14 @@ def open_memory(path: Path | None, plan: Plan, texts: Sequence[str], sampling: S
 
 def warn_of_unused(sampling: Sampling, annotator: Annotator | None, warn: Callable[[str], Any]) -> None:
     """Name what has no meaning where the answers that there are decide about which texts are taken."""
-    said = {
-        f"the strategy {sampling.strategy!r}": sampling.strategy != RANDOM,
-        f"{sampling.n_rounds} rounds": sampling.n_rounds > 1,
-        f"the annotator {annotator.name!r}" if annotator else "": annotator is not None,
-    }
-    if unused := [name for name, is_said in said.items() if is_said]:
+    unused = []
+    if sampling.strategy != RANDOM:
+        unused.append(f"the strategy {sampling.strategy!r}")
+    if sampling.n_rounds > 1:
+        unused.append(f"{sampling.n_rounds} rounds")
+    if annotator is not None:
+        unused.append(f"the annotator {annotator.name!r}")
+    if unused:
         warn(
             f"Recorded answers were taken, a random sample of them, and no one was asked: {', '.join(unused)} made no "
             "difference. Leave it out, or annotate without recorded answers."
