@@ -9,6 +9,7 @@ import pytest
 import spacy
 import torch
 from spacy.training import Example
+from transformers import PretrainedConfig
 
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel import architectures
@@ -19,6 +20,7 @@ from spacy_falconer.metamodel.accelerate import (
     heads_in_bf16,
     large_batches,
     list_candidates,
+    pad_to_step,
     read_as_trained,
 )
 from spacy_falconer.metamodel.read import PIECES_ON_CPU, PIECES_ON_GPU, pieces_at_once
@@ -64,6 +66,25 @@ def test_what_is_saved_inside_of_the_block_is_exact(nlp, precision, tmp_path):
     with accelerate(nlp, precision):
         nlp.to_disk(tmp_path)
     assert read(spacy.load(tmp_path)) == pytest.approx(before, abs=1e-6)
+
+
+@needs_openvino
+def test_what_is_padded_for_openvino_does_not_change_what_is_read(nlp):
+    exact = vectors(nlp)
+    with accelerate(nlp, "compiled"):
+        alone = vectors(nlp)
+        docs = list(nlp.pipe(TEXTS))
+    assert len(alone) == len(exact) == len(docs[0])
+    assert docs[0]._.trf_data.token_vectors == pytest.approx(alone, abs=0.02)
+
+
+@pytest.mark.parametrize(("n_pieces", "most", "padded"), [(9, 512, 16), (16, 512, 16), (45, 50, 48), (49, 50, 50), (52, 50, 52)])
+def test_windows_are_padded_within_the_encoders_positions(n_pieces, most, padded):
+    ids, mask = torch.full((2, n_pieces), 5), torch.ones(2, n_pieces)
+    longer, shown = pad_to_step(ids, mask, PretrainedConfig(pad_token_id=1, max_position_embeddings=most))
+    assert longer.shape == shown.shape == (2, padded)
+    assert torch.equal(longer[:, :n_pieces], ids) and torch.equal(shown[:, :n_pieces], mask)
+    assert (longer[:, n_pieces:] == 1).all() and not shown[:, n_pieces:].any()
 
 
 def test_an_accelerated_pipeline_is_not_trained(nlp, answered):
