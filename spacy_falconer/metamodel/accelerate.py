@@ -241,10 +241,12 @@ def compile_encoder(encoder: nn.Module) -> Read:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     example = (torch.ones(2, 9, dtype=torch.long), torch.ones(2, 9))
+    copied = TokenVectors(copy.deepcopy(encoder).cpu().eval())
+    copied.encoder.loss_function = None  # The decoder looks at every attribute; this one, left open, prints a warning.
     # Without openvino.convert_model, which reports its use over the network.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # About constants in the encoder's masks.
-        decoder = TorchScriptPythonDecoder(TokenVectors(copy.deepcopy(encoder).cpu().eval()), example_input=example)
+        decoder = TorchScriptPythonDecoder(copied, example_input=example)
     frontend = FrontEndManager().load_by_framework("pytorch")
     core = openvino.Core()
     in_bf16 = has_bf16() and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
