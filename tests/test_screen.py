@@ -62,7 +62,7 @@ def evil(tmp_path, review_plan, review_answers):
         ("estimate plan.json corpus.jsonl --sample 3", 0, "One request:"),
         ("estimate plan.json corpus.jsonl --text-field body", 1, "The columns:"),
         ("answers import answers.jsonl --store answers.db", 0, "new answers"),
-        ("answers import corpus.jsonl --format recorded --store answers.db", 1, "expected text"),
+        ("answers import corpus.jsonl --format recorded --store answers.db", 1, "looks like a corpus"),
         (
             "annotate plan.json answers.jsonl --store answers.db --recorded answers.jsonl --output a.spacy",
             0,

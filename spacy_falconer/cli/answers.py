@@ -12,7 +12,11 @@ from spacy_falconer.errors import AnswerError
 if TYPE_CHECKING:
     from spacy_falconer.workflow.own.bring import Brought
 
-answers = typer.Typer(name="answers", help="Answers in a store: import, export, delete.", no_args_is_help=True)
+answers = typer.Typer(
+    name="answers",
+    help="Answers in a store: import, export, delete; and batches that are under way.",
+    no_args_is_help=True,
+)
 STORE = typer.Option(..., "--store", help="The store", exists=True, dir_okay=False)
 
 

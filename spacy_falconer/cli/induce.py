@@ -92,7 +92,7 @@ def ignore(step: str, result: Any) -> None:
 
 def show_step(step: str, result: Any, *, output: Path) -> None:
     """Show the result of a step, as soon as it is done."""
-    from spacy_falconer.workflow.report import format_scores
+    from spacy_falconer.workflow.report import format_agreement
 
     if step == "plan":
         show_plan(result, output / "plan.json")
@@ -103,7 +103,7 @@ def show_step(step: str, result: Any, *, output: Path) -> None:
     elif step == "compose":
         msg.info("The plan still asks texts the same: the trained pipeline took it over, and was not trained again.")
     elif step == "evaluate":
-        say(format_scores(result))
+        msg.info(format_agreement(result))
     elif step == "mine":
         show_problems(result, output / "rows.jsonl")
         msg.good(f"{result.n_rows} rows of {result.n_texts} texts, {result.texts_per_second:.1f} texts/s")

@@ -44,8 +44,14 @@ def keep_promise(words: str | None, *args: Any, store: Path | None, **settings: 
         return ask_for(words, *args, store=store, **settings)
     if words is None and store is None:
         return None
-    missing = "--store FILE, where the answers are kept" if store is None else "--guarantee"
-    raise FalconerError(f"A guarantee and a store belong together: {missing} is missing. Name both, or neither.")
+    if store is None:
+        raise FalconerError(
+            "--guarantee asks a language model, and needs a store that keeps the answers: add --store FILE."
+        )
+    raise FalconerError(
+        f"--store {str(store)!r} is for the answers that --guarantee asks for, and there is no guarantee. Add one, or leave "
+        "--store out."
+    )
 
 
 def ask_for(

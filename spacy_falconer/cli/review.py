@@ -99,6 +99,11 @@ def show_taken(taken, *, quiet: bool) -> None:
         msg.warn(f"{n_answers} answers are to {words!r}, which the plan does not ask; they are kept under these words")
     if taken.n_misaligned:
         msg.warn(f"{taken.n_misaligned} passages begin or end within a token: kept, but no pipeline can find them")
+    if not taken.n_answers and taken.outcomes["open"]:
+        msg.warn(
+            f"Nobody has answered any of the {taken.outcomes['open']} records. Export the file again from the tool in which they "
+            "were reviewed."
+        )
     if quiet:
         return
     outcomes = ", ".join(f"{taken.outcomes[name]} {name}" for name in ("answered", "rejected", "skipped", "open"))

@@ -12,6 +12,8 @@ from spacy_falconer.errors import AnswerError
 from spacy_falconer.llm.store import GOLD
 from spacy_falconer.types import HALF_CHARACTER, Answer, CharSpan, Quote
 
+ANSWERED = {"model", "labels", "spans", "gold"}  # A row without any of these is a text that nobody answered.
+
 
 def read_exchange(path: str | Path) -> Iterator[Answer]:
     """Read a file of recorded answers.
@@ -59,6 +61,11 @@ def parse_answer(line: str, *, where: str) -> Answer:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise AnswerError(f"{where}: not JSON ({error}): {line[:60]!r}. Correct or remove the line.") from None
+    if isinstance(row, dict) and "text" in row and not ANSWERED & row.keys():
+        raise AnswerError(
+            f"{where}: a text without 'model', 'labels' or 'spans'. Expected recorded answers, and this looks like a corpus. "
+            "Name the file with the answers."
+        )
     text, model = (_check_characters(_expect(row, name, str, where), where) for name in ("text", "model"))
     gold = row.get("gold")
     people = _parse_said(gold, text, GOLD, f"{where}, gold") if gold is not None else None

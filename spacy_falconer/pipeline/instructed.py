@@ -205,7 +205,8 @@ def check_encoded(docs: Sequence[Doc], pipe: InstructedPipe) -> None:
     if missing:
         raise ModelError(
             f"{pipe.name!r} got {len(missing)} of {len(docs)} texts that no transformer has read, the first: "
-            f"{missing[0].text[:60]!r}. Enable the transformer and put it before {pipe.name!r}."
+            f"{missing[0].text[:60]!r}. Enable the transformer that it came with, before {pipe.name!r}; "
+            "spacy_falconer.pipeline.source.add_falconer adds both."
         )
     changed = [doc for doc in docs if len(doc) and len(doc._.trf_data.align.lengths) != len(doc)]
     if changed:

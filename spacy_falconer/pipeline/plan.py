@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -81,7 +82,11 @@ class FalconerPlan(Pipe):
                     yield from docs
 
     def _finish(self, docs: Sequence[Doc], store: VectorStore) -> Sequence[Doc]:
-        if self.plan is not None:
+        if self.plan is None:
+            warnings.warn(
+                f"{self.name!r} has no plan, so doc._.mined is None for every text: set_plan(...) first.", stacklevel=2
+            )
+        else:
             for doc, mined in zip(docs, self._mine(docs, self.plan, store), strict=True):
                 doc._.mined = mined
         if not self.keep_trf_data and Doc.has_extension("trf_data"):

@@ -62,7 +62,8 @@ def _find(nlp: Language | None, op: str) -> tuple[InstructedPipe, Language]:
     pipe = find_first(nlp, op)
     if pipe is None:
         raise ModelError(
-            f"The pipeline has no {FACTORIES[op]!r}: {', '.join(nlp.component_names) or 'empty'}. Add it first."
+            f"The pipeline has no {FACTORIES[op]!r}: {', '.join(nlp.component_names) or 'it is empty'}. Add it "
+            "with its transformer: spacy_falconer.pipeline.source.add_falconer(nlp, spacy.load(...))."
         )
     return pipe, nlp
 

@@ -14,8 +14,13 @@ def format_tree(plan: Plan) -> str:
     """Return the plan as a tree of lines, with nothing left out."""
     leaves = [(_name_branches(step), _format_step(step)) for step in plan.steps]
     leaves += [((), f"unit: {plan.unit}"), ((), f"keep: {_line(plan.keep)}")]
-    leaves.append(((), f"output: {', '.join(plan.output) or 'the kept texts'}"))
+    leaves.append(((), f"output: {', '.join(plan.output) or _say_no_output(plan)}"))
     return "\n".join([_line(plan.instruction), *_grow(leaves)])
+
+
+def _say_no_output(plan: Plan) -> str:
+    spans = [step.id for step in plan.steps if step.op == "get_span"]
+    return f"the kept texts, without the passages of {', '.join(spans)}" if spans else "the kept texts"
 
 
 def _name_branches(step: Step) -> tuple[str, ...]:

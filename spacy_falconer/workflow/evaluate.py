@@ -69,7 +69,7 @@ def evaluate(
     """
     plan, origin = name_plan(nlp), {"source": source, "config": config, "seed": seed}
     llm, people = ([read(doc) for doc in docs] for read in (read_llm, read_people))
-    whose, wanted = choose_side(llm, people)
+    whose, wanted = choose_side(plan, llm, people)
     found = ask_pipeline(nlp, [doc.text for doc in docs])
     others = ask_baselines(plan, docs, train_docs, **origin) if train_docs else Baselines({})
     again = {"second_reading": read_second(docs, second)} if second else {}
@@ -85,7 +85,7 @@ def evaluate(
     return {**scores, "with": whose, "thresholds": list_thresholds(nlp), "notes": notes, "seed": seed}
 
 
-def choose_side(llm: Sequence[Said], people: Sequence[Said]) -> tuple[str, Sequence[Said]]:
+def choose_side(plan: Plan, llm: Sequence[Said], people: Sequence[Said]) -> tuple[str, Sequence[Said]]:
     """Return whose answers the pipeline is mainly compared with: people's only if all answers are theirs.
 
     RAISES (AnswerError): There are no answers.
@@ -93,7 +93,10 @@ def choose_side(llm: Sequence[Said], people: Sequence[Said]) -> tuple[str, Seque
     for whose, said in ((LLM, llm), (PEOPLE, people)):
         if list_said(said):
             return whose, said
-    raise AnswerError("There are no answers to evaluate on. Give a file whose instructions are the plan's own.")
+    raise AnswerError(
+        f"None of the {len(llm)} texts has an answer to the pipeline's plan. Give answers whose instructions are the plan's, word "
+        f"for word: {'; '.join(repr(step.instruction) for step in plan.text_steps())}."
+    )
 
 
 def list_said(said: Sequence[Said]) -> list[int]:

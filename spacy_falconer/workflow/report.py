@@ -77,6 +77,12 @@ def format_scores(scores: Mapping[str, Any]) -> str:
     return "\n".join([*tables, *lines, *scores.get("notes", ())])
 
 
+def format_agreement(scores: Mapping[str, Any]) -> str:
+    """Return the F1 of each instruction on one line."""
+    each = (f"{key} {row['f']:.2f}" for kind, _, key, row in list_lines(scores) if kind != "rows")
+    return f"Agreement with {name_side(scores)} on {scores['n_texts']} held-out texts, F1: {', '.join(each)}"
+
+
 def name_side(scores: Mapping[str, Any]) -> str:
     """Return whose answers the scores mainly compare with. Scores of earlier versions do not say it."""
     return PEOPLE if scores.get("with") == PEOPLE else LLM

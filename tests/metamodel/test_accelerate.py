@@ -78,7 +78,9 @@ def test_what_is_padded_for_openvino_does_not_change_what_is_read(nlp):
     assert docs[0]._.trf_data.token_vectors == pytest.approx(alone, abs=0.02)
 
 
-@pytest.mark.parametrize(("n_pieces", "most", "padded"), [(9, 512, 16), (16, 512, 16), (45, 50, 48), (49, 50, 50), (52, 50, 52)])
+@pytest.mark.parametrize(
+    ("n_pieces", "most", "padded"), [(9, 512, 16), (16, 512, 16), (45, 50, 48), (49, 50, 50), (52, 50, 52)]
+)
 def test_windows_are_padded_within_the_encoders_positions(n_pieces, most, padded):
     ids, mask = torch.full((2, n_pieces), 5), torch.ones(2, n_pieces)
     longer, shown = pad_to_step(ids, mask, PretrainedConfig(pad_token_id=1, max_position_embeddings=most))

@@ -171,7 +171,8 @@ def test_answers_to_other_instructions_are_none(trained):
     plan = parse_plan({"instruction": "x", "steps": [{"id": "new", "op": "get_label", "instruction": "It is new."}]})
     docs, _ = make_docs([Answer("a text", "a model", {LABEL: True})], plan, spacy.blank("en"))
     with pytest.raises(
-        AnswerError, match="no answers to evaluate on. Give a file whose instructions are the plan's own"
+        AnswerError,
+        match="has an answer to the pipeline's plan. Give answers whose instructions are the plan's, word for word: '",
     ):
         evaluate(trained[0], docs)
 
