@@ -79,7 +79,13 @@ def answer_to_doc(answer: Answer, plan: Plan, nlp: Language, *, spans_key: str =
     answers to these, as `{"labels": {id: 0 or 1}, "spans": {id: [[start, end], None where a quote has no place]}}`.
     `doc.user_data["asked"]` has the instructions that were answered, by step id.
     Steps with `for_each` ask about passages, not about the text, and are left out.
+    RAISES (AnswerError): The text is longer than a pipeline reads.
     """
+    if len(answer.text) > nlp.max_length:
+        raise AnswerError(
+            f"The answered text {answer.text[:60]!r} has {len(answer.text):,} characters; a pipeline reads at most "
+            f"{nlp.max_length:,}. Remove it from the answers."
+        )
     doc = nlp.make_doc(answer.text)
     doc.user_data["model"] = answer.model
     doc.user_data["asked"] = {key: plan.steps_by_id[key].instruction for key in list_answered(answer, plan)}

@@ -44,11 +44,29 @@ def list_files(path: Path) -> list[InputFile]:
         if (kind := find_kind(path)) is None:
             raise CorpusError(f"The corpus {str(path)!r} is of no known kind. {EXPECTED}. Convert it to one of them.")
         return [InputFile(path, kind)]
-    names = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
-    shown = [name for name in names if not any(part.startswith((".", "_")) for part in name.parts)]
-    files = [InputFile(path / name, kind, name.as_posix()) for name in shown if (kind := find_kind(name)) is not None]
+    names = sorted(file.relative_to(path) for file in find_shown(path, set()))
+    files = [InputFile(path / name, kind, name.as_posix()) for name in names if (kind := find_kind(name)) is not None]
     check_folder(path, files)
     return files
+
+
+def find_shown(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """Yield the files of a folder and its subfolders, also of those that links lead to, but of each once.
+
+    RAISES (CorpusError): A folder cannot be read.
+    """
+    seen.add(folder.resolve())
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise CorpusError(
+            f"The folder {str(folder)!r} cannot be read ({error}). Its files would be left out. Allow it, or move it away."
+        ) from None
+    for path in (one for one in found if not one.name.startswith((".", "_"))):
+        if path.is_file():
+            yield path
+        elif path.is_dir() and path.resolve() not in seen:
+            yield from find_shown(path, seen)
 
 
 def check_folder(path: Path, files: Sequence[InputFile]) -> None:

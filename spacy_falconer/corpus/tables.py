@@ -286,7 +286,7 @@ def read_batch(batch: Any) -> Iterator[Row | Flaw]:
     """Yield a batch's rows. If some cannot be read, the batch is read row by row."""
     try:
         yield from batch.to_pylist()
-    except ValueError:  # Text that is not UTF-8, dates beyond Python's.
+    except (ValueError, OverflowError):  # Text that is not UTF-8, dates beyond Python's.
         if batch.num_rows > 1:
             for i in range(batch.num_rows):
                 yield from read_batch(batch.slice(i, 1))

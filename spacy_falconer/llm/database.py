@@ -93,6 +93,11 @@ def check_file(path: Path) -> None:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if n_tables and found == APPLICATION_ID:
                 connection.execute("SELECT number FROM answers LIMIT 1").fetchone()
+    except sqlite3.OperationalError as error:
+        raise AnswerError(
+            f"The answer store {str(path)!r} cannot be opened ({error}). SQLite keeps files of its own beside it while it is "
+            "read. Copy it to a folder that you may write to."
+        ) from None
     except sqlite3.DatabaseError as error:
         raise AnswerError(f"{str(path)!r} is no answer store, or damaged ({error}). {_ELSEWHERE}") from None
     if found != APPLICATION_ID and (found or n_tables):
@@ -130,7 +135,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # If the disk is full, SQLite has rolled back by itself.
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 

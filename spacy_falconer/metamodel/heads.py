@@ -213,7 +213,7 @@ class Instructed(nn.Module):
     def __init__(self, head: SpanHead | LabelHead, instructions: Tensor):
         super().__init__()
         self.head = head
-        self.instructions = nn.Parameter(instructions)  # (K, D)
+        self.instructions = nn.Parameter(instructions, requires_grad=len(instructions) > 0)  # (K, D)
 
     def forward(self, tokens: Tensor, lengths: Tensor, instructions: Tensor | None = None) -> Tensor:
         return self.head(tokens, lengths, self.instructions if instructions is None else instructions)

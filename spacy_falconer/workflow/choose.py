@@ -19,6 +19,7 @@ from spacy_falconer.workflow.files import digest
 from spacy_falconer.workflow.memory import Memory
 from spacy_falconer.workflow.scores import read_scores
 
+MAX_CHARACTERS = 1_000_000  # Of a text, as spaCy's pipelines have it (nlp.max_length).
 N_CANDIDATES = 5000  # Texts drawn at random, from which vectors or a model's scores then choose.
 TEST_SHARE = 0.2
 RANDOM, DIVERSE, BALANCED, UNCERTAIN, HELD_OUT = "random", "diverse", "balanced", "uncertain", "held-out"
@@ -79,16 +80,22 @@ class Chosen:
 
 
 def list_candidates(records: Iterable[Record], sampling: Sampling) -> list[str]:
-    """Return a random part of the corpus, each text once: the sample, or what it is chosen from. Blank texts are left out.
+    """Return a random part of the corpus, each text once: the sample, or what it is chosen from. Texts that are blank, or longer
+    than a pipeline reads, are left out.
 
     RAISES (CorpusError): There is none.
     """
     n = sampling.n_texts if sampling.is_plain else max(N_CANDIDATES, sampling.n_texts)
-    told = (record for record in records if record.text.strip())
+    told = (record for record in records if is_readable(record.text))
     texts = list(dict.fromkeys(record.text for record in choose_random(told, n, seed=sampling.seed)))
     if not texts:
         raise CorpusError("The corpus holds no text to choose from. Expected at least one. Check the file.")
     return texts
+
+
+def is_readable(text: str) -> bool:
+    """Return whether there is something to read, and no more than a pipeline reads."""
+    return bool(text.strip()) and len(text) <= MAX_CHARACTERS
 
 
 def pick_random(texts: Sequence[str], n: int, *, how: str = RANDOM, seed: int) -> list[Chosen]:

@@ -60,6 +60,7 @@ def plain_disk(path: Path, *, cannot: str = "written", advice: str = ANOTHER_OUT
 @contextmanager
 def whole_or_nothing(path: Path) -> Iterator[Path]:
     """As `whole`, but with the original errors."""
+    path = path.resolve()  # A link stays, and what it leads to is replaced.
     part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove(part)
@@ -69,9 +70,8 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
         _remove(part)
         raise
     if part.is_dir():
-        place = path.resolve()  # A link stays, and what it leads to is replaced.
-        _remove(place)
-        shutil.move(part, place)
+        _remove(path)
+        shutil.move(part, path)
     else:
         os.replace(part, path)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import srsly
 
-from spacy_falconer.errors import PlanError
+from spacy_falconer.errors import CorpusError, PlanError
 from spacy_falconer.plan import Plan, parse_plan, read_plan
 from spacy_falconer.plan.show import show
 from spacy_falconer.workflow.mining.manifest import read_manifest
@@ -16,6 +16,7 @@ from spacy_falconer.workflow.mining.parts import Paths
 from spacy_falconer.workflow.plan import is_same, recorded_by
 
 ROWS = "rows.jsonl"
+WRITTEN = ("pipeline", "train.spacy", "test.spacy", "scores.json", "report.html")
 BESIDE_ROWS = ("manifest.json", "rejects.jsonl", "seen.db")
 
 
@@ -35,6 +36,23 @@ def check_sentence(sentence: str, folder: Path, *, known: Path | None = None) ->
         raise PlanError(
             f"The folder {str(folder)!r} holds the run of another sentence, {show(before)}; this one is {show(given[-1])}. "
             "A folder holds one run, so nothing was asked, and nothing in it was changed. Name another --output."
+        )
+
+
+def check_free(folder: Path) -> None:
+    """Check that a run would replace nothing but what a run wrote, before anything is asked or written.
+
+    RAISES (CorpusError): The folder holds files of a run's names that no run wrote.
+    """
+    pipeline = folder / "pipeline"
+    is_run = any((folder / name).exists() for name in ("plan.json", "done.json"))
+    others = [folder / name for name in WRITTEN if not is_run and (folder / name).exists()]
+    if pipeline.exists() and not (pipeline / "config.cfg").exists() and (pipeline.is_file() or any(pipeline.iterdir())):
+        others.append(pipeline)
+    if others:
+        raise CorpusError(
+            f"{str(others[0])!r} would be replaced, and does not look like a run's. Expected a new folder, or one with an earlier "
+            "run. Name another --output."
         )
 
 

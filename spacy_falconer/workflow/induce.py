@@ -23,10 +23,10 @@ from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.corpus_file import CorpusFile
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.files import check_writable
-from spacy_falconer.workflow.folder import check_sentence
+from spacy_falconer.workflow.folder import check_free, check_sentence
 from spacy_falconer.workflow.induce_steps import Progress, Steps
 from spacy_falconer.workflow.mining.clear import check_apart
-from spacy_falconer.workflow.mining.parts import Paths
+from spacy_falconer.workflow.mining.parts import Paths, read_rows
 from spacy_falconer.workflow.mining.reading import EXACT
 from spacy_falconer.workflow.own.annotator import Annotator, Answering, take_place
 from spacy_falconer.workflow.page import renew_page
@@ -55,7 +55,7 @@ class Induced:
         return srsly.read_json(self.output / "scores.json")
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        yield from srsly.read_jsonl(self.output / "rows.jsonl")
+        yield from read_rows(self.output / "rows.jsonl")
 
 
 @contextmanager
@@ -120,6 +120,7 @@ def induce(
     own = take_place(annotator, endpoint, redact=redact, n_shots=sampling.n_shots)
     check_precision(precision)
     check_sentence(sentence, output, known=plan)
+    check_free(output)
     if isinstance(records, CorpusFile):
         check_apart(records.path, Paths(output / "rows.jsonl"))
     earlier = find_earlier(replay, sampling.source)

@@ -12,8 +12,8 @@ from wasabi import table
 from spacy_falconer.pages import showable
 from spacy_falconer.plan import Plan, format_tree, read_plan
 from spacy_falconer.types import FIELDS
-from spacy_falconer.workflow.mining.manifest import read_manifest
-from spacy_falconer.workflow.mining.parts import Paths, read_first_rows, read_rows
+from spacy_falconer.workflow.mining.manifest import read_own_manifest
+from spacy_falconer.workflow.mining.parts import read_first_rows, read_rows
 
 TEXT_WIDTH, CELL_WIDTH, N_ROWS = 44, 34, 10
 FILES = {
@@ -39,10 +39,16 @@ def format_rows(rows: Sequence[Mapping[str, Any]], plan: Plan, texts: Mapping[st
     """Return mined rows as a table: the text's id and beginning (if `texts` has it), then the plan's output columns."""
     header = ["id", "text", *plan.output]
     body = [
-        [showable(row["id"]), shorten(texts.get(row["id"], ""), TEXT_WIDTH), *(cell(row, name) for name in plan.output)]
+        [showable(row["id"]), shorten(find_text(row, texts), TEXT_WIDTH), *(cell(row, name) for name in plan.output)]
         for row in rows
     ]
     return table(body, header=header, divider=True, max_col=TEXT_WIDTH)
+
+
+def find_text(row: Mapping[str, Any], texts: Mapping[str, str]) -> str:
+    """Return a row's text, or its sentence if it is of one; nothing if `texts` does not have it."""
+    place = row.get("sentence", {"start": None, "end": None})
+    return texts.get(row["id"], "")[place["start"] : place["end"]]
 
 
 def cell(row: Mapping[str, Any], name: str) -> str:
@@ -197,7 +203,7 @@ def format_folder(folder: Path, texts: Mapping[str, str]) -> str:
 
 def count_rows(path: Path) -> int:
     """Return how many rows there are according to their manifest; without one, they are counted."""
-    totals = (read_manifest(Paths(path).beside("manifest.json")) or {}).get("totals", {})
+    totals = (read_own_manifest(path) or {}).get("totals", {})
     return totals["n_rows"] if "n_rows" in totals else sum(1 for _ in read_rows(path))
 
 

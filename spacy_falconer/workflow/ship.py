@@ -27,8 +27,11 @@ def ship(checkpoints: Sequence[Path], output: Path, *, meta: Mapping[str, Any]) 
 
     checkpoints: Folders that pretrain wrote; the weights of several are averaged.
     meta: The content of `meta.json`: name, version, description, licence, sources, performance.
+    output (Path): A new folder, or that of an earlier pipeline, which is replaced.
     RAISES (ModelError): There is no complete checkpoint, or the pipeline is larger than `MAX_BYTES`.
     """
+    if output.exists() and not (output / "config.cfg").exists():
+        raise ModelError(f"{str(output)!r} exists, and is no pipeline to replace. Name another output.")
     nlp = make_pipeline(checkpoints)
     nlp.meta.update(meta)
     shutil.rmtree(output, ignore_errors=True)

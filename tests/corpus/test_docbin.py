@@ -135,3 +135,8 @@ def test_of_folds_each_text_is_held_out_once(blank):
     assert sorted(doc.text for _, held_out in parts for doc in held_out) == sorted(doc.text for doc in docs)
     for learned, held_out in parts:
         assert len(learned) + len(held_out) == 40 and not {doc.text for doc in learned} & {doc.text for doc in held_out}
+
+
+def test_an_answered_text_that_no_pipeline_reads_is_named(blank):
+    with pytest.raises(AnswerError, match="'x x x.* has 1,200,000 characters; a pipeline reads at most 1,000,000"):
+        answer_to_doc(Answer("x " * 600_000, "a model"), PLAN, blank)

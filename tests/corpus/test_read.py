@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import spacy
@@ -107,6 +108,32 @@ def test_a_folder_of_tables(write, tmp_path):
     assert list(read_corpus(tmp_path)) == expected and count_rows(tmp_path) == 4
 
 
+def test_a_folder_with_links_is_read_whole_and_once(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.txt").write_text("Two.")
+    corpus = tmp_path / "corpus"
+    (corpus / "sub").mkdir(parents=True)
+    (corpus / "sub" / "a.txt").write_text("One.")
+    (corpus / "linked").symlink_to(tmp_path / "elsewhere")
+    (corpus / "sub" / "loop").symlink_to(corpus)
+    assert sorted(one.text for one in read_corpus(corpus)) == ["One.", "Two."]
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.txt").write_text("One.")
+    look = Path.iterdir
+
+    def refuse(folder):
+        if folder.name == "sub":
+            raise PermissionError(13, "Permission denied")
+        return look(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(CorpusError, match="sub' cannot be read .*Permission denied"):
+        list(read_corpus(tmp_path))
+
+
 def test_a_folder_in_which_a_text_may_be_a_note(write, tmp_path):
     write("a.jsonl", ROWS)
     write("about.txt", "How it was made.")
@@ -129,6 +156,13 @@ def test_parquet_with_a_text_that_is_not_utf8(tmp_path):
         flaw[0] if isinstance(flaw, tuple) else flaw
         for flaw in read_flaws(write_table(tmp_path / "c.parquet", text=broken))
     ] == ["One.", 2, "Three."]
+
+
+def test_parquet_with_a_date_that_python_cannot_hold(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    dates = pyarrow.array([0, 2**62], pyarrow.timestamp("us"))
+    flaws = read_flaws(write_table(tmp_path / "c.parquet", text=["One.", "Two."], date=dates))
+    assert flaws[0] == "One." and flaws[1][0] == 2
 
 
 def test_parquet_without_pyarrow_says_what_to_install(write, monkeypatch):

@@ -206,3 +206,20 @@ def test_errors_go_where_the_pipeline_sends_them(planned):
         assert list(nlp.pipe(["I love it.", "It broke."])) == []
     assert seen == [("falconer_plan", 2, ModelError)]
     assert len(list(nlp.pipe(["I love it.", "It broke."]))) == 2
+
+
+def test_a_component_that_replaces_the_plans_passages_is_named(planned):
+    nlp = planned(plan_of({**PRICE, "when": "true"}, output=["price"]))
+    found = nlp("i paid 5 dollars")._.mined
+    nlp.add_pipe("falconer_span", name="other", before="falconer_plan").initialize(list, nlp=nlp)
+    with pytest.raises(ModelError, match=r"'other' replaces what 'falconer_span' finds.*'sc'.*another spans_key"):
+        nlp("i paid 5 dollars")
+    nlp.get_pipe("other").cfg["spans_key"] = "others"
+    assert nlp("i paid 5 dollars")._.mined == found
+
+
+def test_without_a_plan_it_warns(make_nlp):
+    nlp = make_nlp()
+    nlp.add_pipe("falconer_plan")
+    with pytest.warns(UserWarning, match="'falconer_plan' has no plan.*set_plan"):
+        assert nlp("i paid 5 dollars")._.mined is None

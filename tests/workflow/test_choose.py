@@ -14,7 +14,7 @@ from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.types import Record
 from spacy_falconer.workflow import choose, rounds
 from spacy_falconer.workflow.annotate import annotate
-from spacy_falconer.workflow.choose import Sampling
+from spacy_falconer.workflow.choose import Sampling, list_candidates
 from spacy_falconer.workflow.embed import embed
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.scores import read_scores
@@ -127,3 +127,8 @@ def test_a_source_says_what_looks_likely(run, trained, tmp_path, monkeypatch):
     run(strategy="balanced", source=tmp_path / "source")
     positive = seen[0][:, 0]
     assert positive.max() > 0.9 and positive.min() < 0.1  # As it was taught; two vectors are never so sure.
+
+
+def test_texts_longer_than_a_pipeline_reads_are_left_out():
+    records = [Record("a", "short"), Record("b", "x " * 500_001), Record("c", " ")]
+    assert list_candidates(records, Sampling(n_texts=3)) == ["short"]

@@ -14,7 +14,15 @@ import spacy
 import srsly
 from server import KEY
 
-from spacy_falconer.errors import AnswerError, BudgetError, ModelError, PlanError, ServerError, UnsupportedPlanError
+from spacy_falconer.errors import (
+    AnswerError,
+    BudgetError,
+    CorpusError,
+    ModelError,
+    PlanError,
+    ServerError,
+    UnsupportedPlanError,
+)
 from spacy_falconer.llm.exchange import write_exchange
 from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.plan import read_plan, write_plan
@@ -23,7 +31,7 @@ from spacy_falconer.workflow.answers import ask_failed_again
 from spacy_falconer.workflow.choose import Sampling
 from spacy_falconer.workflow.endpoint import Endpoint
 from spacy_falconer.workflow.folder import find_composed, find_mined_by
-from spacy_falconer.workflow.induce import induce
+from spacy_falconer.workflow.induce import Induced, induce
 from spacy_falconer.workflow.page import make_page, read_run
 
 SENTENCE = 'prices over $25, "new"'
@@ -374,3 +382,18 @@ def test_a_run_that_was_killed_goes_on(mark, run, llm_server, tmp_path, review_a
     process.kill()
     process.wait()
     assert run()[1]["mine"].n_texts == 40 and 41 <= len(llm_server.requests) <= 41 + 3
+
+
+@pytest.mark.parametrize("name", ["pipeline/own_code.py", "report.html", "test.spacy"])
+def test_a_folder_with_files_of_ones_own_is_left_alone(run, llm_server, tmp_path, name):
+    own = tmp_path / "out" / name
+    own.parent.mkdir(parents=True)
+    own.write_text("my only copy")
+    with pytest.raises(CorpusError, match="would be replaced, and does not look like a run's.*another --output"):
+        run()
+    assert own.read_text() == "my only copy" and not llm_server.requests
+
+
+def test_rows_with_large_numbers_are_read_as_they_are(tmp_path):
+    (tmp_path / "rows.jsonl").write_text(f'{{"id": "a", "labels": {{}}, "spans": {{}}, "fields": {{"n": {2**70}}}}}\n')
+    assert next(Induced(None, tmp_path, ()).rows())["fields"] == {"n": 2**70}

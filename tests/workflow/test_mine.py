@@ -164,6 +164,41 @@ def test_the_same_rows_by_two_processes(trained, many, tmp_path, monkeypatch):
     assert (two.n_texts, two.n_rows, two.n_duplicates) == (one.n_texts, one.n_rows, one.n_duplicates)
 
 
+def test_processes_read_texts_as_long_as_the_pipeline_does(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(trained[0], "max_length", 2_000_000)
+    long = [Record("long", "i paid 7 dollars and love it. " * 34_000)]
+    assert mine(trained[0], long, tmp_path / "long.jsonl", n_process=2).n_rejected == 0
+
+
+def test_of_two_plans_the_last_one_is_mined(trained, records, tmp_path):
+    nlp = trained[0]
+    steps = [
+        {
+            "id": "positive",
+            "op": "get_label",
+            "instruction": nlp.get_pipe("falconer_label").cfg["instructions"]["positive"],
+        }
+    ]
+    nlp.add_pipe("falconer_plan", name="last").set_plan({"instruction": "x", "steps": steps, "keep": "not positive"})
+    try:
+        mine(nlp, records, tmp_path / "rows.jsonl")
+        expected = [one.id for one in records if nlp(one.text)._.mined is not None]
+    finally:
+        nlp.remove_pipe("last")
+    assert expected and [row["id"] for row in rows_of(tmp_path / "rows.jsonl")] == expected
+    manifest = json.loads((tmp_path / "rows.manifest.json").read_text())
+    assert manifest["plan"]["keep"] == "not positive"
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(trained, records, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "real.jsonl").write_text("old")
+    (tmp_path / "rows.jsonl").symlink_to(tmp_path / "disk" / "real.jsonl")
+    mine(trained[0], records, tmp_path / "rows.jsonl")
+    assert (tmp_path / "rows.jsonl").is_symlink()
+    assert [row["id"] for row in rows_of(tmp_path / "disk" / "real.jsonl")] == ["r0", "r3"]
+
+
 def assert_same_rows(some, others):
     assert some and [row["id"] for row in some] == [row["id"] for row in others]
     for one, other in zip(some, others, strict=True):

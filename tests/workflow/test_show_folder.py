@@ -7,7 +7,7 @@ import json
 import pytest
 
 from spacy_falconer.plan import write_plan
-from spacy_falconer.workflow.report import format_folder
+from spacy_falconer.workflow.report import format_folder, format_rows
 
 ROW = {"labels": {"positive": 0.9}, "spans": {"price": [{"text": "5 dollars", "start": 7, "end": 16, "score": 0.8}]}}
 
@@ -32,3 +32,17 @@ def test_where_the_manifest_counts_the_rows_only_the_first_are_read(tmp_path, re
     manifest = {"files": {}, "parts": [], "totals": {"n_rows": 7_000_000}}
     (tmp_path / "rows.manifest.json").write_text(json.dumps(manifest))
     assert "7000000 mined rows, the first:" in format_folder(tmp_path, {})
+
+
+def test_the_manifest_of_other_rows_counts_nothing(tmp_path, review_plan):
+    write_plan(review_plan, tmp_path / "plan.json")
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"id": "r", **ROW}) + "\n")
+    manifest = {"files": {"rows": "rows.parquet"}, "parts": [], "totals": {"n_rows": 7}}
+    (tmp_path / "rows.manifest.json").write_text(json.dumps(manifest))
+    assert "1 mined rows, the first:" in format_folder(tmp_path, {})
+
+
+def test_of_a_sentence_its_own_words_are_shown(review_plan):
+    rows = [{"id": "r", "sentence": {"start": 11, "end": 19}, **ROW}]
+    shown = format_rows(rows, review_plan, {"r": "i love it. it broke."})
+    assert "it broke" in shown and "i love it" not in shown

@@ -126,6 +126,12 @@ def read_manifest(path: Path) -> Json | None:
     return found if isinstance(found, dict) and "files" in found and "parts" in found else None
 
 
+def read_own_manifest(output: Path) -> Json | None:
+    """Return the manifest of these rows; None if there is none, or if it is that of rows of another kind beside them."""
+    found = read_manifest(Paths(output).beside("manifest.json"))
+    return found if found and Path(found["files"].get("rows", output)).suffix == output.suffix else None
+
+
 def find_finished(paths: Paths, head: Json) -> Json | None:
     """Return the manifest of a finished run that was begun with the same, so that there is nothing to do.
 

@@ -18,11 +18,11 @@ N_AFTER = 10_000  # Further records to read, in case one has an id that was foun
 
 
 def find_plan(nlp: Language) -> Plan:
-    """Return the plan that the pipeline runs.
+    """Return the plan that the pipeline runs; of several, the last one, whose rows are those of `doc._.mined`.
 
     RAISES (ModelError): It has none.
     """
-    for name in nlp.pipe_names:
+    for name in reversed(nlp.pipe_names):
         if nlp.get_pipe_meta(name).factory == "falconer_plan" and nlp.get_pipe(name).plan is not None:
             return nlp.get_pipe(name).plan
     raise ModelError(
@@ -33,8 +33,8 @@ def find_plan(nlp: Language) -> Plan:
 
 def reads_sentences(nlp: Language) -> bool:
     """Return whether the pipeline's plan is for sentences, which are cut before the pipeline reads them."""
-    plans = [pipe.plan for pipe in find_components(nlp, "falconer_plan")]
-    return any(plan is not None and plan.unit == "sentence" for plan in plans)
+    plans = [pipe.plan for pipe in find_components(nlp, "falconer_plan") if pipe.plan is not None]
+    return bool(plans) and plans[-1].unit == "sentence"
 
 
 def find_mined(doc: Doc) -> list[Row]:

@@ -79,7 +79,10 @@ def open_reader(nlp: Language, *, n_process: int, batch_size: int, precision: st
         nlp.to_disk(folder)
         # Spawned, not forked: torch hangs in a process that was forked after its threads were started.
         pool = ProcessPoolExecutor(
-            n_process, get_context("spawn"), initializer=_start, initargs=(folder, n_threads, batch_size, precision)
+            n_process,
+            get_context("spawn"),
+            initializer=_start,
+            initargs=(folder, nlp.max_length, n_threads, batch_size, precision),
         )
         try:
             yield partial(_read_among, pool, n_process)
@@ -207,13 +210,14 @@ _read_here: Callable[[Sequence[str]], list[Reading]]
 _open = ExitStack()  # For as long as the process lives.
 
 
-def _start(folder: str, n_threads: int, batch_size: int, precision: str) -> None:
+def _start(folder: str, max_length: int, n_threads: int, batch_size: int, precision: str) -> None:
     """Prepare a process that reads, and that ends when its parent process does, however that ends."""
     global _read_here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent gets the signal, too, and ends this process.
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(n_threads)
     nlp = spacy.load(folder)
+    nlp.max_length = max_length  # Which is not saved.
     _open.enter_context(read_in(nlp, precision))
     _read_here = partial(read_chunk, nlp, make_describe(nlp), batch_size=batch_size)
 

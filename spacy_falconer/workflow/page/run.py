@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from spacy_falconer.errors import CorpusError
 from spacy_falconer.llm.tally import Tally, read_tally
 from spacy_falconer.plan import Plan, read_plan
 from spacy_falconer.workflow.folder import find_composed, find_mined_by
-from spacy_falconer.workflow.mining.manifest import read_manifest
+from spacy_falconer.workflow.mining.manifest import read_own_manifest
 from spacy_falconer.workflow.mining.parts import Paths, Row, find_rows, read_rows
 from spacy_falconer.workflow.report import format_scores
 from spacy_falconer.workflow.times import FILE, Took, read_times
@@ -110,9 +111,10 @@ def read_mined(run: Run) -> None:
         run.missing.append(f"{run.rows.name} is of another plan than plan.json: its rows are not shown. {_REMEDY}")
         return
     paths = Paths(run.rows)
-    run.manifest = read_manifest(paths.beside("manifest.json"))
+    run.manifest = read_own_manifest(run.rows)
     if run.manifest is None:
-        run.missing.append(f"{paths.beside('manifest.json').name} is not there: how many texts were read is not known.")
+        name = paths.beside("manifest.json").name
+        run.missing.append(f"There is no {name} of {run.rows.name}: how many texts were read is not known.")
     read_first(run, run.rows)
     with suppress(OSError, ValueError):
         run.rejects = list(islice(srsly.read_jsonl(paths.beside("rejects.jsonl")), MAX_REJECTS))
@@ -135,7 +137,7 @@ def check_row(row: Row) -> Row:
         about = [one for found in row["labels"].values() if isinstance(found, list) for one in found]
         words = [row["id"], *(span["text"] for span in spans), *(one["for"]["text"] for one in about)]
         numbers = [span[name] for span in spans for name in ("start", "end", "score")]
-        is_fit = all(isinstance(word, str) for word in words) and all(isinstance(n, int | float) for n in numbers)
+        is_fit = all(isinstance(word, str) for word in words) and all(map(math.isfinite, numbers))
     except (AttributeError, KeyError, TypeError):
         is_fit = False
     if not is_fit:
@@ -161,6 +163,6 @@ def read_scores(path: Path) -> Json:
     found = srsly.read_json(path)
     try:
         format_scores(found)
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         raise ValueError("Expected what `evaluate --json` writes.") from None
     return found

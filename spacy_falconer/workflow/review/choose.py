@@ -18,7 +18,7 @@ from spacy_falconer.pipeline.instructed import InstructedPipe
 from spacy_falconer.pipeline.passages import group_spans
 from spacy_falconer.plan import Plan, Step
 from spacy_falconer.types import CharSpan, Record
-from spacy_falconer.workflow.choose import N_CANDIDATES
+from spacy_falconer.workflow.choose import N_CANDIDATES, is_readable
 from spacy_falconer.workflow.review.asked import Questions, find_answers, find_questions, is_reviewed
 from spacy_falconer.workflow.review.work import Item, Mark, Reading
 from spacy_falconer.workflow.scoring.said import read_findings, read_thresholds
@@ -107,7 +107,7 @@ def list_candidates(records: Iterable[Record], plan: Plan, store: AnswerStore | 
 
     def others() -> Iterator[Record]:
         for record in records:
-            if record.text in seen or not record.text.strip():
+            if record.text in seen or not is_readable(record.text):
                 continue
             seen.add(record.text)
             if store is None or not find_answers(record.text, plan, store):
