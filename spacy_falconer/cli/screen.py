@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from spacy_falconer.types import Record
 
 LINE_INTERVAL_S = 15.0
+TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Characters that turn the direction of writing, also of what follows.
 
 
 def plain(text: str) -> str:
     """Return a text without characters that control a terminal, except line ends."""
-    return "\n".join(showable(line) for line in re.split("\r\n|\r|\n", text))
+    return "\n".join(TURNS.sub("\ufffd", showable(line)) for line in re.split("\r\n|\r|\n", text))
 
 
 def one_line(text: str) -> str:
