@@ -2,11 +2,11 @@
 
     python -m benchmarks.calibration SHARED --pipelines DIR --json calibration.json
 
-Trains one pipeline a corpus on SHARED's training answers (or takes the one that an earlier run left in DIR: its scores
-are fitted again on the same held-out fifth), and prints, for labels and for spans, the expected calibration error over
-ten bins of equal mass with its 95% interval (resampled texts): of every instruction, of each corpus and of all together.
-A span is right where it is exactly one of the answers. "candidates" are all passages that the component considers, the
-same before and after; "written" are those at or above its thresholds, those of before fitted on raw scores.
+Trains one pipeline a corpus on SHARED's training answers (or takes the one that an earlier run left in DIR), and prints,
+for labels and for spans, the expected calibration error over ten bins of equal mass with its 95% interval (resampled
+texts): of every instruction, of each corpus and of all together. "before" are the scores of the heads, "after" those that
+the pipeline writes, with the calibrations that its training fitted. A span is right where it is exactly one of the
+answers. "candidates" are all passages that the component considers; "written" are those that it writes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from itertools import zip_longest
 from pathlib import Path
 from random import Random
 
+import numpy
 import spacy
 import srsly
 import typer
@@ -27,14 +28,13 @@ from wasabi import table
 
 from benchmarks.convert import main as convert
 from benchmarks.page import on_page
-from spacy_falconer.corpus.docbin import split_docs
 from spacy_falconer.metamodel.reliability import Measured, ReliabilityBin, measure_ece, measure_reliability
-from spacy_falconer.metamodel.threshold import Candidates, Target, choose_threshold, pool
+from spacy_falconer.metamodel.threshold import Candidates, pool
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import read_plan
 from spacy_falconer.workflow.answers import read_answers
-from spacy_falconer.workflow.thresholds import calibrate_all, fit_thresholds, read_candidates
-from spacy_falconer.workflow.train import DEV_SHARE, train
+from spacy_falconer.workflow.thresholds import calibrate_all, read_candidates
+from spacy_falconer.workflow.train import train
 
 Sets = dict[str, dict[str, tuple[Candidates, Candidates]]]  # kind -> instruction -> before, after
 
@@ -81,33 +81,24 @@ def measure_corpus(name: str, shared: Path, folder: Path, n: int, seed: int) -> 
     if not path.exists():
         train(plan, chosen, source=find_base(), seed=seed, quiet=True)[0].to_disk(path)
     print(f"{name}: {len(chosen)} answered texts to learn from, {len(tests)} to test on, seed {seed}", flush=True)
-    return read_sets(spacy.load(path), split_docs(chosen, dev_share=DEV_SHARE, seed=seed)[1], tests)
+    return read_sets(spacy.load(path), tests)
 
 
-def read_sets(nlp: Language, dev_docs: list[Doc], tests: list[Doc]) -> Sets:
-    raw = [fit_raw(candidates) for _, candidates in read_candidates(nlp, dev_docs)]
-    fit_thresholds(nlp, dev_docs)
+def read_sets(nlp: Language, tests: list[Doc]) -> Sets:
     (label, labels), (span, spans) = read_candidates(nlp, tests)
     pairs = [{key: (before[key], after[key]) for key in before} for before, after in (
         (labels, calibrate_all(label, labels)), (spans, calibrate_all(span, spans))
     )]  # fmt: skip
     written = {
-        key: (cut(before, raw[1][key]), cut(after, span.threshold_of(key))) for key, (before, after) in pairs[1].items()
+        key: tuple(keep(side, after.scores >= span.threshold_of(key)) for side in (before, after))
+        for key, (before, after) in pairs[1].items()
     }
     return {"labels": pairs[0], "spans: candidates": pairs[1], "spans: written": written}
 
 
-def fit_raw(candidates: dict[str, Candidates]) -> dict[str, float]:
-    """Thresholds by best F1 on the raw scores."""
-    together = choose_threshold(pool(candidates.values()), Target())
-    choices = {key: choose_threshold(part, Target()) or together for key, part in candidates.items()}
-    return {key: choice.threshold if choice else 0.5 for key, choice in choices.items()}
-
-
-def cut(part: Candidates, threshold: float) -> Candidates:
-    kept = part.scores >= threshold
+def keep(part: Candidates, rows: numpy.ndarray) -> Candidates:
     names = ("scores", "hits", "weights", "texts")
-    return replace(part, **{name: getattr(part, name)[kept] for name in names})
+    return replace(part, **{name: getattr(part, name)[rows] for name in names})
 
 
 def list_parts(
