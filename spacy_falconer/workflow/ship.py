@@ -30,8 +30,8 @@ def ship(checkpoints: Sequence[Path], output: Path, *, meta: Mapping[str, Any]) 
     output (Path): A new folder, or that of an earlier pipeline, which is replaced.
     RAISES (ModelError): There is no complete checkpoint, or the pipeline is larger than `MAX_BYTES`.
     """
-    if output.exists() and not (output / "config.cfg").exists():
-        raise ModelError(f"{str(output)!r} exists, and is no pipeline to replace. Name another output.")
+    if output.is_dir() and any(output.iterdir()) and not (output / "config.cfg").exists():
+        raise ModelError(f"The folder {str(output)!r} holds something else than a pipeline. Name another output.")
     nlp = make_pipeline(checkpoints)
     nlp.meta.update(meta)
     shutil.rmtree(output, ignore_errors=True)

@@ -176,3 +176,10 @@ def test_answers_to_other_instructions_are_nothing_to_replay(trained, review_ans
     write_exchange([Answer("a text", "a model", {"Something else.": True})], tmp_path / "other.jsonl")
     with pytest.raises(AnswerError, match="answers none of the instructions.*The reviewer is satisfied"):
         read_earlier(tmp_path / "other.jsonl", tmp_path / "first")
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path):
+    (tmp_path / "own.py").write_text("my only copy")
+    with pytest.raises(ModelError, match="something else than a pipeline.*another output"):
+        ship([tmp_path / "none"], tmp_path, meta={})
+    assert (tmp_path / "own.py").read_text() == "my only copy"

@@ -123,7 +123,7 @@ def read_manifest(path: Path) -> Json | None:
         found = json.loads(path.read_text(encoding="utf8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and "files" in found and "parts" in found else None
+    return found if isinstance(found, dict) and isinstance(found.get("files"), dict) and "parts" in found else None
 
 
 def read_own_manifest(output: Path) -> Json | None:
