@@ -79,6 +79,7 @@ def measure_corpus(name: str, shared: Path, folder: Path, n: int, seed: int) -> 
     chosen = Random(seed).sample(docs, min(n, len(docs)))
     path = folder / f"{name}-{len(chosen)}-{seed}"
     if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         train(plan, chosen, source=find_base(), seed=seed, quiet=True)[0].to_disk(path)
     print(f"{name}: {len(chosen)} answered texts to learn from, {len(tests)} to test on, seed {seed}", flush=True)
     return read_sets(spacy.load(path), tests)
