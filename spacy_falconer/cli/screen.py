@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from spacy_falconer.types import Record
 
 LINE_INTERVAL_S = 15.0
-TURNS = re.compile(
-    "[\u202a-\u202e\u2066-\u2069]"
-)  # Characters that turn the direction of writing, also of what follows.
+TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # They turn the direction of writing, also of what follows.
 
 
 def plain(text: str) -> str:

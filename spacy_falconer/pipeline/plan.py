@@ -143,7 +143,10 @@ def find_pipes(nlp: Language, component: FalconerPlan, plan: Plan) -> tuple[Inst
     if label is None or span is None:
         missing = [factory for factory, pipe in zip(FACTORIES.values(), (label, span), strict=True) if pipe is None]
         raise ModelError(f"{component.name!r} needs {' and '.join(missing)} before it in its pipeline. Add them there.")
-    later = [pipe for pipe in before[before.index(span) + 1 :] if pipe.op == span.op and pipe.name in nlp.pipe_names]
+    enabled = [
+        pipe for _, pipe in nlp.pipeline
+    ]  # By the components themselves: one that was renamed keeps its own name.
+    later = [pipe for pipe in before[before.index(span) + 1 :] if pipe.op == span.op and pipe in enabled]
     if rival := next((pipe for pipe in later if pipe.cfg["spans_key"] == span.cfg["spans_key"]), None):
         raise ModelError(
             f"{rival.name!r} replaces what {span.name!r} finds: both write to doc.spans[{span.cfg['spans_key']!r}]. Give one of "

@@ -9,7 +9,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_falconer.errors import ModelError
-from spacy_falconer.pipeline.components import find_components
+from spacy_falconer.pipeline.plan import FalconerPlan
 from spacy_falconer.plan import Plan
 from spacy_falconer.plan.execute import Row
 from spacy_falconer.types import Record
@@ -22,9 +22,8 @@ def find_plan(nlp: Language) -> Plan:
 
     RAISES (ModelError): It has none.
     """
-    for name in reversed(nlp.pipe_names):
-        if nlp.get_pipe_meta(name).factory == "falconer_plan" and nlp.get_pipe(name).plan is not None:
-            return nlp.get_pipe(name).plan
+    if plans := list_plans(nlp):
+        return plans[-1]
     raise ModelError(
         f"The pipeline holds no plan to mine by: {', '.join(nlp.pipe_names) or 'empty'}. "
         "Use one that `falconer train` wrote, or add 'falconer_plan' and call its set_plan(plan)."
@@ -33,8 +32,12 @@ def find_plan(nlp: Language) -> Plan:
 
 def reads_sentences(nlp: Language) -> bool:
     """Return whether the pipeline's plan is for sentences, which are cut before the pipeline reads them."""
-    plans = [pipe.plan for pipe in find_components(nlp, "falconer_plan") if pipe.plan is not None]
-    return bool(plans) and plans[-1].unit == "sentence"
+    return any(plan.unit == "sentence" for plan in list_plans(nlp)[-1:])
+
+
+def list_plans(nlp: Language) -> list[Plan]:
+    """Return the plans that the pipeline runs, in its order; those of disabled components are not run."""
+    return [pipe.plan for _, pipe in nlp.pipeline if isinstance(pipe, FalconerPlan) and pipe.plan is not None]
 
 
 def find_mined(doc: Doc) -> list[Row]:

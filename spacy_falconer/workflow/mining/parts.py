@@ -81,7 +81,7 @@ def durable(path: Path) -> Iterator[Path]:
             yield part
             with part.open("rb") as written:
                 os.fsync(written.fileno())
-        sync_folder(path.parent)
+        sync_folder(path.resolve().parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -138,7 +138,7 @@ def check_row(row: Row) -> Row:
         words = [row["id"], *(span["text"] for span in spans), *(one["for"]["text"] for one in about)]
         numbers = [span[name] for span in spans for name in ("start", "end", "score")]
         is_fit = all(isinstance(word, str) for word in words) and all(map(math.isfinite, numbers))
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, OverflowError, TypeError):
         is_fit = False
     if not is_fit:
         raise ValueError(f"A row is {str(row)[:80]!r}; expected what `mine` writes.")
