@@ -14,6 +14,7 @@ import torch
 
 from benchmarks.speed.readers import make_nlp
 from spacy_falconer.workflow.mining.reading import open_reader, read_texts
+from spacy_falconer.workflow.mine import BATCH_SIZE
 
 N_CHARACTERS = 100_000  # In all, where the length of a text is what grows.
 PART_SIZE = 10_000  # As in `mine`.
@@ -56,7 +57,7 @@ def measure(
     torch.set_num_threads(n_threads)
     nlp = make_nlp(pipeline, n_instructions=n_instructions)
     nlp("A text to warm up with.")
-    with open_reader(nlp, n_process=1, batch_size=64, precision=precision) as read:
+    with open_reader(nlp, n_process=1, batch_size=BATCH_SIZE, precision=precision) as read:
         start = time.process_time()
         for part in parts(texts, n_texts):
             read_texts(part, read, tick=lambda share: None)

@@ -40,7 +40,7 @@ def mine_cli(
     fresh: bool = typer.Option(False, "--fresh", help="Begin again, rather than go on where an earlier run stopped"),
     n_process: options.NProcess = 1,
     batch_size: int = typer.Option(
-        64, "--batch-size", help="Texts that are read at once; fewer if they are long", min=1
+        256, "--batch-size", help="Texts that are read at once; fewer if they are long", min=1
     ),
     precision: options.Precision = "fp32",
     part_size: int = typer.Option(

@@ -39,7 +39,7 @@ from spacy_falconer.workflow.mining.tabular import check_parquet
 if TYPE_CHECKING:
     from spacy_falconer.workflow.guarantee.run import Guaranteed
 
-BATCH_SIZE = 64
+BATCH_SIZE = 256
 PART_SIZE = 10_000  # The most rows of the corpus in a part, which is read again if a run is killed.
 COUNTS = ("n_texts", "n_rows", "n_duplicates", "n_skipped", "n_rejected", "n_damaged", "n_unread_tokens")
 

@@ -36,7 +36,7 @@ CHUNKS_EACH, MIN_CHARACTERS = 8, 2**13
 KEPT_WORDS = 20_000  # Strings that stay, so that most need not be made again for each chunk.
 EXACT = "fp32"  # The precision that `nlp.pipe` reads in.
 BATCH_CHARACTERS = 2**18  # The most at once, so that fewer long texts are read together.
-TIMES_ON_GPU = 8  # How many times as many texts a batch has on a GPU.
+TIMES_ON_GPU = 2  # How many times as many texts a batch has on a GPU.
 
 Detector = Callable[[str], "str | None"]
 
