@@ -43,6 +43,7 @@ BATCH_TEXTS = 8
 N_EPOCHS, MIN_READS, MAX_READS = 5, 1200, 12_000  # Reads of texts; few answers are read more often than many.
 FEW_ANSWERS, N_MEMBERS = 600, 3  # Up to this many answers, there are several trainings,
 MEMBER_EPOCHS, MEMBER_READS, MAX_EPOCHS = 3, 500, 12  # each of which reads less,
+WATCHED_TEXTS = 32  # shows its progress on so many of its held-out answers, which choose nothing then,
 START_COUNTS = 12  # and keeps a share of the weights that it started from, which count as much as a dozen answers.
 SOURCE_RATE = 1.5e-4  # What was trained before needs smaller steps than fresh heads.
 N_EVALUATIONS, WARMUP_SHARE = 4, 0.1
@@ -138,7 +139,8 @@ def teach_member(
     learned = taught if source is None else remember(source, plan, taught, replay, silent=silent, seed=seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = write_inputs(plan, learned, dev_docs, folder)
+        watched = dev_docs if n_members == 1 else dev_docs[:: -(-len(dev_docs) // WATCHED_TEXTS)]
+        paths = write_inputs(plan, learned, watched, folder)
         options = {**paths, "system.seed": seed, **(overrides or {})}
         filled = fill_config(config, learned, options, source=source, n_members=n_members)
         if n_members == 1:
