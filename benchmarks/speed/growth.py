@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.speed.readers import make_nlp
-from spacy_falconer.workflow.mining.reading import open_reader, read_texts
 from spacy_falconer.workflow.mine import BATCH_SIZE
+from spacy_falconer.workflow.mining.reading import open_reader, read_texts
 
 N_CHARACTERS = 100_000  # In all, where the length of a text is what grows.
 PART_SIZE = 10_000  # As in `mine`.

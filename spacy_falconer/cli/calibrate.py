@@ -6,7 +6,7 @@ import typer
 
 from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import msg, plain_errors, say
-from spacy_falconer.cli.train import warn_of_thresholds
+from spacy_falconer.cli.train import warn_of_places, warn_of_thresholds
 
 
 def calibrate_cli(
@@ -39,7 +39,7 @@ def calibrate_cli(
         nlp = load_pipeline(pipeline)
         plan = find_plan(nlp)
         targets = parse_targets(target, plan=plan)
-        docs, _ = read_answers(answers, plan, nlp)
+        docs, placed = read_answers(answers, plan, nlp)
         check_answered(docs, plan)
         heard = read_candidates(nlp, docs)
         changes = measure_changes(heard)
@@ -52,4 +52,5 @@ def calibrate_cli(
         say(format_changes(changes))
         msg.info("Before: as the scores were. After: each fifth of the texts with calibrations fitted to the others.")
         say(format_thresholds(fitted))
+        warn_of_places(placed)
         warn_of_thresholds(fitted)

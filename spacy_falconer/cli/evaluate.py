@@ -6,6 +6,7 @@ import typer
 
 from spacy_falconer.cli import options
 from spacy_falconer.cli.screen import plain_errors, say
+from spacy_falconer.cli.train import warn_of_places
 
 
 def evaluate_cli(
@@ -66,8 +67,9 @@ def evaluate_cli(
             check_writable(json_file, in_place=True)
         nlp = load_pipeline(pipeline)
         plan = name_plan(nlp)
-        docs, train_docs, again = (
-            read_answers(path, plan, nlp)[0] if path is not None else [] for path in (answers, baselines, second)
+        docs, placed = read_answers(answers, plan, nlp)
+        train_docs, again = (
+            read_answers(path, plan, nlp)[0] if path is not None else [] for path in (baselines, second)
         )
         scores = evaluate(
             nlp, docs, train_docs=train_docs, second=again, curve="full" if curve else "heads" if quick_curve else None,
@@ -77,4 +79,5 @@ def evaluate_cli(
         json_file.parent.mkdir(parents=True, exist_ok=True)
         srsly.write_json(json_file, scores)
     if not quiet:
+        warn_of_places(placed)
         say(format_scores(scores))

@@ -42,7 +42,7 @@ def train_cli(
         check_writable(output, is_folder=True)
         checked = read_plan(plan)
         targets = parse_targets(target, plan=checked)
-        docs, _ = read_answers(answers, checked, spacy.blank("en"))
+        docs, placed = read_answers(answers, checked, spacy.blank("en"))
         source, config = options.tell_apart(source, config)
         start = choose_source(source, config)
         earlier = find_earlier(replay, start)
@@ -52,6 +52,7 @@ def train_cli(
         output.mkdir(parents=True, exist_ok=True)
         nlp.to_disk(output)
     if not quiet:
+        warn_of_places(placed)
         show_training(report, output)
 
 
@@ -65,6 +66,12 @@ def show_training(report, output: Path) -> None:
     if report.silent:
         msg.warn(f"No positive answer to learn from, so answered as before: {', '.join(report.silent)}. Annotate more.")
     warn_of_thresholds(report.fitted)
+
+
+def warn_of_places(placed) -> None:
+    reason = placed.explain()
+    if reason is not None:
+        msg.warn(reason)
 
 
 def warn_of_thresholds(fitted) -> None:

@@ -51,6 +51,15 @@ class GroundingReport:
             placement.n_misaligned += n_missed
             placement.n_unplaced += n_unplaced
 
+    def explain(self) -> str | None:
+        """Return how many quotes could not be placed, and whose; None if all were."""
+        lost = {key: one.n_quotes - one.n_placed for key, one in self.placements.items()}
+        if not any(lost.values()):
+            return None
+        n_quotes = sum(one.n_quotes for one in self.placements.values())
+        whose = ", ".join(f"{key} {n}" for key, n in lost.items() if n)
+        return f"{sum(lost.values())} of {n_quotes} quoted passages do not stand in their texts as tokens: {whose}."
+
     def rows(self) -> list[tuple[str, int, int, int, int, int]]:
         """Return rows of step id, texts asked, quotes, placed, not in the text, not on token boundaries."""
         return [

@@ -14,6 +14,7 @@ from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, Optimizer, get_torch_default_device, torch2xp, xp2torch
 from thinc.types import Floats2d, FloatsXd
 
+from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.heads import Instructed, LabelHead, SpanHead
 from spacy_falconer.metamodel.shim import ReadingShim
 
@@ -106,8 +107,17 @@ def init(model: Model, X: Sequence[Doc] | None = None, Y: FloatsXd | None = None
 
 
 def find_width(tok2vec: Model) -> int:
-    """Return the encoder's width, from whichever layer of `tok2vec` knows it."""
-    return next(node.get_dim("nO") for node in tok2vec.walk() if node.has_dim("nO"))
+    """Return the encoder's width, from whichever layer of `tok2vec` knows it.
+
+    RAISES (ModelError): None does: there is no transformer that it could listen to.
+    """
+    width = next((node.get_dim("nO") for node in tok2vec.walk() if node.has_dim("nO")), None)
+    if width is None:
+        raise ModelError(
+            "The component's encoder has no width yet. Expected a transformer before it in the pipeline, initialized: "
+            "spacy_falconer.pipeline.source.add_falconer(nlp, spacy.load(...))."
+        )
+    return width
 
 
 def is_built(model: Model) -> bool:

@@ -146,10 +146,15 @@ def check_instruction(key: str, text: str, *, known: dict[str, str], name: str) 
     """RAISES (ModelError): The key is blank or taken, or the instruction is not a text with anything readable in it."""
     if not isinstance(key, str) or not key.strip():
         raise ModelError(f"An instruction of {name!r} has the key {key!r}; expected a name such as 'price'.")
-    if not isinstance(text, str) or not any(letter.isprintable() and not letter.isspace() for letter in text):
-        raise ModelError(f"The instruction {key!r} of {name!r} is {text!r}; expected a statement or request in words.")
+    check_words(text, f"The instruction {key!r} of {name!r}")
     if key in known:
         raise ModelError(f"{name!r} has an instruction {key!r} already: {known[key]!r}. Choose another key.")
+
+
+def check_words(text: str, what: str) -> None:
+    """RAISES (ModelError): An instruction is not a text with anything readable in it."""
+    if not isinstance(text, str) or not any(letter.isprintable() and not letter.isspace() for letter in text):
+        raise ModelError(f"{what} is {text!r}; expected a statement or request in words.")
 
 
 def check_other_keys(key: str, pipe: InstructedPipe, nlp: Language) -> None:

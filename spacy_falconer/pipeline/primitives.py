@@ -16,7 +16,7 @@ from spacy.tokens import Doc
 from spacy_falconer.errors import ModelError
 from spacy_falconer.metamodel.calibrate import calibrate
 from spacy_falconer.pipeline.components import FACTORIES, find_first, find_instructed
-from spacy_falconer.pipeline.instructed import InstructedPipe, encode
+from spacy_falconer.pipeline.instructed import InstructedPipe, check_words, encode
 from spacy_falconer.pipeline.passages import scored_spans
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.pipeline.span import split_by_text
@@ -75,6 +75,7 @@ def _load_default() -> Language:
 
 def _read(pipe: InstructedPipe, instruction: str, nlp: Language) -> tuple[str, numpy.ndarray]:
     """Return the key and the vector of an instruction: the learned vector if the component holds it."""
+    check_words(instruction, "The instruction")
     known = pipe.cfg["instructions"]
     key = next((key for key, text in known.items() if instruction in (key, text)), None)
     if key is not None:
@@ -107,11 +108,13 @@ def _find_meant(instruction: str, pipe: InstructedPipe, nlp: Language) -> str | 
 def _encoded(texts: Iterable[str], pipe: InstructedPipe, nlp: Language) -> Iterator[list[Doc]]:
     """Yield batches of texts that the component's transformer has read.
 
-    RAISES (ModelError): The texts are a single string.
+    RAISES (ModelError): The texts are a single string, or one of them is no string.
     """
     if isinstance(texts, str):
         raise ModelError(f"The texts are one string, {texts[:60]!r}. Expected several: put it into a list, [text].")
     for batch in spacy.util.minibatch(texts, BATCH_SIZE):
+        if wrong := [text for text in batch if not isinstance(text, str)]:
+            raise ModelError(f"One of the texts is {wrong[0]!r:.60}. Expected strings: leave out those without a text.")
         docs = [nlp.make_doc(text) for text in batch]
         encode(docs, pipe, nlp)
         yield docs

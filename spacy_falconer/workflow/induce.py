@@ -65,8 +65,8 @@ def no_progress(title: str, total: int | None) -> Iterator[Callable[[int], Any]]
 
 def induce(
     sentence: str,
-    records: Iterable[Record],
-    output: Path,
+    records: Iterable[Record] | Path | str,
+    output: Path | str,
     *,
     endpoint: Endpoint | None = None,
     annotator: Answering | Annotator | None = None,
@@ -94,7 +94,8 @@ def induce(
     sentence needs a folder of its own. The report.html of an earlier run is removed before anything in the folder changes,
     and written at the end; if an error stops the run, it shows what there is by then, without the corpus's texts.
 
-    records: Read several times; one that can be read only once is held in memory.
+    records: Records, or where a corpus with columns "text" and "id" is. Read several times; what can be read only once is
+        held in memory.
     output (Path): Folder for plan.json, answers.db, train.spacy, test.spacy, pipeline, scores.json, rows.jsonl and
         report.html.
     endpoint, planner_model: Whom to ask. The planner is the endpoint's model unless another is named.
@@ -115,6 +116,9 @@ def induce(
     watch_batches: Called with the batches under way, if the endpoint asks in batches.
     RAISES (FalconerError): With the remedy. Answers from before stay in the store.
     """
+    output = Path(output)
+    if isinstance(records, str | Path):
+        records = CorpusFile(Path(records))
     records = list(records) if iter(records) is records else records
     endpoint, sampling = endpoint or Endpoint(), (sampling or Sampling()).name_source()
     own = take_place(annotator, endpoint, redact=redact, n_shots=sampling.n_shots)

@@ -95,7 +95,8 @@ def test_every_quote_is_counted_once(blank, answer):
     others = [Answer("Love the $9 pan.", "m", {}, {MONEY: quotes("$9")}), Answer("Meh.", "m", {LIKED: False})]
     _, report = make_docs([answer, *others], PLAN, blank)
     assert report.rows() == [("price", 2, 6, 3, 2, 1), ("praised", 1, 0, 0, 0, 0)]
-    assert GroundingReport().rows() == []
+    assert report.explain() == "3 of 6 quoted passages do not stand in their texts as tokens: price 3."
+    assert GroundingReport().rows() == [] and GroundingReport().explain() is None
 
 
 def test_a_file_that_is_no_docbin(tmp_path, blank):

@@ -226,3 +226,10 @@ def test_a_corpus_is_cut_alike_wherever_the_cutter_stands(eager, tmp_path, where
     texts = ["i love it. fine! i paid 5 dollars.", "it broke! bad"]
     found = rows_of(eager, texts, tmp_path / "rows.jsonl")
     assert found == sentences_of(eager, texts) and len(found) == 4
+
+
+def test_a_component_without_a_transformer_says_so():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("falconer_label")
+    with pytest.raises(ModelError, match="encoder has no width yet. Expected a transformer before it"):
+        nlp.initialize()

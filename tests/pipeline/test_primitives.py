@@ -28,6 +28,18 @@ def test_get_span_is_the_component(make_nlp):
         assert [text[one.start : one.end] for one in spans] == [one.text for one in spans]
 
 
+@pytest.mark.parametrize("instruction", ["", " ", 5, None])
+def test_an_instruction_has_words(nlp, instruction):
+    for ask in (get_label, get_span):
+        with pytest.raises(ModelError, match="The instruction is .*; expected a statement or request in words"):
+            next(ask(["I love it"], instruction, nlp))
+
+
+def test_a_text_that_is_none(nlp):
+    with pytest.raises(ModelError, match="One of the texts is None. Expected strings"):
+        next(get_label(["I love it", None], "positive", nlp))
+
+
 def test_one_text_is_not_taken_for_many(nlp):
     with pytest.raises(ModelError, match=r"texts are one string, 'I love it'.*\[text\]"):
         next(get_label("I love it", "positive", nlp))

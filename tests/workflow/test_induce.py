@@ -90,6 +90,13 @@ def test_a_pipeline_to_start_from_that_is_not_there_is_told_before_anything_is_a
     assert llm_server.requests == []
 
 
+def test_a_corpus_is_given_by_its_path(run, llm_server, tmp_path, review_answers):
+    corpus = tmp_path / "reviews.jsonl"
+    srsly.write_jsonl(corpus, [{"id": str(i), "text": one.text} for i, one in enumerate(review_answers)])
+    _, done = run(records=str(corpus))
+    assert done["mine"].n_texts == len(review_answers)
+
+
 def test_a_limit_stops_it_and_another_run_goes_on(run, llm_server, tmp_path):
     with pytest.raises(BudgetError, match="10 of 10 requests.*9 of 40 texts are answered.*--recorded-only"):
         run(max_requests=10)
