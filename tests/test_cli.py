@@ -22,6 +22,7 @@ from spacy_falconer.llm.exchange import read_exchange, write_exchange
 from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import write_plan
+from spacy_falconer.types import Quote
 
 ROOT = Path(spacy_falconer.__file__).parents[1]
 COMMANDS = ["annotate", "answers", "calibrate", "estimate", "evaluate", "induce", "mine", "plan", "report", "train"]
@@ -551,6 +552,15 @@ def test_answers_to_something_else_calibrate_nothing(folder, saved, review_answe
     )
     said = run("calibrate", saved, folder / "other.jsonl", "--output", folder / "out", exit_code=1)
     assert "to none of the plan's instructions" in said and not (folder / "out" / "meta.json").exists()
+
+
+def test_quotes_that_do_not_stand_in_their_texts_are_told(folder, saved, review_answers):
+    first = next(iter(review_answers[0].spans))
+    lost = [replace(one, spans={**one.spans, first: (Quote("a quote of nothing"),)}) for one in review_answers[:12]]
+    write_exchange(lost, folder / "lost.jsonl")
+    for command in (["evaluate"], ["calibrate", "--output", folder / "out"]):
+        said = " ".join(run(command[0], saved, folder / "lost.jsonl", *command[1:]).split())
+        assert "12 of" in said and "quoted passages do not stand in their texts" in said
 
 
 def test_a_pipeline_without_instructions_has_none_to_evaluate(folder):
