@@ -160,7 +160,7 @@ def show_problems(report: Any, output: Path) -> None:
     """Show what a user must know about the rows, even with --quiet."""
     from spacy_falconer.workflow.mining.parts import Paths
 
-    if not report.n_texts and not report.n_rejected:
+    if not report.n_texts and not report.n_rejected and not report.n_skipped:
         msg.warn("The corpus has no texts, so there are no rows.")
     if report.n_rejected:
         rejects = Paths(output).beside("rejects.jsonl")

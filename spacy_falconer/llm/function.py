@@ -27,10 +27,10 @@ def load_function(name: str, *, option: str) -> Callable[..., Any]:
         )
     try:
         function = attrgetter(path)(_import(module_name))
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # A user's module may fail in any way.
         raise AnswerError(
-            f"{option} {name!r} cannot be loaded: {error}. Expected a function in a module that is installed or in "
-            "this folder. Check the name."
+            f"{option} {name!r} cannot be loaded: {type(error).__name__}: {error}. Expected a function in a module that is "
+            "installed or in this folder. Check the name, and the module."
         ) from error
     if not callable(function):
         raise AnswerError(f"{option} {name!r} is {show(function)}, not a function. Name one that takes a text.")

@@ -272,3 +272,10 @@ def test_a_function_of_a_module_in_this_folder(tmp_path, monkeypatch):
 def test_a_name_of_no_function_is_refused(name, words):
     with pytest.raises(RedactError, match=words):
         load_redactor(name)
+
+
+def test_a_module_that_fails_is_told(tmp_path, monkeypatch):
+    (tmp_path / "my_broken_rules.py").write_text("def hide(text) return text")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RedactError, match="'my_broken_rules:hide' cannot be loaded: SyntaxError"):
+        load_redactor("my_broken_rules:hide")

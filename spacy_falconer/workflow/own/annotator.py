@@ -62,8 +62,8 @@ class Annotator:
         RAISES (AnswerError): The function fails, or returns something else.
         """
         try:
-            reply = self.function(text, steps)
-        except Exception as error:
+            reply = self.function(text, list(steps))  # Its own list, which it may use up.
+        except (Exception, SystemExit) as error:
             raise AnswerError(
                 f"The annotator {self.name!r} failed on {show(text)}: {type(error).__name__}: {error}. What it answered "
                 "before is kept. Correct it, and run again."

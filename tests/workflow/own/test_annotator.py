@@ -79,6 +79,25 @@ def test_a_run_that_failed_goes_on_where_it_was(ask, review_answers):
     assert len(failing.asked) + len(rule.asked) == 41 and rule.asked[0][0] == review_answers[30].text
 
 
+def test_the_steps_are_its_own_to_use_up(ask):
+    class Popping(Rule):
+        def __call__(self, text, steps):
+            reply = super().__call__(text, steps)
+            steps.clear()
+            return reply
+
+    assert len(ask(Popping()).docs) == 40
+
+
+def test_one_that_ends_the_program_ends_with_a_message(ask):
+    class Ending(Rule):
+        def __call__(self, text, steps):
+            raise SystemExit(0)
+
+    with pytest.raises(AnswerError, match="'my rule' failed on.*SystemExit: 0"):
+        ask(Ending())
+
+
 def test_what_it_does_not_know_stays_open(ask, review_answers, store):
     silent_on = {review_answers[0].text, review_answers[1].text}
 
