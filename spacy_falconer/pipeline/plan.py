@@ -143,9 +143,7 @@ def find_pipes(nlp: Language, component: FalconerPlan, plan: Plan) -> tuple[Inst
     if label is None or span is None:
         missing = [factory for factory, pipe in zip(FACTORIES.values(), (label, span), strict=True) if pipe is None]
         raise ModelError(f"{component.name!r} needs {' and '.join(missing)} before it in its pipeline. Add them there.")
-    enabled = [
-        pipe for _, pipe in nlp.pipeline
-    ]  # By the components themselves: one that was renamed keeps its own name.
+    enabled = [pipe for _, pipe in nlp.pipeline]  # Not by name: a component that was renamed keeps its own.
     later = [pipe for pipe in before[before.index(span) + 1 :] if pipe.op == span.op and pipe in enabled]
     if rival := next((pipe for pipe in later if pipe.cfg["spans_key"] == span.cfg["spans_key"]), None):
         raise ModelError(
