@@ -34,12 +34,12 @@ class RecordedReader:
     plan: Plan
     meanings: Meanings
 
-    def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
+    def read_label(self, step: Step, instruction: str, source: ScoredSpan | None) -> tuple[float, bool]:
         meaning = self.meanings[step.id]
         score = float(self._find_answers(step, instruction)["labels"][meaning.primitive])
         return (1 - score, score == 0) if meaning.is_opposite else (score, score > 0)
 
-    def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]:
+    def read_spans(self, step: Step, instruction: str, source: ScoredSpan | None) -> list[ScoredSpan]:
         return list(self._find_answers(step, instruction)["spans"][self.meanings[step.id].primitive])
 
     def _find_answers(self, step: Step, instruction: str) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ class DocReader:
         self.open: Step | None = None
         self.asks: dict[str, None] = {}  # In order, each once.
 
-    def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
+    def read_label(self, step: Step, instruction: str, source: ScoredSpan | None) -> tuple[float, bool]:
         if step.for_each is None:
             check_read(step, self.label, is_read=step.id in self.doc.cats)
             score = self.doc.cats[step.id]
@@ -45,7 +45,7 @@ class DocReader:
             score = self._recall(step, instruction, stand_in=0.0)
         return score, score >= self.label.threshold_of(step.id)
 
-    def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]:
+    def read_spans(self, step: Step, instruction: str, source: ScoredSpan | None) -> list[ScoredSpan]:
         if step.for_each is None:
             group = self.doc.spans.get(self.span.cfg["spans_key"])
             check_read(step, self.span, is_read=group is not None and "scores" in group.attrs)

@@ -14,13 +14,16 @@ Row = dict[str, Any]  # {"labels": {id: score}, "spans": {id: [...]}}: only str,
 
 
 class Reader(Protocol):
-    """Answers the steps of a plan about one text."""
+    """Answers the steps of a plan about one text.
 
-    def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
+    source: The passage that a `for_each` step asks about; None if it asks about the text.
+    """
+
+    def read_label(self, step: Step, instruction: str, source: ScoredSpan | None) -> tuple[float, bool]:
         """Return the score, and whether it is at or above the step's threshold."""
         ...
 
-    def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]: ...
+    def read_spans(self, step: Step, instruction: str, source: ScoredSpan | None) -> list[ScoredSpan]: ...
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,16 @@ class _ShiftedReader:
     reader: Reader
     offset: int
 
-    def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
-        return self.reader.read_label(step, instruction)
+    def read_label(self, step: Step, instruction: str, source: ScoredSpan | None) -> tuple[float, bool]:
+        return self.reader.read_label(step, instruction, source and _move(source, -self.offset))
 
-    def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]:
-        spans = self.reader.read_spans(step, instruction)
-        return [replace(span, start=span.start + self.offset, end=span.end + self.offset) for span in spans]
+    def read_spans(self, step: Step, instruction: str, source: ScoredSpan | None) -> list[ScoredSpan]:
+        spans = self.reader.read_spans(step, instruction, source and _move(source, -self.offset))
+        return [_move(span, self.offset) for span in spans]
+
+
+def _move(span: ScoredSpan, offset: int) -> ScoredSpan:
+    return replace(span, start=span.start + offset, end=span.end + offset)
 
 
 def _find_sources(step: Step, readings: Readings) -> list[ScoredSpan | None] | None:
@@ -116,11 +123,13 @@ def _fill(step: Step, source: ScoredSpan | None) -> str:
 
 
 def _read_spans(step: Step, sources: list[ScoredSpan | None], reader: Reader) -> list[SpanReading]:
-    return [SpanReading(source, span) for source in sources for span in reader.read_spans(step, _fill(step, source))]
+    return [
+        SpanReading(source, span) for source in sources for span in reader.read_spans(step, _fill(step, source), source)
+    ]
 
 
 def _read_labels(step: Step, sources: list[ScoredSpan | None], reader: Reader) -> list[LabelReading]:
-    return [LabelReading(source, *reader.read_label(step, _fill(step, source))) for source in sources]
+    return [LabelReading(source, *reader.read_label(step, _fill(step, source), source)) for source in sources]
 
 
 def _find_rivals(step: Step, plan: Plan, readings: Readings) -> dict[str, list[LabelReading]]:

@@ -102,11 +102,11 @@ class Guesser:
     def __init__(self, draw):
         self.draw = draw
 
-    def read_label(self, step, instruction):
+    def read_label(self, step, instruction, source):
         score = self.draw(st.floats(0, 1))
         return score, score >= 0.5
 
-    def read_spans(self, step, instruction):
+    def read_spans(self, step, instruction, source):
         n = self.draw(st.integers(0, 3))
         return [ScoredSpan("x", 2 * i, 2 * i + 1, 0.9) for i in range(n)]
 

@@ -29,13 +29,13 @@ class ScriptedReader:
     answers: dict
     asked: list[str] = field(default_factory=list)
 
-    def read_label(self, step, instruction):
+    def read_label(self, step, instruction, source):
         self.asked.append(instruction)
         answer = self.answers[instruction]
         score, threshold = answer if isinstance(answer, tuple) else (answer, 0.5)
         return score, score >= threshold
 
-    def read_spans(self, step, instruction):
+    def read_spans(self, step, instruction, source):
         self.asked.append(instruction)
         return self.answers[instruction]
 
@@ -304,6 +304,24 @@ def test_unit_sentence():
     ]
     assert text[found["start"] : found["end"]] == "$25"
     assert text[15:19] == "lamp"
+
+
+class PlaceReader(ScriptedReader):
+    """Answers by the place of the passage that it is asked about."""
+
+    def read_label(self, step, instruction, source):
+        return self.answers[CharSpan(source.start, source.end)], True
+
+
+def test_a_reader_is_told_which_passage_is_meant():
+    lamps = [ScoredSpan("lamp", 0, 4, 0.9), ScoredSpan("lamp", 5, 9, 0.9)]
+    said = {"Products": lamps, CharSpan(0, 4): 0.2, CharSpan(5, 9): 0.8}
+    plan = make_plan(PRAISED, output=["product"])
+    row = execute(plan, PlaceReader(said))
+    assert [one["score"] for one in row["labels"]["praised"]] == [0.2, 0.8]
+    sentence = make_plan(PRAISED, output=["product"], unit="sentence")
+    (row,) = execute_sentences(sentence, [(CharSpan(10, 20), PlaceReader(said))])
+    assert [(one["score"], one["for"]["start"]) for one in row["labels"]["praised"]] == [(0.2, 10), (0.8, 15)]
 
 
 def test_the_row_is_plain_data_whatever_the_reader_gives():

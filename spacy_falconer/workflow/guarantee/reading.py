@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -175,16 +175,17 @@ class AnswerReader:
 
     answer: Answer
 
-    def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
-        value = any(one.labels.get(instruction, False) for one in self._list_answers(step))
+    def read_label(self, step: Step, instruction: str, source: ScoredSpan | None) -> tuple[float, bool]:
+        value = self._find_answer(source).labels.get(instruction, False)
         return float(value), value
 
-    def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]:
-        quotes = [quote for one in self._list_answers(step) for quote in one.spans.get(instruction, ())]
+    def read_spans(self, step: Step, instruction: str, source: ScoredSpan | None) -> list[ScoredSpan]:
+        quotes = self._find_answer(source).spans.get(instruction, ())
         places = sorted({place for place in find_quotes(self.answer.text, quotes) if place is not None})
         return [ScoredSpan(self.answer.text[one.start : one.end], one.start, one.end, 1.0) for one in places]
 
-    def _list_answers(self, step: Step) -> list[Answer]:
-        """Return the text's answer, or for a step about passages, theirs. Their instructions contain the passages' words."""
-        about: Mapping[CharSpan, Answer] = self.answer.about
-        return [self.answer] if step.for_each is None else list(about.values())
+    def _find_answer(self, source: ScoredSpan | None) -> Answer:
+        """Return the answer about the text, or about one passage of it; an empty one if nothing was said of that."""
+        if source is None:
+            return self.answer
+        return self.answer.about.get(CharSpan(source.start, source.end), Answer(self.answer.text, self.answer.model))

@@ -12,6 +12,7 @@ from spacy_falconer.llm.annotate import partial_answers
 from spacy_falconer.llm.store import HUMAN, AnswerStore
 from spacy_falconer.plan import Plan
 from spacy_falconer.plan.show import show_ids
+from spacy_falconer.types import FIELDS
 from spacy_falconer.workflow.annotate import ground
 from spacy_falconer.workflow.choose import RANDOM, Chosen
 from spacy_falconer.workflow.own.forms import choose_form, read_labelled
@@ -85,7 +86,7 @@ def limit(work: Work, plan: Plan, complete: bool | None) -> Work:
     if complete is None or work.note is not None or work.outcome != ANSWERED:
         return work
     if complete:
-        return replace(work, asked=())
+        return replace(work, asked=(), offered=(), shown=tuple(FIELDS))
     stated = [step.id for step in plan.text_steps("get_label") if step.id in (*work.asked, *work.offered)]
     said = dict.fromkeys([*stated, *work.labels, *(mark.key for mark in work.marks)])
     return replace(work, asked=tuple(said), outcome=ANSWERED if said else OPEN)

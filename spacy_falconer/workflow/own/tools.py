@@ -53,5 +53,6 @@ def rename(work: Work, names: Names) -> Work:
     asked = tuple(dict.fromkeys([*labels, *denied])) if work.asked else ()
     offered = names.find_all(work.offered, "get_label")
     outcome = OPEN if work.asked and not asked else ANSWERED
-    said = {"labels": tuple(dict.fromkeys(labels)), "marks": tuple(marks), "asked": asked, "offered": offered}
-    return replace(work, outcome=outcome, **said)
+    shown = tuple(op for op in work.shown if op == "get_span" or offered or not work.offered)
+    said = {"labels": tuple(dict.fromkeys(labels)), "marks": tuple(marks)}
+    return replace(work, outcome=outcome, **said, asked=asked, offered=offered, shown=shown)

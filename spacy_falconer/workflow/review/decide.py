@@ -52,7 +52,7 @@ def find_asked(work: Work, usual: Asked) -> Asked:
     RAISES (AnswerError): The text is not the one that was asked about.
     """
     if work.note is None:
-        return {key: one for key, one in usual.items() if key in work.asked} if work.asked else usual
+        return {key: one for key, one in usual.items() if is_asked(key, one[0], work)}
     text, asked, spared = read_note(work.note)
     if text != digest(work.text):
         raise AnswerError(
@@ -60,6 +60,13 @@ def find_asked(work: Work, usual: Asked) -> Asked:
         )
     marked = {*work.labels, *(mark.key for mark in work.marks)}
     return {**asked, **{key: one for key, one in spared.items() if key in marked}}
+
+
+def is_asked(key: str, op: str, work: Work) -> bool:
+    """Return whether a record without a note asks for a key that occurs in some record of its kind."""
+    if work.asked:
+        return key in work.asked
+    return op in work.shown and (op == "get_span" or not work.offered or key in work.offered)
 
 
 def find_usual(works: Iterable[Work], plan: Plan) -> Asked:

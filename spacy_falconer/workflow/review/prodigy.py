@@ -27,6 +27,7 @@ from spacy_falconer.workflow.review.work import (
 
 OUTCOMES = {"accept": ANSWERED, "reject": REJECTED, "ignore": SKIPPED}
 BINARY_VIEWS = ("ner", "spans")  # In these, "accept" says nothing about what else is in the text.
+SHOWS = {"get_label": ("options", "accept"), "get_span": ("spans",)}
 CONFIG_SUFFIX = ".config.json"
 LAST_S = 1e15  # No time is later than this, not even in milliseconds.
 
@@ -118,8 +119,14 @@ def read(record: dict[str, Any], part: Any) -> Work:
     chosen = [str(check(one, "accept", (str, int))) for one in expect(record, "accept", list, default=[])]
     marks = [read_span(one) for one in expect(record, "spans", list, default=[])]
     asked = () if "spans" in record else tuple(options)
-    said = {"labels": tuple(chosen), "marks": tuple(marks)}
+    said = {"labels": tuple(chosen), "marks": tuple(marks), "shown": find_shown(record)}
     return Work(**common, **said, outcome=outcome, note=note, asked=asked, offered=tuple(options))
+
+
+def find_shown(record: dict[str, Any]) -> tuple[str, ...]:
+    """Return the primitives that a task is about: those whose fields it has, or both if it has neither's."""
+    shown = [op for op, names in SHOWS.items() if any(name in record for name in names)]
+    return tuple(shown or SHOWS)
 
 
 def read_time(value: float) -> float:

@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 
 from spacy_falconer.errors import AnswerError
 from spacy_falconer.plan import Step
-from spacy_falconer.types import HALF_CHARACTER
+from spacy_falconer.types import FIELDS, HALF_CHARACTER
 from spacy_falconer.workflow.files import digest
 
 NOTE = "falconer"  # A record's field that says what was asked about which text; it must come back unchanged.
@@ -77,7 +77,8 @@ class Work:
 
     outcome: "answered" (what is not marked is not there), "rejected", "skipped", or "open" (not looked at yet).
     asked: All keys that the person was asked about, if the record shows them without a note.
-    offered: Keys that are among those that were asked.
+    offered: Keys that are among those that were asked: if any, all labels that were.
+    shown: The primitives that the record is about; of others it says nothing.
     when: The time of the last change in seconds since 1970; 0 if it is not known.
     """
 
@@ -89,6 +90,7 @@ class Work:
     note: Any = None
     asked: tuple[str, ...] = ()
     offered: tuple[str, ...] = ()
+    shown: tuple[str, ...] = tuple(FIELDS)
     when: float = 0.0
 
 

@@ -195,9 +195,9 @@ class _SaidReader:
 
     said: Said
 
-    def read_label(self, step: Step, instruction: str) -> tuple[float, bool]:
+    def read_label(self, step: Step, instruction: str, source: ScoredSpan | None) -> tuple[float, bool]:
         is_true = self.said.labels.get(step.id, False)
         return self.said.scores.get(step.id, float(is_true)), is_true
 
-    def read_spans(self, step: Step, instruction: str) -> list[ScoredSpan]:
+    def read_spans(self, step: Step, instruction: str, source: ScoredSpan | None) -> list[ScoredSpan]:
         return [ScoredSpan("", start, end, 1.0) for start, end in sorted(self.said.spans.get(step.id, ()))]

@@ -325,6 +325,23 @@ def test_answers_about_passages_stand_in_the_row():
     assert [(one["for"]["text"], one["value"]) for one in row["labels"]["praised"]] == [("pad", False), ("mouse", True)]
 
 
+def test_the_same_words_may_be_answered_differently_at_each_place():
+    steps = [
+        {"id": "thing", "op": "get_span", "instruction": "Things."},
+        {"id": "praised", "op": "get_label", "instruction": "The text praises {span}.", "for_each": "thing"},
+        {"id": "price", "op": "get_span", "instruction": "The price of {span}.", "for_each": "thing"},
+    ]
+    plan = parse_plan({"instruction": "x", "steps": steps, "output": ["thing", "price"]})
+    text, things = "pad for $2; pad for $3", (Quote("pad", 0), Quote("pad", 12))
+    about = {
+        CharSpan(0, 3): Answer(text, "m", {"The text praises pad.": True}, {"The price of pad.": (Quote("$2"),)}),
+        CharSpan(12, 15): Answer(text, "m", {"The text praises pad.": False}, {"The price of pad.": (Quote("$3"),)}),
+    }
+    (row,) = make_reading(Answer(text, "m", {}, {"Things.": things}, about=about), plan).rows
+    assert [one["value"] for one in row["labels"]["praised"]] == [True, False]
+    assert [(one["text"], one["for"]["start"]) for one in row["spans"]["price"]] == [("$2", 0), ("$3", 12)]
+
+
 def test_what_a_guarantee_does_not_use_is_said(saved, corpus, llm_server):
     result, _, _ = mine(saved, corpus, "accuracy=0.5, on=positive", "--n-process", 2)
     assert result.exit_code == 0 and "one process reads the corpus: --n-process is ignored" in " ".join(

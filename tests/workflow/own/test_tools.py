@@ -43,6 +43,19 @@ def test_prodigys_choices_are_about_their_options(bring, said):
     assert said(TEXT) == {"sports": True} and said("It rained.") == {"sports": False} and brought.foreign["Arts"] == 2
 
 
+def test_prodigys_spans_deny_no_labels_and_foreign_options_none(bring, said):
+    options = [{"id": "Arts", "text": "Arts"}]
+    tasks = [
+        LABELLED,
+        {"text": "Ada ran.", "options": [{"id": "Sport"}], "accept": ["Sport"], "answer": "accept"},
+        {**LABELLED, "text": f"{TEXT} Bravo.", "options": options, "accept": ["Arts"]},
+    ]
+    bring(tasks)
+    assert said(TEXT) == said(f"{TEXT} Bravo.") == {"person": [("Bob", 0)]} and said("Ada ran.") == {"sports": True}
+    bring(tasks, complete=True)
+    assert said(TEXT) == {"sports": False, "person": [("Bob", 0)], "place": []}
+
+
 def test_prodigys_yes_or_no_is_about_its_label_alone(bring, said):
     tasks = [
         {"text": TEXT, "label": "Sport", "answer": "accept"},

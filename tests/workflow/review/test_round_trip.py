@@ -251,6 +251,21 @@ def test_records_of_ones_own(take, store):
     assert [one.where.rsplit(" ", 1)[1] for one in taken.rejects] == ["5"]
 
 
+def test_a_record_says_nothing_of_the_primitive_that_it_does_not_show(take, store):
+    options = [{"id": "positive"}, {"id": "gift"}]
+    span = {"start": 2, "end": 11, "label": "price"}
+    taken = take([
+        {"text": "a 5 dollars", "spans": [span], "answer": "accept"},
+        {"text": "b 5 dollars", "options": options, "accept": ["gift"], "answer": "accept"},
+        {"text": "c 5 dollars", "options": options[1:], "accept": [], "spans": [span], "answer": "accept"},
+    ])  # fmt: skip
+    asked = [("get_label", LABEL), ("get_label", GIFT), ("get_span", PRICE)]
+    found = {text: [store.find(f"{text} 5 dollars", op, words) for op, words in asked] for text in "abc"}
+    price = (Quote("5 dollars", 2),)
+    assert found == {"a": [None, None, price], "b": [False, True, None], "c": [None, False, price]}
+    assert not taken.rejects
+
+
 EMOJI = "nice \U0001f600 for 7 dollars"
 
 
