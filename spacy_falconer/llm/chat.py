@@ -121,14 +121,12 @@ class Chat:
     async def _attempt(self, body: dict[str, Any], step: Steps) -> Any:
         """Send a request once. RETURNS: The completion, or a Failure."""
         client = self._find_client()
-        self.ledger.start(step, self.model)
-        sent_at = time.monotonic()
-        try:
-            completion = await asyncio.wait_for(client.chat.completions.create(**body), self.timeout_s)
-        except Exception as error:
-            return explain(error, sent_at=sent_at, timeout_s=self.timeout_s, model=self.model)
-        finally:
-            self.ledger.wait(step, time.monotonic() - sent_at)
+        with self.ledger.send(step, self.model):
+            sent_at = time.monotonic()
+            try:
+                completion = await asyncio.wait_for(client.chat.completions.create(**body), self.timeout_s)
+            except Exception as error:
+                return explain(error, sent_at=sent_at, timeout_s=self.timeout_s, model=self.model)
         if isinstance(completion, str):
             raise ServerError(
                 f"The endpoint replies with {hide_key(completion)[:60]!r}; expected an OpenAI-compatible chat completion. Check "

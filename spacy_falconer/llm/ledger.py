@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any
@@ -34,6 +37,23 @@ class LedgerRow:
     is_estimated: bool = False
 
 
+@dataclass
+class Traffic:
+    """The requests to one model: how many are under way, how many are paid for, and what these cost."""
+
+    n_under_way: int = 0
+    n_paid: int = 0
+    cost_usd: float = 0.0
+
+    def expect_usd(self, n_more: int = 0) -> float:
+        """Return what the requests under way and so many more will cost if they are like those before; 0 if none are paid."""
+        return (self.n_under_way + n_more) * self.cost_usd / max(1, self.n_paid)
+
+    def pay(self, cost_usd: float) -> None:
+        self.n_paid += 1
+        self.cost_usd += cost_usd
+
+
 Steps = str | Sequence[str]
 
 
@@ -44,7 +64,8 @@ class Ledger:
     If several steps are asked in one request, each of them counts it. They share the input tokens evenly, and the output
     tokens by the length of each one's answer. So the rows may have more requests than the total; all else adds up to it.
 
-    max_cost (float): US dollars. Requests under way when it is reached are still paid for.
+    max_cost (float): US dollars. What requests under way will probably cost counts, too; so it is exceeded only if they
+        cost more than those before them, or were sent before there was a reply to judge by.
     max_requests (int): The most requests to send, including those that fail. It is never exceeded.
     prices: By model name; by default those that `read_prices` finds now.
     watch: Called with the step, or steps, and the model of a request that is about to be sent.
@@ -56,6 +77,7 @@ class Ledger:
     max_requests: int | None = None
     prices: Mapping[str, Price] = field(default_factory=read_prices, repr=False)
     watch: Callable[[Steps, str], Any] = field(default=lambda step, model: None, repr=False, compare=False)
+    _traffic: defaultdict[str, Traffic] = field(default_factory=lambda: defaultdict(Traffic), repr=False)
     _rows: dict[str, LedgerRow] = field(default_factory=lambda: {TOTAL: LedgerRow(TOTAL)}, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,14 +93,26 @@ class Ledger:
         return self._rows[TOTAL]
 
     def start(self, step: Steps, model: str) -> None:
-        """Count a request that is about to be sent.
+        """Count a request that is about to be sent, whether it may or not."""
+        for name in [TOTAL, *_list_steps(step)]:
+            self._add(LedgerRow(name, n_requests=1))
+        self.watch(step, model)
+
+    @contextmanager
+    def send(self, step: Steps, model: str) -> Iterator[None]:
+        """Count a request while it is under way, and the time that it took, whatever its outcome.
 
         RAISES (BudgetError): It may not be sent.
         """
         self.check(model)
-        for name in [TOTAL, *_list_steps(step)]:
-            self._add(LedgerRow(name, n_requests=1))
-        self.watch(step, model)
+        self.start(step, model)
+        sent_at = time.monotonic()
+        self._traffic[model].n_under_way += 1
+        try:
+            yield
+        finally:
+            self._traffic[model].n_under_way -= 1
+            self.wait(step, time.monotonic() - sent_at)
 
     def pay(
         self,
@@ -92,10 +126,12 @@ class Ledger:
         price_share: float = 1.0,
     ) -> None:
         """Count the tokens of a reply, shared by its steps according to `content`. `price_share`: of the usual price."""
-        steps, price = _list_steps(step), self.price_of(model)
+        steps = _list_steps(step)
         n_inputs = _share(n_input_tokens, [1] * len(steps))
         n_outputs = _share(n_output_tokens, weigh_steps(content, steps))
-        shares = zip(steps, n_inputs, n_outputs, strict=True)
+        shares, price = zip(steps, n_inputs, n_outputs, strict=True), self.price_of(model)
+        if price is not None:
+            self._traffic[model].pay(price_share * price.cost_usd(n_input_tokens, n_output_tokens))
         for name, n_input, n_output in [(TOTAL, n_input_tokens, n_output_tokens), *shares]:
             cost_usd = price_share * price.cost_usd(n_input, n_output) if price else None
             self._add(LedgerRow(name, 0, n_input, n_output, cost_usd, 0.0, is_estimated))
@@ -121,10 +157,16 @@ class Ledger:
                 f"--max-cost {self.max_cost} cannot be kept: the price of the model {model!r} is unknown. {REMEDY}; or "
                 "use --max-requests."
             )
-        if (total.cost_usd or 0) >= self.max_cost:
-            raise BudgetError(
-                f"--max-cost is reached: ${total.cost_usd:.4f} of ${self.max_cost:.4f} are spent. {_RESUME}"
-            )
+        self._check_cost(total.cost_usd or 0, self._traffic[model])
+
+    def _check_cost(self, spent: float, traffic: Traffic) -> None:
+        if spent < self.max_cost and spent + traffic.expect_usd(1) <= self.max_cost:
+            return
+        rest = f" The {traffic.n_under_way} requests under way cost about ${traffic.expect_usd():.4f}."
+        raise BudgetError(
+            f"--max-cost is reached: ${spent:.4f} of ${self.max_cost:.4f} are spent, and another request would exceed it."
+            f"{rest if traffic.n_under_way else ''} {_RESUME}"
+        )
 
     def price_of(self, model: str) -> Price | None:
         return find_price(model, self.prices)

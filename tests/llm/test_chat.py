@@ -188,12 +188,14 @@ def test_no_request_more_than_allowed_also_where_some_fail(server, talk, max_req
     assert any("--max-requests is reached" in str(reply) for reply in replies)
 
 
-def test_no_dollar_more_than_allowed_but_for_the_requests_in_flight(server, talk):
-    [_], chat = talk("love 0")
-    one = chat.ledger.total.cost_usd
-    texts = [f"love {i}" for i in range(40)]
-    _, chat = talk(*texts, ledger=Ledger(max_cost=10 * one), max_in_flight=4)
-    assert 10 <= chat.ledger.total.n_requests < 10 + 4
+@pytest.mark.parametrize("max_in_flight", [1, 4, 9])
+def test_no_dollar_more_than_allowed_for_requests_that_are_alike(server, talk, max_in_flight):
+    [_], chat = talk("love 10")
+    most = 10.5 * chat.ledger.total.cost_usd
+    texts = [f"love {i}" for i in range(10, 50)]
+    replies, chat = talk(*texts, ledger=Ledger(max_cost=most), max_in_flight=max_in_flight)
+    assert chat.ledger.total.n_requests == 10 and chat.ledger.total.cost_usd <= most
+    assert any("another request would exceed it" in str(reply) for reply in replies)
 
 
 def test_dollars_cannot_be_limited_where_the_price_is_unknown(server, talk):

@@ -64,9 +64,23 @@ def test_an_unknown_price_is_said_to_be_unknown():
 def test_dollars_run_out():
     ledger = Ledger(max_cost=3.0, prices=PRICES)
     pay(ledger)
-    pay(ledger)
-    with pytest.raises(BudgetError, match=r"--max-cost is reached: \$4.0000 of \$3.0000.*Raise the limit"):
-        ledger.start("s", "m")
+    with pytest.raises(
+        BudgetError, match=r"--max-cost is reached: \$2.0000 of \$3.0000.*would exceed it. Every.*Raise the"
+    ):
+        ledger.check("m")
+    ledger.max_cost = 4.0
+    ledger.check("m")
+
+
+def test_what_is_under_way_counts_with_what_requests_cost_so_far():
+    ledger = Ledger(max_cost=7.0, prices=PRICES)
+    with ledger.send("s", "m"), ledger.send("s", "m"):
+        ledger.pay("s", "m", 1_000_000, 100_000, is_estimated=False)
+    with ledger.send("s", "m"), ledger.send("s", "m"):
+        with pytest.raises(BudgetError, match=r"2 requests under way cost about \$4.0000. Every"):
+            ledger.check("m")
+    with pytest.raises(BudgetError, match="price of the model 'other' is unknown"):
+        ledger.check("other")
 
 
 def test_a_limit_that_is_no_number_is_refused():
