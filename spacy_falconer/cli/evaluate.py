@@ -19,7 +19,7 @@ def evaluate_cli(
         None,
         "--baselines",
         metavar="ANSWERS",
-        help="The answers it was trained on; keywords, regression and others that learn from them are compared with it",
+        help="The answers it was trained on; regression and others that learn from them are compared, too",
         exists=True,
         dir_okay=False,
     ),
@@ -49,7 +49,8 @@ def evaluate_cli(
 ):
     """Measure the agreement with the language model, and with people if they answered.
 
-    It comes with 95% intervals and, with --baselines, compared with simpler methods on the same answers.
+    It comes with 95% intervals, beside keywords and the metamodel without training, and, with --baselines, beside methods
+    that learn from the same answers.
 
     Example: falconer evaluate pipeline test.spacy --baselines train.spacy --json scores.json
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,7 +68,7 @@ class Ledger:
     max_requests (int): The most requests to send, including those that fail. It is never exceeded.
     prices: By model name; by default those that `read_prices` finds now.
     watch: Called with the step, or steps, and the model of a request that is about to be sent.
-    RAISES (BudgetError): `max_cost` is NaN, which would never be reached.
+    RAISES (BudgetError): A limit is negative, or is NaN, which would never be reached.
     RAISES (FalconerError): The price file that is named is not one.
     """
 
@@ -81,8 +80,10 @@ class Ledger:
     _rows: dict[str, LedgerRow] = field(default_factory=lambda: {TOTAL: LedgerRow(TOTAL)}, repr=False)
 
     def __post_init__(self) -> None:
-        if self.max_cost is not None and math.isnan(self.max_cost):
-            raise BudgetError("--max-cost is not a number; expected US dollars, such as 2.50. Correct it.")
+        if self.max_cost is not None and not self.max_cost >= 0:
+            raise BudgetError(f"--max-cost is {self.max_cost}; expected US dollars, such as 2.50. Correct it.")
+        if self.max_requests is not None and self.max_requests < 0:
+            raise BudgetError(f"--max-requests is {self.max_requests}; expected 0 or more. Correct it.")
 
     def rows(self) -> list[LedgerRow]:
         """Return one row per step, in the order in which the steps began."""

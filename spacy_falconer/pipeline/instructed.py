@@ -191,15 +191,21 @@ def find_encoder(pipe: InstructedPipe, nlp: Language) -> Any:
     encoders = [proc for _, proc in nlp.components if pipe.name in getattr(proc, "listening_components", ())]
     if not encoders:
         raise ModelError(
-            f"{pipe.name!r} listens to no transformer of this pipeline ({', '.join(nlp.component_names)}). "
-            "Add the transformer that it came with, as `spacy_falconer.pipeline.source.add_falconer` does."
+            f"{pipe.name!r} listens to {find_upstream(pipe)!r}, and this pipeline ({', '.join(nlp.component_names)}) has no "
+            "transformer of that name. If it was renamed, give it back its name; else add the one that the component came "
+            "with, as `spacy_falconer.pipeline.source.add_falconer` does."
         )
     return encoders[0]
 
 
 def listens(pipe: InstructedPipe) -> bool:
     """Return whether the component shares a transformer, rather than owning one after `nlp.replace_listeners`."""
-    return any(node.name == LISTENER for node in pipe.model.walk())
+    return find_upstream(pipe) is not None
+
+
+def find_upstream(pipe: InstructedPipe) -> str | None:
+    """Return the name of the transformer that the component listens to; None if it has one of its own."""
+    return next((node.upstream_name for node in pipe.model.walk() if node.name == LISTENER), None)
 
 
 def check_encoded(docs: Sequence[Doc], pipe: InstructedPipe) -> None:

@@ -127,7 +127,7 @@ def _check_free(nlp: Language, names: Sequence[str]) -> None:
     if taken := [name for name in names if name in nlp.component_names]:
         raise ModelError(
             f"The pipeline ({', '.join(nlp.component_names)}) has {taken[0]!r} already. Remove it by "
-            f"nlp.remove_pipe({taken[0]!r}), or rename it by nlp.rename_pipe."
+            f"nlp.remove_pipe({taken[0]!r}), or add ours to a pipeline without it."
         )
 
 
@@ -149,7 +149,7 @@ def _find_encoder(source: Language) -> str:
             return encoder
     raise ModelError(
         f"The source pipeline ({', '.join(source.component_names) or 'empty'}) has no falconer component that listens "
-        "to a transformer. Load one that `falconer train` wrote."
+        "to a transformer in it. Load one that `falconer train` wrote, and do not rename its transformer."
     )
 
 

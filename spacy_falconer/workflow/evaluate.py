@@ -54,7 +54,8 @@ def evaluate(
     gave all answers, they take the language model's place.
 
     docs: Answers, as `corpus.docbin` makes them.
-    train_docs: The answers that it was trained on; baselines learn from them, too.
+    train_docs: The answers that it was trained on; baselines learn from them, too. Without any, only those that need none
+        are compared: keywords and the metamodel without training.
     second: Another reading of the same texts by the language model.
     curve (str): Learn from growing parts of `train_docs`: "full", as `train` does; or "heads", which are trained alone,
         in seconds.
@@ -71,7 +72,7 @@ def evaluate(
     llm, people = ([read(doc) for doc in docs] for read in (read_llm, read_people))
     whose, wanted = choose_side(plan, llm, people)
     found = ask_pipeline(nlp, [doc.text for doc in docs])
-    others = ask_baselines(plan, docs, train_docs, **origin) if train_docs else Baselines({})
+    others = ask_baselines(plan, docs, train_docs, **origin)
     again = {"second_reading": read_second(docs, second)} if second else {}
     scores = compare(docs, {"": found, **again, **others.said}, wanted, plan, seed=seed)
     rows, calibrations = pick(list_said(wanted), docs, found, wanted), read_calibrations(nlp)

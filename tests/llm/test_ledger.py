@@ -83,6 +83,14 @@ def test_what_is_under_way_counts_with_what_requests_cost_so_far():
         ledger.check("other")
 
 
-def test_a_limit_that_is_no_number_is_refused():
-    with pytest.raises(BudgetError, match="--max-cost is not a number"):
-        Ledger(max_cost=float("nan"))
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"max_cost": float("nan")}, "--max-cost is nan; expected US dollars"),
+        ({"max_cost": -1.0}, "--max-cost is -1.0; expected US dollars"),
+        ({"max_requests": -1}, "--max-requests is -1; expected 0 or more"),
+    ],
+)
+def test_a_limit_that_limits_nothing_is_refused(limits, message):
+    with pytest.raises(BudgetError, match=message):
+        Ledger(**limits)

@@ -169,6 +169,12 @@ def test_every_sentence_is_a_text_of_its_own(planned):
     assert [text[row["sentence"]["start"] : row["sentence"]["end"]] for row in whole] == ["I love it.", "It broke."]
 
 
+def test_without_a_kept_sentence_nothing_is_mined(planned):
+    nlp = planned(plan_of(POSITIVE, unit="sentence", keep="positive and not positive"))
+    nlp.add_pipe("sentencizer", first=True)
+    assert nlp("I love it. It broke.")._.mined == [] == nlp("")._.mined
+
+
 def test_sentences_need_something_that_finds_them(planned):
     with pytest.raises(ModelError, match="nothing in the pipeline sets sentence starts"):
         planned(plan_of(POSITIVE, unit="sentence"))("I love it.")

@@ -64,7 +64,7 @@ def test_the_keys_that_programs_read(trained, docs):
     assert scores["n_texts"] == 40 and set(scores["labels"]["per_instruction"]) == {"positive", "gift"}
     line = scores["spans"]["per_instruction"]["price"]
     assert {"p", "r", "f", "n"} <= set(line) and line["p_ci"][0] <= line["p"] <= line["p_ci"][1]
-    assert set(scores["rows"]) == {"kept", "values", "whole"} and "baselines" not in scores
+    assert set(scores["rows"]) == {"kept", "values", "whole"}
     assert json.loads(json.dumps(scores)) == scores
 
 
@@ -208,6 +208,14 @@ def test_all_stand_in_the_same_table(everything):
     assert any(line.startswith("rows, values") for line in table.splitlines())
 
 
+def test_what_needs_no_answers_to_learn_from_always_stands_beside(trained, docs, base_folder, everything):
+    scores = evaluate(trained[0], docs[20:], source=base_folder)
+    assert list(scores["baselines"]) == ["keywords", "zero_shot"]
+    assert scores["baselines"]["zero_shot"] == everything["baselines"]["zero_shot"]
+    alone = evaluate(trained[0], docs[20:])
+    assert list(alone["baselines"]) == ["keywords"] and any("Without zero-shot" in note for note in alone["notes"])
+
+
 def test_the_curve_grows_and_says_what_the_last_step_brought(everything):
     curve = everything["curve"]
     assert [point["n_texts"] for point in curve["points"]] == [10, 20]
@@ -228,7 +236,7 @@ def test_what_cannot_be_compared_is_said(trained, docs):
         read_second(docs[:5], docs[5:10])
     with pytest.raises(AnswerError, match="'half'"):
         evaluate(trained[0], docs[:5], curve="half")
-    assert "it takes the training answers" in evaluate(trained[0], docs[:5], curve="full")["notes"][0]
+    assert "it takes the training answers" in " ".join(evaluate(trained[0], docs[:5], curve="full")["notes"])
 
 
 def test_reliability_is_of_all_scores(everything):

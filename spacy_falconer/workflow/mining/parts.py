@@ -170,7 +170,7 @@ def find_row_reader(output: Path) -> Callable[[Path], Iterator[Row]]:
 
 def read_jsonl(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf8") as lines:
-        yield from map(json.loads, lines)
+        yield from (json.loads(line) for line in lines if line.strip())
 
 
 def dump_row(row: Row) -> bytes:

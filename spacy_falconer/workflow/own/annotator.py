@@ -129,7 +129,7 @@ def is_passage(value: Any, text: str) -> bool:
     """Return whether a value is words, or the start and end characters of words in the text."""
     if isinstance(value, str):
         return bool(value.strip())
-    if not isinstance(value, (tuple, list)) or len(value) != 2 or not all(isinstance(one, int) for one in value):
+    if not isinstance(value, (tuple, list)) or [type(one) for one in value] != [int, int]:
         return False
     start, end = value
     return 0 <= start < end <= len(text) and bool(text[start:end].strip())

@@ -17,6 +17,8 @@ from spacy_falconer.workflow.review.work import Mark, Work
 
 TAG = re.compile(r"O|[BILOUESM]-\S.*")
 STARTS, ENDS = frozenset("BSU"), frozenset("SUEL")
+BLANKS = " \t\r"  # What separates cells. Other white space, as the space that does not break, may be in a token.
+TAB, SPACES = re.compile("\t"), re.compile("[ \t]+")
 MARKER = "-DOCSTART-"
 
 
@@ -50,11 +52,11 @@ def read_lines(path: Path) -> list[str]:
 
 def split_sentences(lines: Sequence[str]) -> Iterator[list[Line]]:
     """Yield the sentences, without comments and document marks. Cells are separated by tabs if the file has any."""
-    tab = "\t" if any("\t" in line for line in lines) else None
+    space = TAB if any("\t" in line for line in lines) else SPACES
     sentence: list[Line] = []
     for number, line in enumerate([*lines, ""], start=1):
-        cells = tuple(cell.strip() for cell in line.strip().split(tab))
-        if not line.strip() or cells[0] == MARKER:
+        cells = tuple(cell.strip(BLANKS) for cell in space.split(line.strip(BLANKS)))
+        if not line.strip(BLANKS) or cells[0] == MARKER:
             if sentence:
                 yield sentence
             sentence = []

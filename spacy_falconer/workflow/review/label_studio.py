@@ -91,6 +91,7 @@ def split(record: dict[str, Any]) -> list[Any]:
 
 def read(record: dict[str, Any], part: Any) -> Work:
     data = record["data"]
+    text = expect(data, TEXT, str)
     by = part.get("completed_by", "") if isinstance(part, dict) else ""
     by = by.get("email") or by.get("id") if isinstance(by, dict) else by
     is_skipped = bool(expect(part, "was_cancelled", bool, default=False))
@@ -98,22 +99,23 @@ def read(record: dict[str, Any], part: Any) -> Work:
     for one in expect(part, "result", list, default=[]):
         kind, value = expect(one, "type", str), expect(one, "value", dict, default={})
         if kind == "labels":
-            marks += read_region(value)
+            marks += read_region(value, text)
         elif kind == "choices":
             labels += [check(choice, "choices", str) for choice in expect(value, "choices", list)]
         elif kind not in COMMENTS:
             raise AnswerError(f"It holds a result of type {kind!r}; expected labels and choices. Export only these.")
     return Work(
-        expect(data, TEXT, str), "" if by is None else str(by), SKIPPED if is_skipped else ANSWERED, tuple(labels), tuple(marks),
+        text, "" if by is None else str(by), SKIPPED if is_skipped else ANSWERED, tuple(labels), tuple(marks),
         note=data.get(NOTE), when=read_time(part.get("updated_at") or part.get("created_at")),
     )  # fmt: skip
 
 
-def read_region(value: dict[str, Any]) -> list[Mark]:
+def read_region(value: dict[str, Any], text: str) -> list[Mark]:
     """Return the marks of a region, one for each of its labels."""
     start, end = (expect(value, name, int) for name in ("start", "end"))
-    quote = value.get("text")
-    quote = quote.replace("\\n", "\n") if isinstance(quote, str) else None  # Label Studio writes line breaks like this.
+    quote = value.get("text") if isinstance(value.get("text"), str) else None
+    if quote is not None and quote not in text:
+        quote = quote.replace("\\n", "\n")  # Label Studio writes line breaks like this.
     names = [check(name, "labels", str) for name in expect(value, "labels", list)]
     return [Mark(name, start, end, quote=quote) for name in names]
 

@@ -19,6 +19,7 @@ from spacy_falconer.workflow.scoring.regression import predict_label
 from spacy_falconer.workflow.scoring.said import SECOND, Said, read_llm
 
 MAX_KEPT_TRAIN, MAX_KEPT_TEST = 600, 300  # Texts whose encodings are held in memory, for the curve.
+NO_BASE = "Without zero-shot: no pre-trained pipeline is named."
 # Their names in tables.
 NAMES = {
     "llm": "LLM",
@@ -46,9 +47,12 @@ def ask_baselines(
 ) -> Baselines:
     """Answer the texts by keywords, passages seen before, logistic regression and the metamodel without training.
 
+    train_docs: What they learn from. If there are none, only those answer that need not learn: keywords and the metamodel.
     source (Path): The pipeline that tasks start from: it answers untrained, and its encoder gives the vectors. Without
         it, nothing answers untrained, and the vectors are those of the config's encoder.
     """
+    if not train_docs:
+        return ask_untaught(plan, [doc.text for doc in docs], source)
     texts, train_texts = ([doc.text for doc in part] for part in (docs, train_docs))
     said = {"keywords": ask_keywords(plan, texts, train_docs), "dictionary": ask_dictionary(plan, docs, train_docs)}
     if source is None:
@@ -59,13 +63,22 @@ def ask_baselines(
         said["regression"] = ask_regression(
             plan, vectors[: len(train_docs)], train_docs, vectors[len(train_docs) :], seed=seed
         )
-        return Baselines(said, ["Without zero-shot: no pre-trained pipeline is named."])
+        return Baselines(said, [NO_BASE])
     base = load_base(source, plan)
     train = encode(base, train_texts, n_kept=MAX_KEPT_TRAIN)
     tests = encode(base, texts, n_kept=MAX_KEPT_TEST)
     said["regression"] = ask_regression(plan, train.vectors, train_docs, tests.vectors, seed=seed)
     said["zero_shot"] = tests.said
     return Baselines(said, [], base, train, tests)
+
+
+def ask_untaught(plan: Plan, texts: Sequence[str], source: Path | None) -> Baselines:
+    """Answer the texts by what needs no answers to learn from."""
+    said = {"keywords": ask_keywords(plan, texts, ())}
+    if source is None:
+        return Baselines(said, [NO_BASE])
+    said["zero_shot"] = encode(load_base(source, plan), texts, n_kept=0).said
+    return Baselines(said)
 
 
 def ask_regression(plan: Plan, vectors: Floats2d, docs: Sequence[Doc], tests: Floats2d, *, seed: int) -> list[Said]:

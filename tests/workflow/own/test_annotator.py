@@ -134,6 +134,7 @@ def test_repeated_words_take_their_occurrences_in_turn(review_plan, store):
         ({"price": [(0, 999)]}, "999.*'price'.*characters"),
         ({"price": [" "]}, "'price'"),
         ({"price": [(3, 3)]}, "'price'"),
+        ({"price": [(True, 3)]}, "'price'"),
     ],
 )
 def test_an_answer_of_another_form_is_refused(said, words, ask):

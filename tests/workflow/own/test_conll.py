@@ -35,6 +35,15 @@ def test_every_scheme_says_the_same(tags, store, news_plan, said, tmp_path):
     assert said("Ada Lovelace Bob met in New York") == {"person": people, "place": [("New York", 24)]}
 
 
+@pytest.mark.parametrize("columns", ["{token} {tag}", "{token}\t{tag}", "{tag}  {token}"], ids=repr)
+def test_a_space_that_does_not_break_is_part_of_its_token(columns, store, news_plan, said, tmp_path):
+    price, blank = "5\u00a0000", "\u00a0"
+    path = write(tmp_path / "train.txt", [(["Bob", "paid", price, blank], ["B-PER", "O", "B-LOC", "O"])], columns)
+    bring_answers(path, news_plan, store, names=NAMES)
+    (text,) = [text for text in (f"Bob paid {price} {blank}", f"Bob paid {price}{blank}") if said(text)]
+    assert said(text) == {"person": [("Bob", 0)], "place": [(price, 9)]}
+
+
 @pytest.mark.parametrize(
     "columns", ["{token} NNP I-NP {tag}", "{token}\t{tag}", "{tag}\t{token}", "{token}\t_\t_\t{tag}"], ids=str
 )

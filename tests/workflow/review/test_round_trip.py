@@ -286,6 +286,13 @@ def test_label_studio_writes_line_breaks_its_own_way(send, take, store):
     assert store.find(text, "get_span", PRICE) == (Quote("5\ndollars", 5),)
 
 
+def test_a_backslash_of_the_text_is_no_line_break(send, take, store):
+    text = r"paid 5\nine dollars"
+    record = FINISH["label-studio"](send("label-studio", [text])[0][text], [], [("price", r"5\nine dollars")])
+    assert not take([record]).rejects
+    assert store.find(text, "get_span", PRICE) == (Quote(r"5\nine dollars", 5),)
+
+
 def test_label_studios_ground_truth_settles(send, take, store):
     task = send("label-studio")[0][TEXTS[3]]
     record, other = (FINISH["label-studio"](task, labels, [], by=by) for labels, by in ((["gift"], "ann"), ([], "bob")))
