@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import plain_errors, say
+from spacy_falconer.cli.screen import plain_errors, progress, say
 from spacy_falconer.cli.train import warn_of_places
 
 
@@ -58,7 +58,7 @@ def evaluate_cli(
 
     from spacy_falconer.pipeline.source import load_pipeline
     from spacy_falconer.workflow.answers import read_answers
-    from spacy_falconer.workflow.evaluate import evaluate, find_origin, name_plan
+    from spacy_falconer.workflow.evaluate import count_reads, evaluate, find_origin, name_plan
     from spacy_falconer.workflow.files import check_not_read, check_writable
     from spacy_falconer.workflow.report import format_scores
 
@@ -72,10 +72,12 @@ def evaluate_cli(
         train_docs, again = (
             read_answers(path, plan, nlp)[0] if path is not None else [] for path in (baselines, second)
         )
-        scores = evaluate(
-            nlp, docs, train_docs=train_docs, second=again, curve="full" if curve else "heads" if quick_curve else None,
-            **find_origin(*options.tell_apart(source, config)), seed=seed,
-        )  # fmt: skip
+        origin = find_origin(*options.tell_apart(source, config))
+        with progress("Reading", count_reads(docs, train_docs, origin["source"]), quiet=quiet) as tick:
+            scores = evaluate(
+                nlp, docs, train_docs=train_docs, second=again, curve="full" if curve else "heads" if quick_curve else None,
+                **origin, seed=seed, tick=tick,
+            )  # fmt: skip
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         srsly.write_json(json_file, scores)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy
 from spacy.language import Language
@@ -61,8 +62,13 @@ def load_base(source: Path, plan: Plan) -> Base:
     return Base(nlp, {pipe.name: pipe.model.to_bytes() for pipe in find_instructed(nlp)})
 
 
-def encode(base: Base, texts: Sequence[str], *, n_kept: int) -> Encoded:
-    """Read texts with the untrained pipeline. Only the first `n_kept` docs keep the encoder's vectors, which are large."""
+def encode(
+    base: Base, texts: Sequence[str], *, n_kept: int, tick: Callable[[int], Any] = lambda n_texts: None
+) -> Encoded:
+    """Read texts with the untrained pipeline. Only the first `n_kept` docs keep the encoder's vectors, which are large.
+
+    tick: Called with the number of texts read since the last call.
+    """
     docs = [base.nlp.make_doc(text) for text in texts]
     order = sorted(range(len(docs)), key=lambda place: len(docs[place]))  # Of similar length, so that little is padded.
     thresholds, found = read_thresholds(base.nlp), {}
@@ -72,6 +78,7 @@ def encode(base: Base, texts: Sequence[str], *, n_kept: int) -> Encoded:
             found[place] = read_findings(base.nlp, doc, thresholds), find_vector(doc)
             if place >= n_kept:
                 doc._.trf_data = None
+            tick(1)
     said, vectors = zip(*(found[place] for place in range(len(docs))), strict=True)
     return Encoded(docs, list(said), stack(vectors))
 

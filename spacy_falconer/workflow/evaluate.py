@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def evaluate(
     source: Path | None = None,
     config: Path | None = None,
     seed: int = 0,
+    tick: Callable[[int], Any] = lambda n_texts: None,
 ) -> Json:
     """Score a pipeline on answers that it was not trained on. The answers are left as they are.
 
@@ -60,6 +61,7 @@ def evaluate(
     curve (str): Learn from growing parts of `train_docs`: "full", as `train` does; or "heads", which are trained alone,
         in seconds.
     source, config (Path): What the pipeline was trained from.
+    tick: Called with the number of texts read since the last call; in all, as many as `count_reads` says.
     RETURNS: `{"labels": {"macro_f", "macro_f_ci", "per_instruction": {key: {"p", "r", "f", "n", "n_found", "n_wanted",
         "p_ci", "r_ci", "f_ci"}}}, "spans": the same, "rows": {"kept", "values", "whole"}, "n_texts", "with"}`. `n` counts
         the texts that were asked, `_ci` are 95% intervals from resampled texts. Spans must match exactly; an answer that
@@ -71,8 +73,8 @@ def evaluate(
     plan, origin = name_plan(nlp), {"source": source, "config": config, "seed": seed}
     llm, people = ([read(doc) for doc in docs] for read in (read_llm, read_people))
     whose, wanted = choose_side(plan, llm, people)
-    found = ask_pipeline(nlp, [doc.text for doc in docs])
-    others = ask_baselines(plan, docs, train_docs, **origin)
+    found = ask_pipeline(nlp, [doc.text for doc in docs], tick)
+    others = ask_baselines(plan, docs, train_docs, **origin, tick=tick)
     again = {"second_reading": read_second(docs, second)} if second else {}
     scores = compare(docs, {"": found, **again, **others.said}, wanted, plan, seed=seed)
     rows, calibrations = pick(list_said(wanted), docs, found, wanted), read_calibrations(nlp)
@@ -84,6 +86,11 @@ def evaluate(
     if whose != PEOPLE and list_said(people):
         scores["people"] = compare(docs, {"": found, "llm": llm, **others.said}, people, plan, seed=seed)
     return {**scores, "with": whose, "thresholds": list_thresholds(nlp), "notes": notes, "seed": seed}
+
+
+def count_reads(docs: Sequence[Doc], train_docs: Sequence[Doc], source: Path | None) -> int:
+    """Return how many texts `evaluate` reads: those to test on and, with the pipeline that training began from, all again."""
+    return len(docs) + (len(docs) + len(train_docs) if source is not None else 0)
 
 
 def choose_side(plan: Plan, llm: Sequence[Said], people: Sequence[Said]) -> tuple[str, Sequence[Said]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy
 from spacy.tokens import Doc
@@ -43,16 +44,24 @@ class Baselines:
 
 
 def ask_baselines(
-    plan: Plan, docs: Sequence[Doc], train_docs: Sequence[Doc], *, source: Path | None, config: Path | None, seed: int
+    plan: Plan,
+    docs: Sequence[Doc],
+    train_docs: Sequence[Doc],
+    *,
+    source: Path | None,
+    config: Path | None,
+    seed: int,
+    tick: Callable[[int], Any] = lambda n_texts: None,
 ) -> Baselines:
     """Answer the texts by keywords, passages seen before, logistic regression and the metamodel without training.
 
     train_docs: What they learn from. If there are none, only those answer that need not learn: keywords and the metamodel.
     source (Path): The pipeline that tasks start from: it answers untrained, and its encoder gives the vectors. Without
         it, nothing answers untrained, and the vectors are those of the config's encoder.
+    tick: Called with the number of texts that it has read since the last call.
     """
     if not train_docs:
-        return ask_untaught(plan, [doc.text for doc in docs], source)
+        return ask_untaught(plan, [doc.text for doc in docs], source, tick)
     texts, train_texts = ([doc.text for doc in part] for part in (docs, train_docs))
     said = {"keywords": ask_keywords(plan, texts, train_docs), "dictionary": ask_dictionary(plan, docs, train_docs)}
     if source is None:
@@ -65,19 +74,19 @@ def ask_baselines(
         )
         return Baselines(said, [NO_BASE])
     base = load_base(source, plan)
-    train = encode(base, train_texts, n_kept=MAX_KEPT_TRAIN)
-    tests = encode(base, texts, n_kept=MAX_KEPT_TEST)
+    train = encode(base, train_texts, n_kept=MAX_KEPT_TRAIN, tick=tick)
+    tests = encode(base, texts, n_kept=MAX_KEPT_TEST, tick=tick)
     said["regression"] = ask_regression(plan, train.vectors, train_docs, tests.vectors, seed=seed)
     said["zero_shot"] = tests.said
     return Baselines(said, [], base, train, tests)
 
 
-def ask_untaught(plan: Plan, texts: Sequence[str], source: Path | None) -> Baselines:
+def ask_untaught(plan: Plan, texts: Sequence[str], source: Path | None, tick: Callable[[int], Any]) -> Baselines:
     """Answer the texts by what needs no answers to learn from."""
     said = {"keywords": ask_keywords(plan, texts, ())}
     if source is None:
         return Baselines(said, [NO_BASE])
-    said["zero_shot"] = encode(load_base(source, plan), texts, n_kept=0).said
+    said["zero_shot"] = encode(load_base(source, plan), texts, n_kept=0, tick=tick).said
     return Baselines(said)
 
 

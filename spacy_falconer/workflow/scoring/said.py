@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -95,11 +95,14 @@ def _read_group(group: SpanGroup | None, side: int) -> dict[str, frozenset[Place
     return {key: frozenset(found.get(key, ())) for key in asked}
 
 
-def ask_pipeline(nlp: Language, texts: Sequence[str]) -> list[Said]:
+def ask_pipeline(nlp: Language, texts: Sequence[str], tick: Callable[[int], Any] = lambda n_texts: None) -> list[Said]:
     """Return a pipeline's answers to texts, by each instruction's own threshold. The plan is not run."""
-    thresholds = read_thresholds(nlp)
+    thresholds, said = read_thresholds(nlp), []
     with all_spans(nlp):
-        return [read_findings(nlp, doc, thresholds) for doc in read_docs(nlp, texts)]
+        for doc in read_docs(nlp, texts):
+            said.append(read_findings(nlp, doc, thresholds))
+            tick(1)
+    return said
 
 
 def read_thresholds(nlp: Language) -> dict[str, float]:
