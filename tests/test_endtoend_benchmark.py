@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ def test_what_it_costs():
     assert ASKING.usd(100_000) == pytest.approx(100)
     assert OURS.first_usd == pytest.approx(0.01 + 500 * 0.001 + 0.1 * 0.05)
     assert OURS.usd(100_000) == pytest.approx(0.515 + 100_000 / 50 / 3600 * 0.05)
+
+
+def test_more_cores_are_faster_and_all_cost_something():
+    two = replace(OURS, texts_per_s=100, n_cores=2)
+    assert two.usd(100_000) == pytest.approx(OURS.usd(100_000))
+    assert two.times_as_fast(16) == pytest.approx(12.5)
 
 
 def test_where_it_breaks_even():

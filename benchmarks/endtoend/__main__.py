@@ -20,8 +20,9 @@ Costs: the requests for the answers, counted as `falconer estimate` counts them,
 at --core-price an hour. "even at": the number of texts from which on ours is cheaper.
 
 Times: --latency seconds a request, a statement, with 1, 16 and 64 requests in flight. Ours are seconds of one core's
-processor, measured in this run; the training, of all of the corpus's instructions, when it was done. "x LLM": reading
-alone; "hours": the language model's / ours with all its steps, for --n-texts texts.
+processor, measured in this run; with --n-process, which needs that many free cores, seconds of the clock while as many
+processes read, as `mine --n-process` does. The training, of all of the corpus's instructions, when it was done, is one
+core's. "x LLM": reading alone; "hours": the language model's / ours with all its steps, for --n-texts texts.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def main(
     latency: float = typer.Option(1.5, help="Seconds of a request"),
     core_price: float = typer.Option(0.04, help="Dollars for an hour of one core"),
     precision: str = typer.Option("fp32", help="In which ours reads, as of mine: fp32, bf16, int8, compiled or auto"),
+    n_process: int = typer.Option(1, help="Processes that read, each on a core of its own, as of mine", min=1),
     trained_only: bool = typer.Option(False, help="Leave spaCy's own out where --work does not have it"),
     # fmt: on
 ):
@@ -63,25 +65,30 @@ def main(
     for one in read_corpora(shared, own, work, corpus):
         print(f"{one.name} ...", file=sys.stderr, flush=True)
         folder = work / f"{one.name}-{one.digest[:8]}"
-        found, speeds, train_s = measure_corpus(one, folder, precision, trained_only=trained_only)
-        asking = {name: ask_price(one, name, model, latency) for name in one.plans}
-        own_ways = {name: Ours(asking[name], len(one.train), train_s, speeds[name], core_price) for name in one.plans}
-        print_corpus(one, *found, own_ways, n_texts)
+        found = measure_agreement(one, folder, precision, trained_only=trained_only)
+        train_s, ours = read_seconds(folder / "ours"), {}
+        for name, plan in one.plans.items():
+            speed = measure_speed(load_ours(one, folder), plan, one.texts, precision=precision, n_process=n_process)
+            asking = ask_price(one, name, model, latency)
+            ours[name] = Ours(asking, len(one.train), train_s, speed, core_price, n_process)
+        print_corpus(one, *found, ours, n_texts)
         rows, instructions = rows + pick_main(found[0]), instructions + found[1]
-        ways += own_ways.values()
-    print(f"\nAims, over all corpora ({model}, {latency} s a request, ${core_price} an hour; ours in {precision})")
+        ways += ours.values()
+    cores = "core" if n_process == 1 else "cores"
+    print(
+        f"\nAims, over all corpora ({model}, {latency} s a request, ${core_price} an hour of a core; ours in {precision}, {n_process} {cores})"
+    )
     print(format_goals(rows, instructions, ways, n_texts))
 
 
-def measure_corpus(
+def measure_agreement(
     corpus: Corpus, folder: Path, precision: str, *, trained_only: bool
-) -> tuple[tuple[list[Scored], list[Scored]], dict[str, float], float]:
-    """Scores of the sentences and of the instructions, each sentence's texts a second, and seconds of the training."""
+) -> tuple[list[Scored], list[Scored]]:
+    """Scores of the sentences and of the instructions."""
     nlp = load_ours(corpus, folder)
     with accelerate(nlp, precision):
         said = ask_all(corpus, folder, nlp, trained_only=trained_only)
-        speeds = {name: measure_speed(nlp, plan, corpus.texts) for name, plan in corpus.plans.items()}
-    return (score_rows(corpus, said), score_instructions(corpus, said)), speeds, read_seconds(folder / "ours")
+    return score_rows(corpus, said), score_instructions(corpus, said)
 
 
 def ask_price(corpus: Corpus, name: str, model: str, latency_s: float) -> Asking:

@@ -44,9 +44,9 @@ class Asking:
 
 @dataclass(frozen=True)
 class Ours:
-    """Our way: a plan, a sample that the language model answers, a training, and then a core that reads.
+    """Our way: a plan, a sample that the language model answers, a training, and then a core or several that read.
 
-    train_s: Seconds of one core. core_usd: Of an hour of it.
+    train_s: Seconds of one core. texts_per_s: Of all cores. core_usd: Of an hour of one.
     """
 
     asking: Asking
@@ -54,6 +54,7 @@ class Ours:
     train_s: float
     texts_per_s: float
     core_usd: float
+    n_cores: int = 1
 
     def usd(self, n_texts: float) -> float:
         return self.first_usd + n_texts * self.reading_usd
@@ -66,7 +67,7 @@ class Ours:
     @property
     def reading_usd(self) -> float:
         """Of one text."""
-        return self.core_usd / HOUR_S / self.texts_per_s
+        return self.n_cores * self.core_usd / HOUR_S / self.texts_per_s
 
     def seconds(self, n_texts: float, n_in_flight: int) -> float:
         """From the sentence to the rows. The plan is one request."""
@@ -79,7 +80,7 @@ class Ours:
         return math.ceil(self.first_usd / saved) if saved > 0 else math.inf
 
     def times_as_fast(self, n_in_flight: int) -> float:
-        """Texts that a core reads while the language model answers one, with so many requests in flight."""
+        """Texts that the cores read while the language model answers one, with so many requests in flight."""
         return self.texts_per_s * self.asking.seconds(1, n_in_flight)
 
 

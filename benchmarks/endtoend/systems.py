@@ -16,6 +16,8 @@ from benchmarks.endtoend.corpora import Corpus
 from spacy_falconer.pipeline.source import find_base
 from spacy_falconer.plan import Plan
 from spacy_falconer.workflow.files import whole
+from spacy_falconer.workflow.mine import BATCH_SIZE
+from spacy_falconer.workflow.mining.reading import open_reader, read_texts
 from spacy_falconer.workflow.scoring.baselines import ask_baselines, read_second
 from spacy_falconer.workflow.scoring.said import Said, ask_pipeline, read_answers
 from spacy_falconer.workflow.train import train
@@ -80,11 +82,12 @@ def read_seconds(path: Path) -> float:
     return srsly.read_json(path / "seconds.json")
 
 
-def measure_speed(nlp: Language, plan: Plan, texts: Sequence[str], *, n_warm: int = 8) -> float:
-    """Texts that are mined in a second of the processor, on the threads that torch has."""
+def measure_speed(nlp: Language, plan: Plan, texts: Sequence[str], *, precision: str, n_process: int) -> float:
+    """Texts that are mined in a second: of one core's processor, or of the clock while several processes read."""
     nlp.get_pipe("falconer_plan").set_plan(plan)
-    for _ in nlp.pipe(texts[:n_warm]):
-        pass
-    start = time.process_time()
-    n_texts = sum(1 for _ in nlp.pipe(texts))
-    return n_texts / (time.process_time() - start)
+    clock, texts = time.process_time if n_process == 1 else time.perf_counter, list(texts)
+    with open_reader(nlp, n_process=n_process, batch_size=BATCH_SIZE, precision=precision) as read:
+        read_texts(texts, read, tick=lambda share: None)  # So that all processes have loaded it.
+        start = clock()
+        read_texts(texts, read, tick=lambda share: None)
+        return len(texts) / (clock() - start)
