@@ -22,7 +22,7 @@ from spacy_falconer.llm.exchange import read_exchange, write_exchange
 from spacy_falconer.llm.ledger import Ledger
 from spacy_falconer.llm.store import AnswerStore
 from spacy_falconer.plan import write_plan
-from spacy_falconer.types import Quote
+from spacy_falconer.types import Answer, Quote
 
 ROOT = Path(spacy_falconer.__file__).parents[1]
 COMMANDS = ["annotate", "answers", "calibrate", "estimate", "evaluate", "induce", "mine", "plan", "report", "train"]
@@ -324,6 +324,22 @@ def test_what_is_to_be_forgotten_is_named(annotate, folder):
     assert "cannot be combined" in run(*store, "--failures", "--model", "m", exit_code=1)
     unknown = run(*store, "--id", "nobody", "--texts", folder / "corpus.jsonl", exit_code=1)
     assert "no text with the id 'nobody'" in plain(unknown)
+
+
+def test_sentences_that_a_pipeline_cut_its_own_way_are_forgotten(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer", config={"punct_chars": [";"]})
+    nlp.to_disk(tmp_path / "pipeline")
+    srsly.write_jsonl(tmp_path / "corpus.jsonl", [{"id": "1", "text": "A good pad; a bad lamp. It broke."}])
+    with AnswerStore(tmp_path / "answers.db") as store:
+        store.put_many(
+            Answer(text, "m", {"Good.": True}) for text in ("a bad lamp. It broke.", "It broke.", "Another.")
+        )
+    forget = ["answers", "delete", "--store", tmp_path / "answers.db", "--texts", tmp_path / "corpus.jsonl"]
+    assert "1 answers forgotten" in run(*forget)
+    assert "1 answers forgotten" in run(*forget, "--pipeline", tmp_path / "pipeline")
+    with AnswerStore(tmp_path / "answers.db") as store:
+        assert [one.text for one in store.export()] == ["Another."]
 
 
 def test_no_batches_are_under_way(annotate, folder):

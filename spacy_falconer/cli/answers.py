@@ -169,6 +169,12 @@ def delete_cli(
     store: Path = STORE,
     texts: Path | None = typer.Option(None, "--texts", help="Answers about the texts of this corpus", exists=True),
     ids: list[str] = typer.Option([], "--id", help="Only the corpus's text with this id; may be repeated"),
+    pipeline: Path | None = typer.Option(
+        None,
+        "--pipeline",
+        help="The pipeline that was mined with, if it cuts sentences in a way of its own: answers about these, too",
+        file_okay=False,
+    ),
     model: str | None = typer.Option(None, "--model", help="Answers of this language model"),
     instruction: str | None = typer.Option(None, "--instruction", help="Answers to this instruction, word for word"),
     failures: bool = typer.Option(
@@ -182,6 +188,7 @@ def delete_cli(
 
     Example: falconer answers delete --store answers.db --texts withdrawn.jsonl
     """
+    from spacy_falconer.pipeline.source import load_pipeline
     from spacy_falconer.workflow.answers import ask_failed_again, forget
     from spacy_falconer.workflow.corpus_file import CorpusFile
 
@@ -195,7 +202,8 @@ def delete_cli(
             msg.good("Texts that failed will be asked again")
             return
         records = CorpusFile(texts, text_field, id_field) if texts else None
-        n_forgotten = forget(store, records=records, ids=ids, model=model, instruction=instruction)
+        nlp = load_pipeline(pipeline) if pipeline is not None else None
+        n_forgotten = forget(store, records=records, ids=ids, model=model, instruction=instruction, nlp=nlp)
     msg.good(f"{n_forgotten} answers forgotten")
 
 

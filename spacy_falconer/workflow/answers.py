@@ -99,17 +99,19 @@ def forget(
     ids: Collection[str] = (),
     model: str | None = None,
     instruction: str | None = None,
+    nlp: Language | None = None,
 ) -> int:
     """Delete the answers that match all given criteria: about a corpus's texts or sentences, by a model, to an instruction.
 
     ids: Only the corpus's texts with these ids.
+    nlp (Language): Cuts the texts into the sentences that were asked about, if a pipeline of one's own did; else, rules do.
     RETURNS (int): How many answers were deleted.
     RAISES (AnswerError): There is no criterion, there are ids without a corpus or one that it does not have, or batches
         under way ask about the texts.
     """
     if ids and records is None:
         raise AnswerError(f"The id {next(iter(ids))!r} is given without a corpus. Name the corpus by --texts.")
-    texts = None if records is None else _list_texts(records, ids)
+    texts = None if records is None else _list_texts(records, ids, nlp)
     with AnswerStore(store) as opened:
         under_way = find_texts_under_way(opened)
         if n_texts := len(under_way if texts is None else under_way.intersection(texts)):
@@ -155,9 +157,12 @@ def stop_batches(store: Path) -> None:
     run_to_end(cancel())
 
 
-def _list_texts(records: Iterable[Record], ids: Collection[str]) -> list[str]:
+def _list_texts(records: Iterable[Record], ids: Collection[str], nlp: Language | None) -> list[str]:
+    """Return the texts of records, and their sentences as rules and as a pipeline cut them."""
     found = [record for record in records if not ids or record.id in ids]
     unknown = sorted(set(ids) - {record.id for record in found})
     if unknown:
         raise AnswerError(f"The corpus has no text with the id {unknown[0]!r}. Nothing was forgotten. Correct it.")
-    return [record.text for record in chain(found, read_units(found, "sentence"))]
+    cutters = [None] if nlp is None else [None, nlp]
+    sentences = chain.from_iterable(read_units(found, "sentence", cutter) for cutter in cutters)
+    return [record.text for record in chain(found, sentences)]
