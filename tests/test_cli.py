@@ -69,6 +69,12 @@ def test_answers_go_in_and_out(folder, review_answers):
     assert list(read_exchange(folder / "out.jsonl")) == review_answers
 
 
+def test_recorded_answers_take_no_options_of_labelled_data(folder):
+    command = ["answers", "import", folder / "answers.jsonl", "--store", folder / "answers.db"]
+    for options in (["--test-output", "x.spacy"], ["--partial"], ["--complete"], ["--map", "A=price"]):
+        assert f"expected no {options[0]}. Leave it out" in plain(run(*command, *options, exit_code=1))
+
+
 def test_answers_are_never_written_over_the_store_or_the_corpus(folder, review_answers, llm_server):
     store, corpus = folder / "answers.db", folder / "corpus.jsonl"
     run("answers", "import", folder / "answers.jsonl", "--store", store)
@@ -175,7 +181,7 @@ def test_annotate_asks_and_shows_the_bill(annotate, llm_server, folder):
 def test_a_limit_writes_what_there_is_and_the_same_command_goes_on(annotate, llm_server, folder):
     output = annotate("--max-requests", 10, exit_code=1)
     assert "10 of 40 texts are answered" in output and "8 answered texts to learn from, 2 to test on" in output
-    assert "BudgetError" in output and "Raise the limit and run again" in output
+    assert "BudgetError" in output and "To go on, run again: a limit holds for one run" in output
     assert (folder / "train.spacy").exists() and len(llm_server.requests) == 10
     assert "32 answered texts to learn from" in annotate() and len(llm_server.requests) == 40
 
@@ -265,13 +271,13 @@ def test_prices_of_ones_own_are_counted_by(annotate, folder, llm_server):
     priced = ["--model", "my-own", "--prices", prices]
     output = plain(run("estimate", folder / "plan.json", folder / "corpus.jsonl", *priced))
     assert "cost $" in output and f"Prices from {prices}" in output
-    output = annotate(*priced, "--max-cost", 1, "--max-requests", 1, exit_code=1)
+    output = annotate(*priced, "--max-cost", 1e6, "--max-requests", 1, exit_code=1)
     assert "--max-requests is reached" in output and f"Prices from {prices}" in output
     total = next(line for line in output.split("Prices from")[0].split("in total ")[1:])
     n_requests, n_input, n_output, cost, *_ = total.replace(",", "").split()
     assert n_requests == "1" and float(cost[1:]) == int(n_input) + int(n_output)
     assert "--max-cost is reached" in annotate(*priced, "--max-cost", 1, "--max-in-flight", 1, exit_code=1)
-    assert len(llm_server.requests) == 2
+    assert len(llm_server.requests) == 1  # Another one would exceed it.
 
 
 def test_prices_of_ones_own_know_no_other_model(annotate, folder, monkeypatch):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,9 @@ def import_cli(
     with plain_errors():
         chosen = choose_form(file, form, has_plan=plan is not None)
         if chosen == RECORDED:
-            refuse_labels(map=names, complete=complete, model=model, output=output or test_output)
+            flag = "--partial" if complete is False else "--complete"
+            given = {"--map": names, flag: complete, "--model": model, "--output": output, "--test-output": test_output}
+            refuse_labels(given)
             import_recorded(file, store, quiet=quiet)
             return
         settings = {"names": names, "form": chosen, "complete": complete, "text_field": text_field}
@@ -85,11 +88,11 @@ def import_recorded(file: Path, store: Path, *, quiet: bool) -> None:
         msg.good(f"{n_new} new answers; {store} holds {total}, by {', '.join(models)}")
 
 
-def refuse_labels(**given: Any) -> None:
+def refuse_labels(given: Mapping[str, Any]) -> None:
     """RAISES (AnswerError): Options are for labelled data, but recorded answers say themselves who answered what."""
     if said := [name for name, value in given.items() if value not in (None, [])]:
         raise AnswerError(
-            f"The file holds recorded answers, which name their instructions and models; expected no --{said[0]}. Leave it "
+            f"The file holds recorded answers, which name their instructions and models; expected no {said[0]}. Leave it "
             "out, or name the format of the file by --format."
         )
 

@@ -94,6 +94,10 @@ def make_record(row: Row, line: int, file: InputFile, *, text_field: Sequence[st
             f"there is no id column {id_field!r}; the columns: {columns}. Name it with --id-field", show_row(row)
         )
     text, found = "\n\n".join(parts), row.get(id_field)
+    if found in (None, "") and id_field not in ("", ID_FIELD):
+        return Flaw(
+            f"its id column {id_field!r} is empty; expected an id. Name another one with --id-field", show_row(row)
+        )
     name = str(found) if found not in (None, "") else f"{file.name}:{line}" if file.name else f"line-{line}"
     if HALF_CHARACTER.search(text) or HALF_CHARACTER.search(name):  # JSON can write it; spaCy cannot read it.
         return Flaw("half a character (a lone surrogate) in its text or id", show_row(row))

@@ -47,7 +47,7 @@ class Chat:
         self.n_retries = n_retries
         self.ledger = Ledger() if ledger is None else ledger
         self._limits = Limits(max_in_flight, requests_per_minute, tokens_per_minute)
-        self._counts_tokens = tokens_per_minute is not None
+        self._counts_tokens = tokens_per_minute is not None or self.ledger.max_cost is not None
         self._formats = FormatFinder()
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -91,7 +91,7 @@ class Chat:
         return reply
 
     def _count_request(self, messages: list[Message], schema: dict[str, Any] | None) -> int:
-        """Return the tokens of a request, or 0 if tokens per minute are not limited."""
+        """Return the tokens of a request, or 0 if neither tokens per minute nor costs are limited."""
         if not self._counts_tokens:
             return 0
         return count_message_tokens(messages) + (count_schema_tokens(schema) if schema is not None else 0)
@@ -103,7 +103,7 @@ class Chat:
             async with self._limits.slot(n_tokens):
                 self._formats.check(form)
                 try:
-                    outcome = await self._attempt(body, step)
+                    outcome = await self._attempt(body, n_tokens, step)
                 except BudgetError as error:
                     if failure is None:
                         raise
@@ -118,10 +118,10 @@ class Chat:
                 raise _make_error(failure, n_failed)
             await asyncio.sleep(_backoff_s(n_failed) if failure.wait_s is None else failure.wait_s)
 
-    async def _attempt(self, body: dict[str, Any], step: Steps) -> Any:
+    async def _attempt(self, body: dict[str, Any], n_tokens: int, step: Steps) -> Any:
         """Send a request once. RETURNS: The completion, or a Failure."""
         client = self._find_client()
-        with self.ledger.send(step, self.model):
+        with self.ledger.send(step, self.model, n_tokens):
             sent_at = time.monotonic()
             try:
                 completion = await asyncio.wait_for(client.chat.completions.create(**body), self.timeout_s)

@@ -14,6 +14,7 @@ from typing import Any
 from spacy_falconer.errors import BudgetError
 from spacy_falconer.llm.prices import REMEDY, Price, find_price, read_prices
 
+N_REPLY = 50  # Tokens of a reply, until there is one.
 TOTAL = "in total"  # No step has this name.
 
 
@@ -38,15 +39,19 @@ class LedgerRow:
 
 @dataclass
 class Traffic:
-    """The requests to one model: how many are under way, how many are paid for, and what these cost."""
+    """The requests to one model: how many are under way, how many are paid for, and what these cost.
+
+    guess_usd (float): What one will cost, as long as none is paid for.
+    """
 
     n_under_way: int = 0
     n_paid: int = 0
     cost_usd: float = 0.0
+    guess_usd: float = 0.0
 
     def expect_usd(self, n_more: int = 0) -> float:
-        """Return what the requests under way and so many more will cost if they are like those before; 0 if none are paid."""
-        return (self.n_under_way + n_more) * self.cost_usd / max(1, self.n_paid)
+        """Return what the requests under way and so many more will cost if they are like those before."""
+        return (self.n_under_way + n_more) * (self.cost_usd / self.n_paid if self.n_paid else self.guess_usd)
 
     def pay(self, cost_usd: float) -> None:
         self.n_paid += 1
@@ -64,7 +69,7 @@ class Ledger:
     tokens by the length of each one's answer. So the rows may have more requests than the total; all else adds up to it.
 
     max_cost (float): US dollars. What requests under way will probably cost counts, too; so it is exceeded only if they
-        cost more than those before them, or were sent before there was a reply to judge by.
+        cost more than those before them or, before there is a reply to judge by, more than `N_REPLY` tokens beyond their own.
     max_requests (int): The most requests to send, including those that fail. It is never exceeded.
     prices: By model name; by default those that `read_prices` finds now.
     watch: Called with the step, or steps, and the model of a request that is about to be sent.
@@ -100,11 +105,14 @@ class Ledger:
         self.watch(step, model)
 
     @contextmanager
-    def send(self, step: Steps, model: str) -> Iterator[None]:
+    def send(self, step: Steps, model: str, n_input_tokens: int = 0) -> Iterator[None]:
         """Count a request while it is under way, and the time that it took, whatever its outcome.
 
+        n_input_tokens (int): How many it probably has.
         RAISES (BudgetError): It may not be sent.
         """
+        if (price := self.price_of(model)) is not None:
+            self._traffic[model].guess_usd = price.cost_usd(n_input_tokens, N_REPLY)
         self.check(model)
         self.start(step, model)
         sent_at = time.monotonic()
@@ -176,7 +184,7 @@ class Ledger:
         self._rows[row.step] = _add(self._rows.get(row.step, LedgerRow(row.step)), row)
 
 
-_RESUME = "Every answer so far is kept in the store. Raise the limit and run again; only what is missing is asked."
+_RESUME = "Every answer so far is kept in the store. To go on, run again: a limit holds for one run, and only what is missing is asked."
 
 
 def weigh_steps(content: str, steps: Sequence[str]) -> list[int]:

@@ -117,7 +117,7 @@ def ask_plan(sentence: str, texts: Sequence[str], endpoint: Endpoint, store: Pat
         ) from None
     except ServerError as error:
         raise type(error)(
-            f"There is no plan for the sentence {sentence!r} yet. {error} Or give one by --plan."
+            f"There is no plan for the sentence {sentence!r} yet. {error} Or give one for it by --plan."
         ) from None
 
 

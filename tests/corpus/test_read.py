@@ -182,6 +182,14 @@ def test_several_text_columns_are_joined_by_a_blank_line(write):
     assert list(read_corpus(path, text_field=("title", "body"), id_field="key")) == [Record("7", "Pan\n\nGood.")]
 
 
+@pytest.mark.parametrize("key", [None, ""])
+def test_an_id_that_is_asked_for_is_not_made_up(write, key):
+    path = write("c.jsonl", json.dumps({"key": key, "text": "Good."}))
+    with pytest.raises(CorpusError, match="its id column 'key' is empty; expected an id"):
+        list(read_corpus(path, id_field="key"))
+    assert list(read_corpus(path)) == [Record("line-1", "Good.", {"key": key})]
+
+
 def test_rows_are_read_lazily(write):
     records = read_corpus(write("c.jsonl", '{"text": "One."}\nbroken\n'))
     assert next(records).text == "One."

@@ -188,7 +188,19 @@ def test_no_request_more_than_allowed_also_where_some_fail(server, talk, max_req
     assert any("--max-requests is reached" in str(reply) for reply in replies)
 
 
-@pytest.mark.parametrize("max_in_flight", [1, 4, 9])
+def test_requests_sent_at_once_are_judged_before_there_is_a_reply(server, talk):
+    [_], chat = talk("love 10")
+    most = 10 * chat.ledger.total.cost_usd
+    _, chat = talk(*(f"love {i}" for i in range(10, 50)), ledger=Ledger(max_cost=most), max_in_flight=40)
+    assert 5 <= chat.ledger.total.n_requests <= 10 and chat.ledger.total.cost_usd <= most
+
+
+def test_a_limit_below_the_price_of_one_request_costs_nothing(server, talk):
+    replies, chat = talk(*(f"love {i}" for i in range(20)), ledger=Ledger(max_cost=0.00001))
+    assert server.requests == [] and all(isinstance(reply, BudgetError) for reply in replies)
+
+
+@pytest.mark.parametrize("max_in_flight", [1, 4])
 def test_no_dollar_more_than_allowed_for_requests_that_are_alike(server, talk, max_in_flight):
     [_], chat = talk("love 10")
     most = 10.5 * chat.ledger.total.cost_usd

@@ -29,7 +29,7 @@ def format_forecast(promise: Promise, n_forecast: int, n_texts: int, estimate: E
 
 def format_guaranteed(found: Guaranteed) -> str:
     """Return what is certain about each instruction's answers, and what it took."""
-    chance = f"{1.0 - found.promise.delta:.0%}"
+    chance = f"{100 * (1.0 - found.promise.delta):.6g}%"
     name = found.annotator
     answers = f"the answers of the annotator {name!r}" if name else "the language model's answers"
     lines = [

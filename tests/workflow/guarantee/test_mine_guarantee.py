@@ -212,6 +212,11 @@ def test_a_text_that_the_pipeline_fails_on_says_nothing(saved):
     assert all(question.risk_missed[0] == 1.0 for question in sayings.questions)
 
 
+def test_nearly_certain_is_not_certain(saved, corpus, llm_server):
+    result, _, _ = mine(saved, corpus, "accuracy=0.5, on=positive, delta=0.001")
+    assert "Certain, with a chance of 99.9% that all of it holds" in " ".join(result.output.split())
+
+
 def test_it_says_what_it_will_cost_before_and_what_is_certain_after(saved, corpus, llm_server):
     result, output, _ = mine(saved, corpus, "accuracy=0.8, on=positive")
     said = " ".join(result.output.split())
