@@ -255,6 +255,7 @@ def compile_encoder(encoder: nn.Module) -> Read:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "NUM_STREAMS": 1,
         "CPU_RUNTIME_CACHE_CAPACITY": KEPT_SHAPES,
+        "ENABLE_CPU_PINNING": False,  # Else the threads of several processes share one core.
     }
     request = core.compile_model(frontend.convert(frontend.load(decoder)), "CPU", settings).create_infer_request()
     lock = threading.Lock()

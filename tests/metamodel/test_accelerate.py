@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy
 import pytest
@@ -76,6 +79,17 @@ def test_what_is_padded_for_openvino_does_not_change_what_is_read(nlp):
         docs = list(nlp.pipe(TEXTS))
     assert len(alone) == len(exact) == len(docs[0])
     assert docs[0]._.trf_data.token_vectors == pytest.approx(alone, abs=0.02)
+
+
+@needs_openvino
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells it so")
+def test_no_thread_is_held_to_a_core_that_other_processes_may_use(nlp):
+    free, seen = os.sched_getaffinity(0), set()
+    with accelerate(nlp, "compiled"), ThreadPoolExecutor(1) as others:
+        reading = others.submit(lambda: [read(nlp) for _ in range(20)])
+        while not reading.done():
+            seen |= {frozenset(os.sched_getaffinity(int(task.name))) for task in Path("/proc/self/task").iterdir()}
+    assert seen == {frozenset(free)}
 
 
 @pytest.mark.parametrize(
