@@ -181,7 +181,7 @@ def test_annotate_asks_and_shows_the_bill(annotate, llm_server, folder):
 def test_a_limit_writes_what_there_is_and_the_same_command_goes_on(annotate, llm_server, folder):
     output = annotate("--max-requests", 10, exit_code=1)
     assert "10 of 40 texts are answered" in output and "8 answered texts to learn from, 2 to test on" in output
-    assert "BudgetError" in output and "To go on, run again: a limit holds for one run" in output
+    assert "BudgetError" in output and "Run again to go on, or with a higher limit" in output
     assert (folder / "train.spacy").exists() and len(llm_server.requests) == 10
     assert "32 answered texts to learn from" in annotate() and len(llm_server.requests) == 40
 

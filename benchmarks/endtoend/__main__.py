@@ -75,9 +75,8 @@ def main(
         rows, instructions = rows + pick_main(found[0]), instructions + found[1]
         ways += ours.values()
     cores = "core" if n_process == 1 else "cores"
-    print(
-        f"\nAims, over all corpora ({model}, {latency} s a request, ${core_price} an hour of a core; ours in {precision}, {n_process} {cores})"
-    )
+    prices = f"{model}, {latency} s a request, ${core_price} an hour of a core"
+    print(f"\nAims, over all corpora ({prices}; ours in {precision}, {n_process} {cores})")
     print(format_goals(rows, instructions, ways, n_texts))
 
 

@@ -184,7 +184,10 @@ class Ledger:
         self._rows[row.step] = _add(self._rows.get(row.step, LedgerRow(row.step)), row)
 
 
-_RESUME = "Every answer so far is kept in the store. To go on, run again: a limit holds for one run, and only what is missing is asked."
+_RESUME = (
+    "Every answer so far is kept in the store. Run again to go on, or with a higher limit to get further: a limit holds for "
+    "one run, and only what is missing is asked."
+)
 
 
 def weigh_steps(content: str, steps: Sequence[str]) -> list[int]:

@@ -65,7 +65,7 @@ def test_dollars_run_out():
     ledger = Ledger(max_cost=3.0, prices=PRICES)
     pay(ledger)
     with pytest.raises(
-        BudgetError, match=r"--max-cost is reached: \$2.0000 of \$3.0000.*would exceed it. Every.*run again"
+        BudgetError, match=r"--max-cost is reached: \$2.0000 of \$3.0000.*would exceed it. Every.*Run again"
     ):
         ledger.check("m")
     ledger.max_cost = 4.0

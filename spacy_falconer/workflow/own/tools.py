@@ -53,6 +53,7 @@ def rename(work: Work, names: Names) -> Work:
     asked = tuple(dict.fromkeys([*labels, *denied])) if work.asked else ()
     offered = names.find_all(work.offered, "get_label")
     outcome = OPEN if work.asked and not asked else ANSWERED
+    # Where all options are labels of no step, the record says nothing of labels.
     shown = tuple(op for op in work.shown if op == "get_span" or offered or not work.offered)
     said = {"labels": tuple(dict.fromkeys(labels)), "marks": tuple(marks)}
     return replace(work, outcome=outcome, **said, asked=asked, offered=offered, shown=shown)

@@ -27,6 +27,7 @@ from spacy_falconer.workflow.review.work import (
 
 OUTCOMES = {"accept": ANSWERED, "reject": REJECTED, "ignore": SKIPPED}
 BINARY_VIEWS = ("ner", "spans")  # In these, "accept" says nothing about what else is in the text.
+# The fields by which a task shows what it is about.
 SHOWS = {"get_label": ("options", "accept"), "get_span": ("spans",)}
 CONFIG_SUFFIX = ".config.json"
 LAST_S = 1e15  # No time is later than this, not even in milliseconds.
