@@ -58,5 +58,7 @@ def show_plan(found, output: Path) -> None:
         "asked": f"This plan is by {found.model}.",
     }
     msg.info(origins[found.origin])
+    if found.replaced is not None:
+        msg.warn(f"It replaces the plan in {output} for another sentence: {found.replaced!r}.")
     say(format_tree(found.plan))
     msg.info(f"The plan is in {output}. You may edit the file before anything is spent on answers.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,15 @@ N_LEADING = 1000  # The first texts of the corpus, from which those that the pla
 
 @dataclass(frozen=True)
 class FoundPlan:
-    """A plan, where it came from: "own", "recorded", "kept" (from an earlier run) or "asked", and the model that made it."""
+    """A plan, where it came from: "own", "recorded", "kept" (from an earlier run) or "asked", and the model that made it.
+
+    replaced (str): The other sentence that its file held a plan for.
+    """
 
     plan: Plan
     origin: str
     model: str | None = None
+    replaced: str | None = None
 
 
 def obtain_plan(
@@ -67,6 +71,7 @@ def obtain_plan(
         check_readable(texts, records)
         found = FoundPlan(ask_plan(sentence, texts, endpoint, store), "asked", endpoint.model_name)
     if found.origin != "kept":
+        found = replace(found, replaced=_find_replaced(sentence, found.plan, output))
         with whole(output) as part:
             write_plan(found.plan, part)
     return found
@@ -177,6 +182,15 @@ def _find_kept(sentence: str, path: Path) -> FoundPlan | None:
         return None
     plan = read_plan(path)
     return FoundPlan(plan, "kept") if is_same(plan.instruction, sentence) else None
+
+
+def _find_replaced(sentence: str, plan: Plan, path: Path) -> str | None:
+    """Return the sentence of a file's plan, if both are others."""
+    try:
+        before = read_plan(path)
+    except PlanError:  # There is no file, or none that can be read.
+        return None
+    return None if before == plan or is_same(before.instruction, sentence) else before.instruction
 
 
 def recorded_by(path: Path) -> str | None:

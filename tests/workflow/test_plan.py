@@ -123,6 +123,13 @@ def test_an_own_plan_is_taken_whatever_the_sentence(find, review_plan, tmp_path,
     assert read_plan(tmp_path / "plan.json") == review_plan
 
 
+def test_the_sentence_whose_plan_is_replaced_is_named(find, review_plan, llm_server, tmp_path):
+    assert find().replaced is None and find("another sentence").replaced == SENTENCE
+    write_plan(review_plan, tmp_path / "own.json")
+    assert find(known=tmp_path / "own.json").replaced == "another sentence"
+    assert find(known=tmp_path / "own.json").replaced is None
+
+
 @pytest.mark.parametrize("keep", [True, False])
 def test_without_an_endpoint_it_says_what_to_do(keep, find, monkeypatch, tmp_path):
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
