@@ -66,9 +66,9 @@ def main(
         print(f"{one.name} ...", file=sys.stderr, flush=True)
         folder = work / f"{one.name}-{one.digest[:8]}"
         found = measure_agreement(one, folder, precision, trained_only=trained_only)
-        train_s, ours = read_seconds(folder / "ours"), {}
+        nlp, train_s, ours = load_ours(one, folder), read_seconds(folder / "ours"), {}
         for name, plan in one.plans.items():
-            speed = measure_speed(load_ours(one, folder), plan, one.texts, precision=precision, n_process=n_process)
+            speed = measure_speed(nlp, plan, one.texts, precision=precision, n_process=n_process)
             asking = ask_price(one, name, model, latency)
             ours[name] = Ours(asking, len(one.train), train_s, speed, core_price, n_process)
         print_corpus(one, *found, ours, n_texts)

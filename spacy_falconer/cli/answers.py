@@ -173,10 +173,7 @@ def delete_cli(
     texts: Path | None = typer.Option(None, "--texts", help="Answers about the texts of this corpus", exists=True),
     ids: list[str] = typer.Option([], "--id", help="Only the corpus's text with this id; may be repeated"),
     pipeline: Path | None = typer.Option(
-        None,
-        "--pipeline",
-        help="The pipeline that was mined with, if it cuts sentences in a way of its own: answers about these, too",
-        file_okay=False,
+        None, help="Answers about sentences as this pipeline cuts them, too", file_okay=False
     ),
     model: str | None = typer.Option(None, "--model", help="Answers of this language model"),
     instruction: str | None = typer.Option(None, "--instruction", help="Answers to this instruction, word for word"),

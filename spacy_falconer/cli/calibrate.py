@@ -5,8 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import msg, plain_errors, say
-from spacy_falconer.cli.train import warn_of_places, warn_of_thresholds
+from spacy_falconer.cli.screen import msg, plain_errors, say, warn_of_places, warn_of_thresholds
 
 
 def calibrate_cli(

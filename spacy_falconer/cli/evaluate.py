@@ -5,8 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import plain_errors, progress, say
-from spacy_falconer.cli.train import warn_of_places
+from spacy_falconer.cli.screen import plain_errors, progress, say, warn_of_places
 
 
 def evaluate_cli(

@@ -20,8 +20,10 @@ from spacy_falconer.errors import FalconerError
 from spacy_falconer.pages import showable
 
 if TYPE_CHECKING:
+    from spacy_falconer.corpus.docbin import GroundingReport
     from spacy_falconer.llm.ledger import Ledger
     from spacy_falconer.types import Record
+    from spacy_falconer.workflow.fitted import Fitted
 
 LINE_INTERVAL_S = 15.0
 TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # They turn the direction of writing, also of what follows.
@@ -106,6 +108,22 @@ def tell_planning(step: str | Sequence[str], model: str) -> None:
     """Print a line when the planner is asked: no progress bar can show how far it is."""
     if step == "plan":
         say(f"Planning: {model} is asked. This may take a minute.", file=sys.stderr)
+
+
+def warn_of_places(placed: GroundingReport) -> None:
+    """Show which quoted passages no model can learn, if there are any."""
+    reason = placed.explain()
+    if reason is not None:
+        msg.warn(reason)
+
+
+def warn_of_thresholds(fitted: Sequence[Fitted]) -> None:
+    """Show which thresholds too few answers support."""
+    unsure = [one.key for one in fitted if one.is_shared]
+    if unsure:
+        msg.warn(f"Too few positive answers for a threshold of their own: {', '.join(unsure)}. Annotate more.")
+    for reason in filter(None, (one.explain() for one in fitted)):
+        msg.warn(reason)
 
 
 def show_cost(ledger: Ledger) -> Callable[[], str]:

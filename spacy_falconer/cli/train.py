@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_falconer.cli import options
-from spacy_falconer.cli.screen import msg, plain_errors
+from spacy_falconer.cli.screen import msg, plain_errors, warn_of_places, warn_of_thresholds
 
 
 def train_cli(
@@ -66,17 +66,3 @@ def show_training(report, output: Path) -> None:
     if report.silent:
         msg.warn(f"No positive answer to learn from, so answered as before: {', '.join(report.silent)}. Annotate more.")
     warn_of_thresholds(report.fitted)
-
-
-def warn_of_places(placed) -> None:
-    reason = placed.explain()
-    if reason is not None:
-        msg.warn(reason)
-
-
-def warn_of_thresholds(fitted) -> None:
-    unsure = [one.key for one in fitted if one.is_shared]
-    if unsure:
-        msg.warn(f"Too few positive answers for a threshold of their own: {', '.join(unsure)}. Annotate more.")
-    for reason in filter(None, (one.explain() for one in fitted)):
-        msg.warn(reason)

@@ -88,17 +88,19 @@ def make_record(row: Row, line: int, file: InputFile, *, text_field: Sequence[st
     wrong = [name for name, part in zip(text_field, parts, strict=True) if not isinstance(part, str)]
     if wrong:
         return Flaw(describe_column(wrong[0], row), show_row(row))
-    if id_field not in ("", ID_FIELD) and id_field not in row:
+    is_named = id_field not in ("", ID_FIELD)
+    if is_named and id_field not in row:
         columns = ", ".join(map(str, row))[:SHOWN]
         return Flaw(
             f"there is no id column {id_field!r}; the columns: {columns}. Name it with --id-field", show_row(row)
         )
     text, found = "\n\n".join(parts), row.get(id_field)
-    if found in (None, "") and id_field not in ("", ID_FIELD):
+    has_id = found not in (None, "")
+    if is_named and not has_id:
         return Flaw(
             f"its id column {id_field!r} is empty; expected an id. Name another one with --id-field", show_row(row)
         )
-    name = str(found) if found not in (None, "") else f"{file.name}:{line}" if file.name else f"line-{line}"
+    name = str(found) if has_id else f"{file.name}:{line}" if file.name else f"line-{line}"
     if HALF_CHARACTER.search(text) or HALF_CHARACTER.search(name):  # JSON can write it; spaCy cannot read it.
         return Flaw("half a character (a lone surrogate) in its text or id", show_row(row))
     fields = {key: value for key, value in row.items() if key not in text_field and key != id_field}
